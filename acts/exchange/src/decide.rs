@@ -1,0 +1,278 @@
+//! Requests: whose turn it is, what an answer does, and the agreement that comes of it.
+//!
+//! Pure. Invariants, each with a property test:
+//! - a request is agreed only after every step of the offer has agreed, in order;
+//! - the agreed columns are among those asked for, offered, and left by every step;
+//! - after a refusal or a return nothing more is taken.
+
+use crate::{AccessRequest, Agreement, AgreementId, Answer, Signed, Supplement, Verdict};
+use policy::{AnswerStep, MemberFacts, Offer, Sharing, Terms};
+use schema::{FieldName, RecordType, division::Zones};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use vocabulary::{Date, Digest, Kind, Problem, Timestamp, date_in_shanghai, ensure};
+
+/// Where a request stands.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Standing {
+    /// It is this step's turn.
+    Waiting {
+        /// Whose turn.
+        step: AnswerStep,
+        /// Whether that step has taken it up.
+        accepted: bool,
+    },
+    /// The asker has to supplement it.
+    Supplement {
+        /// Who wants it.
+        step: AnswerStep,
+        /// What is missing.
+        reason: String,
+    },
+    /// Sent back.
+    Returned {
+        /// By whom.
+        step: AnswerStep,
+        /// Why.
+        reason: String,
+    },
+    /// Refused.
+    Refused {
+        /// By whom; nobody: by policy.
+        step: Option<AnswerStep>,
+        /// Why.
+        reason: String,
+    },
+    /// Agreed by all.
+    Agreed {
+        /// With which columns.
+        columns: Vec<FieldName>,
+    },
+}
+
+/// What has happened to a request, in order.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Event {
+    /// Somebody answered.
+    Answered(Box<Signed<Answer>>),
+    /// The asker supplemented.
+    Supplemented(Signed<Supplement>),
+}
+
+fn unprocessable(code: &'static str, zh: impl Into<String>, en: impl Into<String>) -> Problem {
+    Problem::new(Kind::Unprocessable, code, zh, en)
+}
+
+/// Where `request` stands before anybody has answered.
+pub fn start(request: &AccessRequest, steps: &[AnswerStep]) -> Standing {
+    match steps.first() {
+        Some(step) => Standing::Waiting { step: *step, accepted: false },
+        None => Standing::Agreed { columns: request.columns.clone() },
+    }
+}
+
+/// Where `request` stands after `events`.
+///
+/// # Errors
+/// The first event that may not happen: `exchange.turn`, `exchange.reason`, `exchange.columns`.
+pub fn standing(request: &AccessRequest, steps: &[AnswerStep], events: &[Event]) -> Result<Standing, Problem> {
+    let mut columns = request.columns.clone();
+    let mut now = start(request, steps);
+    for event in events {
+        now = step(&now, steps, &mut columns, event)?;
+    }
+    Ok(now)
+}
+
+fn step(
+    now: &Standing,
+    steps: &[AnswerStep],
+    columns: &mut Vec<FieldName>,
+    event: &Event,
+) -> Result<Standing, Problem> {
+    match (now, event) {
+        (Standing::Supplement { step, .. }, Event::Supplemented(_)) => {
+            Ok(Standing::Waiting { step: *step, accepted: true })
+        }
+        (Standing::Waiting { step: turn, .. }, Event::Answered(answer)) => {
+            ensure!(answer.body.step == *turn, not_your_turn(*turn));
+            answered(*turn, steps, columns, &answer.body)
+        }
+        (Standing::Waiting { step, .. }, Event::Supplemented(_)) => Err(not_your_turn(*step)),
+        _ => Err(Problem::new(
+            Kind::Conflict,
+            "exchange.turn",
+            "该申请此时不接受这一操作",
+            "the request does not take this now",
+        )),
+    }
+}
+
+fn answered(
+    turn: AnswerStep,
+    steps: &[AnswerStep],
+    columns: &mut Vec<FieldName>,
+    answer: &Answer,
+) -> Result<Standing, Problem> {
+    let reason = || {
+        let given = answer.reason.as_deref().map(str::trim).filter(|it| !it.is_empty());
+        given.map(str::to_owned).ok_or_else(|| {
+            unprocessable("exchange.reason", "请写明理由", "say why").field("/reason")
+        })
+    };
+    match answer.verdict {
+        Verdict::Accept => Ok(Standing::Waiting { step: turn, accepted: true }),
+        Verdict::Supplement => Ok(Standing::Supplement { step: turn, reason: reason()? }),
+        Verdict::Return => Ok(Standing::Returned { step: turn, reason: reason()? }),
+        Verdict::Refuse => Ok(Standing::Refused { step: Some(turn), reason: reason()? }),
+        Verdict::Agree => {
+            ensure!(answer.columns.is_none(), part_only());
+            Ok(next(turn, steps, columns))
+        }
+        Verdict::AgreeInPart => {
+            reason()?;
+            let part = answer.columns.as_deref().filter(|it| !it.is_empty()).ok_or_else(part_only)?;
+            ensure!(part.iter().all(|it| columns.contains(it)), part_only());
+            columns.retain(|it| part.contains(it));
+            Ok(next(turn, steps, columns))
+        }
+    }
+}
+
+fn next(turn: AnswerStep, steps: &[AnswerStep], columns: &[FieldName]) -> Standing {
+    let after = steps.iter().skip_while(|it| **it != turn).nth(1);
+    match after {
+        Some(step) => Standing::Waiting { step: *step, accepted: false },
+        None => Standing::Agreed { columns: columns.to_vec() },
+    }
+}
+
+fn not_your_turn(turn: AnswerStep) -> Problem {
+    Problem::new(
+        Kind::Conflict,
+        "exchange.turn",
+        format!("现在轮到 {turn:?} 答复"),
+        format!("it is the turn of {turn:?}"),
+    )
+}
+
+fn part_only() -> Problem {
+    unprocessable(
+        "exchange.columns",
+        "部分同意须列出保留的列，且只能是申请的列；同意则不列",
+        "agreeing in part names the columns that stay, all of them asked for; agreeing names none",
+    )
+    .field("/columns")
+}
+
+/// Whether policy lets `request` in at all; people answer afterwards.
+///
+/// # Errors
+/// `exchange.not_shared`, `exchange.who`, `exchange.purpose`, `exchange.restriction`, `exchange.until`.
+pub fn admissible(request: &AccessRequest, offer: &Offer, asker: &MemberFacts, now: Timestamp) -> Result<(), Problem> {
+    let refused = |code: &'static str, zh: String, en: String| Problem::new(Kind::Refused, code, zh, en);
+    ensure!(
+        offer.share != Sharing::Refused,
+        refused(
+            "exchange.not_shared",
+            format!("{} 属不予共享；依据见目录", offer.offer),
+            format!("{} is not shared; the catalogue names the legal basis", offer.offer),
+        )
+    );
+    ensure!(
+        offer.is_for(asker),
+        refused(
+            "exchange.who",
+            format!("{} 不面向 {}", offer.offer, asker.id),
+            format!("{} is not meant for {}", offer.offer, asker.id),
+        )
+    );
+    ensure!(
+        offer.allows_purpose(&request.purpose),
+        refused(
+            "exchange.purpose",
+            format!("用途“{}”不在许可范围：{}", request.purpose, offer.purpose.join("、")),
+            format!("purpose {:?} is not among: {}", request.purpose, offer.purpose.join(", ")),
+        )
+        .field("/purpose")
+    );
+    ensure!(!request.columns.is_empty(), unprocessable("exchange.columns", "请至少选一列", "name a column").field("/columns"));
+    if let Some(column) = request.columns.iter().find(|it| !offer.columns.contains(it)) {
+        return Err(refused(
+            "exchange.restriction",
+            format!("列 {} 不在可共享范围", column.as_str()),
+            format!("column {} is not offered", column.as_str()),
+        )
+        .field("/columns"));
+    }
+    let last = last_day(request, offer);
+    ensure!(
+        last >= date_in_shanghai(now),
+        unprocessable("exchange.until", format!("期限 {last} 已过"), format!("{last} has passed")).field("/until")
+    );
+    Ok(())
+}
+
+fn last_day(request: &AccessRequest, offer: &Offer) -> Date {
+    offer.until.map_or(request.until, |it| it.min(request.until))
+}
+
+/// What an agreement is made from.
+pub struct Ground<'a> {
+    /// The request.
+    pub request: &'a AccessRequest,
+    /// Its digest.
+    pub request_digest: Digest,
+    /// The offer as it is now.
+    pub offer: &'a Offer,
+    /// The record type as it is now.
+    pub record: &'a RecordType,
+    /// The consumer.
+    pub asker: &'a MemberFacts,
+    /// The functional zones that `under` knows.
+    pub zones: &'a Zones,
+}
+
+/// The agreement that an agreed request leads to.
+///
+/// # Errors
+/// As [`admissible`]; `exchange.turn` when it is not agreed; `rule.…` when the offer's condition does not bind.
+pub fn agreement(
+    ground: &Ground<'_>,
+    standing: &Standing,
+    id: AgreementId,
+    now: Timestamp,
+) -> Result<Agreement, Problem> {
+    let Ground { request, request_digest, offer, record, asker, zones } = ground;
+    admissible(request, offer, asker, now)?;
+    let Standing::Agreed { columns } = standing else {
+        return Err(Problem::new(Kind::Conflict, "exchange.turn", "申请尚未获同意", "the request is not agreed yet"));
+    };
+    let masks = offer.mask.iter().filter(|(it, _)| columns.contains(it)).map(|(it, mask)| (it.clone(), *mask));
+    let terms = Terms {
+        record: offer.of.clone(),
+        columns: offer.columns.iter().filter(|it| columns.contains(it)).cloned().collect(),
+        rows: offer.rows_for(record, asker, &request.purpose, zones)?,
+        masks: masks.collect(),
+        purpose: request.purpose.clone(),
+        quota: offer.quota,
+        until: last_day(request, offer),
+    };
+    Ok(Agreement {
+        format: "yunhe-agreement/1".to_owned(),
+        id,
+        revision: 1,
+        federation: request.federation.clone(),
+        provider: request.provider.clone(),
+        consumer: request.consumer.clone(),
+        system: request.system.clone(),
+        request: request.id,
+        request_digest: *request_digest,
+        offer: offer.offer.clone(),
+        basis: request.basis.clone(),
+        terms,
+        at: now,
+    })
+}

@@ -1,0 +1,133 @@
+//! Pulls: batches that we fetch as a consumer, part by part. What is done follows from the receipts taken over, so a node
+//! that is killed anywhere goes on where it was.
+
+use crate::{
+    AgreementId, DeliveryId,
+    store::{PULL_ADD, PULL_GET, PULL_PARTS, PULL_SET, PULL_UNDER_WAY},
+};
+use ::store::{Reader, Tx, args};
+use policy::{Ask, Need, Permit, Role};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use vocabulary::{Kind, OrganisationId, Problem, Timestamp, micros};
+
+/// Pulls under way at once at most; further ones wait their turn.
+const UNDER_WAY_MAX: u32 = 16;
+
+/// Where a pull stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum PullState {
+    /// The provider makes the parts.
+    Making,
+    /// Parts come in.
+    Fetching,
+    /// All parts are here.
+    Done,
+    /// It ended with a problem.
+    Failed,
+}
+
+/// A batch that we fetch.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Pull {
+    /// Its name, drawn by us.
+    pub id: DeliveryId,
+    /// Under which agreement.
+    pub agreement: AgreementId,
+    /// From whom.
+    pub provider: OrganisationId,
+    /// For what.
+    pub purpose: String,
+    /// Who acts.
+    pub actor: String,
+    /// `arrow`, `parquet` or `csv`.
+    pub format: String,
+    /// Where it stands.
+    pub state: PullState,
+    /// How many parts there are, once that is known.
+    pub parts: u32,
+    /// How many are here.
+    pub done: u32,
+    /// Rows here.
+    pub rows: u64,
+    /// Bytes here.
+    pub bytes: u64,
+    /// What went wrong.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<serde_json::Value>")]
+    pub problem: Option<Problem>,
+}
+
+/// Begins a pull.
+#[derive(Debug)]
+pub struct OpenPull {
+    /// The pull.
+    pub pull: Pull,
+}
+
+impl Ask for OpenPull {
+    fn need(&self) -> Need<'_> {
+        Need::Role(&[Role::Requester, Role::Application])
+    }
+}
+
+fn text(pull: &Pull) -> Result<String, Problem> {
+    serde_json::to_string(pull).map_err(|it| Problem::new(Kind::Internal, "exchange.fault", "内部故障", it.to_string()))
+}
+
+fn word(state: PullState) -> &'static str {
+    match state {
+        PullState::Making => "making",
+        PullState::Fetching => "fetching",
+        PullState::Done => "done",
+        PullState::Failed => "failed",
+    }
+}
+
+/// Begins a pull; beginning it again under the same id changes nothing.
+///
+/// # Errors
+/// Those of the store.
+pub async fn open_pull(tx: &mut Tx, permit: &Permit<OpenPull>, now: Timestamp) -> Result<(), Problem> {
+    let pull = &permit.ask().pull;
+    tx.execute(PULL_ADD, args![pull.id.to_string(), word(pull.state), text(pull)?, micros(now)]).await.map(|_| ())
+}
+
+/// Keeps how far a pull has come.
+///
+/// # Errors
+/// Those of the store.
+pub async fn save_pull(tx: &mut Tx, pull: &Pull) -> Result<(), Problem> {
+    tx.execute(PULL_SET, args![pull.id.to_string(), word(pull.state), text(pull)?]).await.map(|_| ())
+}
+
+/// One pull.
+///
+/// # Errors
+/// `exchange.pull_missing`.
+pub async fn pull(reader: &mut Reader, id: DeliveryId) -> Result<Pull, Problem> {
+    let row = reader.row(PULL_GET, args![id.to_string()]).await?;
+    let row = row.ok_or_else(|| {
+        Problem::new(Kind::Missing, "exchange.pull_missing", format!("没有批次 {id}"), format!("there is no pull {id}"))
+    })?;
+    row.json("document")
+}
+
+/// Pulls that are not over, oldest first.
+///
+/// # Errors
+/// Those of the store.
+pub async fn pulls_under_way(reader: &mut Reader) -> Result<Vec<Pull>, Problem> {
+    reader.rows(PULL_UNDER_WAY, args![UNDER_WAY_MAX]).await?.iter().map(|it| it.json("document")).collect()
+}
+
+/// The numbers of the parts whose receipts we have taken over.
+///
+/// # Errors
+/// Those of the store.
+pub async fn pulled_parts(reader: &mut Reader, id: DeliveryId) -> Result<Vec<u32>, Problem> {
+    let rows = reader.rows(PULL_PARTS, args![id.to_string()]).await?;
+    rows.iter().map(|it| Ok(u32::try_from(it.int("part")?).unwrap_or(u32::MAX))).collect()
+}

@@ -1,0 +1,286 @@
+//! Requests as each side keeps them: the signed request, the steps, and what has happened, in order.
+
+use crate::{
+    AccessRequest, Answer, Event, RequestId, Signed, Standing, Supplement, Verdict, decide,
+    store::{REQUEST_ADD, REQUEST_GET, REQUEST_LIST, REQUEST_SET},
+};
+use ::store::{Reader, Tx, args};
+use policy::{AnswerStep, Ask, Need, Permit, Role};
+use schemars::JsonSchema;
+use schema::FieldName;
+use serde::{Deserialize, Serialize};
+use signing::Signer;
+use std::collections::BTreeMap;
+use vocabulary::{Date, Kind, OrganisationId, Problem, Timestamp, ensure, micros};
+
+/// Requests listed at once at most.
+const LIST_MAX: u32 = 500;
+
+/// A request with its whole story.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RequestView {
+    /// The request as the consumer signed it.
+    pub request: Signed<AccessRequest>,
+    /// Who answers, in turn.
+    pub steps: Vec<AnswerStep>,
+    /// What has happened.
+    pub events: Vec<Event>,
+    /// Where it stands.
+    pub standing: Standing,
+    /// By when each step has to answer (statutory working days), from when it was its turn.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(with = "BTreeMap<String, String>")]
+    pub due: BTreeMap<AnswerStep, Date>,
+}
+
+/// Sends a request: asked by a person or program of the consumer.
+#[derive(Debug)]
+pub struct Submit {
+    /// The signed request.
+    pub request: Signed<AccessRequest>,
+    /// Who answers, in turn: as the offer says.
+    pub steps: Vec<AnswerStep>,
+}
+
+impl Ask for Submit {
+    fn need(&self) -> Need<'_> {
+        Need::Role(&[Role::Requester, Role::Application])
+    }
+}
+
+/// Takes in a request from another member's node, with what has happened to it so far.
+#[derive(Debug)]
+pub struct Receive {
+    /// The request's story as the consumer tells it; its signatures are checked already.
+    pub view: RequestView,
+}
+
+impl Ask for Receive {
+    fn need(&self) -> Need<'_> {
+        Need::Member(&self.view.request.body.consumer)
+    }
+}
+
+/// Answers a request on one step.
+#[derive(Debug)]
+pub struct AnswerAsk {
+    /// Which request.
+    pub request: RequestId,
+    /// As which step.
+    pub step: AnswerStep,
+    /// By which organisation.
+    pub by: OrganisationId,
+    /// What it says.
+    pub verdict: Verdict,
+    /// Why.
+    pub reason: Option<String>,
+    /// Which columns stay.
+    pub columns: Option<Vec<FieldName>>,
+}
+
+impl Ask for AnswerAsk {
+    fn need(&self) -> Need<'_> {
+        Need::Role(match self.step {
+            AnswerStep::OwnDepartment => &[Role::Checker],
+            AnswerStep::Authority => &[Role::Approver],
+            AnswerStep::Provider => &[Role::ProviderOfficer],
+        })
+    }
+}
+
+/// Supplements a request after 补正.
+#[derive(Debug)]
+pub struct SupplementAsk {
+    /// Which request.
+    pub request: RequestId,
+    /// What was missing.
+    pub note: String,
+}
+
+impl Ask for SupplementAsk {
+    fn need(&self) -> Need<'_> {
+        Need::Role(&[Role::Requester, Role::Application])
+    }
+}
+
+fn missing(id: RequestId) -> Problem {
+    Problem::new(Kind::Missing, "exchange.request_missing", format!("没有申请 {id}"), format!("there is no request {id}"))
+}
+
+fn late() -> Problem {
+    Problem::new(
+        Kind::Conflict,
+        "exchange.turn",
+        "该申请刚被他人处理；请刷新后再试",
+        "somebody else has just acted on this request; look again",
+    )
+}
+
+async fn add(tx: &mut Tx, view: &RequestView, now: Timestamp) -> Result<bool, Problem> {
+    let body = &view.request.body;
+    let args = args![
+        body.id.to_string(),
+        body.consumer.as_str(),
+        body.provider.as_str(),
+        body.offer.as_str(),
+        text(view)?,
+        micros(now)
+    ];
+    Ok(tx.execute(REQUEST_ADD, args).await? == 1)
+}
+
+fn text<T: Serialize>(value: &T) -> Result<String, Problem> {
+    serde_json::to_string(value).map_err(|it| Problem::new(Kind::Internal, "exchange.fault", "内部故障", it.to_string()))
+}
+
+/// Keeps a new request at the consumer.
+///
+/// # Errors
+/// `exchange.request_exists`.
+pub async fn submit(tx: &mut Tx, permit: &Permit<Submit>, now: Timestamp) -> Result<RequestView, Problem> {
+    let Submit { request, steps } = permit.ask();
+    let standing = decide::start(&request.body, steps);
+    let view = RequestView {
+        request: request.clone(),
+        steps: steps.clone(),
+        events: Vec::new(),
+        standing,
+        due: BTreeMap::new(),
+    };
+    ensure!(add(tx, &view, now).await?, exists(request.body.id));
+    Ok(view)
+}
+
+fn exists(id: RequestId) -> Problem {
+    Problem::new(
+        Kind::Conflict,
+        "exchange.request_exists",
+        format!("申请 {id} 已存在"),
+        format!("request {id} is there already"),
+    )
+}
+
+/// Keeps a request that another member sent, or brings our copy up to what it tells; answers that we gave stay.
+///
+/// # Errors
+/// `exchange.turn` and its kin when the story does not hold together; `exchange.story` when it contradicts ours.
+pub async fn receive(tx: &mut Tx, permit: &Permit<Receive>, now: Timestamp) -> Result<RequestView, Problem> {
+    let told = &permit.ask().view;
+    if add(tx, &checked(told.clone())?, now).await? {
+        return checked(told.clone());
+    }
+    merge(tx, told).await
+}
+
+fn checked(mut view: RequestView) -> Result<RequestView, Problem> {
+    view.standing = decide::standing(&view.request.body, &view.steps, &view.events)?;
+    Ok(view)
+}
+
+/// Takes over the longer of two stories, one of which must begin with the other.
+///
+/// # Errors
+/// `exchange.story` when neither does; `exchange.request_missing`.
+pub async fn merge(tx: &mut Tx, told: &RequestView) -> Result<RequestView, Problem> {
+    let id = told.request.body.id;
+    let (version, ours) = load(tx, id).await?.ok_or_else(|| missing(id))?;
+    let same = ours.request == told.request && ours.steps == told.steps;
+    let shared = ours.events.len().min(told.events.len());
+    ensure!(
+        same && ours.events[..shared] == told.events[..shared],
+        Problem::new(
+            Kind::Conflict,
+            "exchange.story",
+            format!("申请 {id} 的经过与本方所存不符"),
+            format!("what is told of request {id} contradicts what is kept here"),
+        )
+    );
+    if told.events.len() <= ours.events.len() {
+        return Ok(ours);
+    }
+    let view = checked(RequestView { due: ours.due, ..told.clone() })?;
+    set(tx, id, version, &view).await?;
+    Ok(view)
+}
+
+async fn load(reader: &mut Reader, id: RequestId) -> Result<Option<(i64, RequestView)>, Problem> {
+    let row = reader.row(REQUEST_GET, args![id.to_string()]).await?;
+    row.map(|it| Ok((it.int("version")?, it.json("document")?))).transpose()
+}
+
+async fn set(tx: &mut Tx, id: RequestId, version: i64, view: &RequestView) -> Result<(), Problem> {
+    let changed = tx.execute(REQUEST_SET, args![id.to_string(), version, text(view)?]).await?;
+    ensure!(changed == 1, late());
+    Ok(())
+}
+
+/// Answers a request; the answer is signed by the organisation.
+///
+/// # Errors
+/// `exchange.turn`, `exchange.reason`, `exchange.columns`, `exchange.request_missing`.
+pub async fn answer(
+    tx: &mut Tx,
+    permit: &Permit<AnswerAsk>,
+    signer: &dyn Signer,
+    now: Timestamp,
+) -> Result<RequestView, Problem> {
+    let ask = permit.ask();
+    let (version, mut view) = load(tx, ask.request).await?.ok_or_else(|| missing(ask.request))?;
+    let answer = Answer {
+        format: "yunhe-answer/1".to_owned(),
+        request: ask.request,
+        request_digest: view.request.digest()?,
+        step: ask.step,
+        by: ask.by.clone(),
+        verdict: ask.verdict,
+        reason: ask.reason.clone(),
+        columns: ask.columns.clone(),
+        at: now,
+    };
+    view.events.push(Event::Answered(Box::new(Signed::sign(answer, signer)?)));
+    let view = checked(view)?;
+    set(tx, ask.request, version, &view).await?;
+    Ok(view)
+}
+
+/// Supplements a request.
+///
+/// # Errors
+/// `exchange.turn`, `exchange.request_missing`.
+pub async fn supplement(
+    tx: &mut Tx,
+    permit: &Permit<SupplementAsk>,
+    signer: &dyn Signer,
+    now: Timestamp,
+) -> Result<RequestView, Problem> {
+    let ask = permit.ask();
+    let (version, mut view) = load(tx, ask.request).await?.ok_or_else(|| missing(ask.request))?;
+    let supplement = Supplement {
+        format: "yunhe-supplement/1".to_owned(),
+        request: ask.request,
+        request_digest: view.request.digest()?,
+        note: ask.note.clone(),
+        at: now,
+    };
+    view.events.push(Event::Supplemented(Signed::sign(supplement, signer)?));
+    let view = checked(view)?;
+    set(tx, ask.request, version, &view).await?;
+    Ok(view)
+}
+
+/// One request.
+///
+/// # Errors
+/// `exchange.request_missing`.
+pub async fn request(reader: &mut Reader, id: RequestId) -> Result<RequestView, Problem> {
+    Ok(load(reader, id).await?.ok_or_else(|| missing(id))?.1)
+}
+
+/// The newest requests, at most 500.
+///
+/// # Errors
+/// Those of the store.
+pub async fn requests(reader: &mut Reader) -> Result<Vec<RequestView>, Problem> {
+    reader.rows(REQUEST_LIST, args![LIST_MAX]).await?.iter().map(|it| it.json("document")).collect()
+}

@@ -1,0 +1,126 @@
+//! The tables of the exchange and every statement on them.
+
+/// Numbered steps for `Store::migrate("exchange", …)`.
+pub const MIGRATIONS: &[&str] = &["
+    CREATE TABLE exchange_request (
+        id $TEXT NOT NULL PRIMARY KEY, consumer $TEXT NOT NULL, provider $TEXT NOT NULL, offer $TEXT NOT NULL,
+        version $INT NOT NULL, document $TEXT NOT NULL, at $INT NOT NULL);
+    CREATE INDEX exchange_request_at ON exchange_request (at);
+    CREATE TABLE exchange_agreement (
+        id $TEXT NOT NULL PRIMARY KEY, side $TEXT NOT NULL, peer $TEXT NOT NULL, offer $TEXT NOT NULL,
+        state $TEXT NOT NULL, revision $INT NOT NULL, until $TEXT NOT NULL, quota $INT, day $TEXT NOT NULL,
+        day_rows $INT NOT NULL, open $INT NOT NULL, digest $TEXT NOT NULL, document $TEXT NOT NULL,
+        revocation $TEXT, at $INT NOT NULL);
+    CREATE INDEX exchange_agreement_at ON exchange_agreement (at);
+    CREATE TABLE exchange_nonce (
+        key $TEXT NOT NULL, nonce $TEXT NOT NULL, keep_until $INT NOT NULL, PRIMARY KEY (key, nonce));
+    CREATE INDEX exchange_nonce_keep ON exchange_nonce (keep_until);
+    CREATE TABLE exchange_receipt (
+        id $TEXT NOT NULL PRIMARY KEY, side $TEXT NOT NULL, agreement $TEXT NOT NULL, peer $TEXT NOT NULL,
+        leaf $TEXT NOT NULL UNIQUE, body $TEXT NOT NULL, salt $BYTES NOT NULL, log $TEXT NOT NULL,
+        asked $TEXT NOT NULL, proof $TEXT, acknowledgement $TEXT, delivery $TEXT, part $INT, at $INT NOT NULL);
+    CREATE UNIQUE INDEX exchange_receipt_part ON exchange_receipt (side, delivery, part);
+    CREATE INDEX exchange_receipt_at ON exchange_receipt (at);
+    CREATE INDEX exchange_receipt_proofless ON exchange_receipt (id) WHERE proof IS NULL;
+    CREATE INDEX exchange_receipt_due ON exchange_receipt (peer) WHERE acknowledgement IS NULL;
+    CREATE TABLE exchange_parcel (
+        id $TEXT NOT NULL PRIMARY KEY, agreement $TEXT NOT NULL, peer $TEXT NOT NULL, format $TEXT NOT NULL,
+        state $TEXT NOT NULL, document $TEXT NOT NULL, at $INT NOT NULL);
+    CREATE TABLE exchange_part (
+        parcel $TEXT NOT NULL, number $INT NOT NULL, digest $TEXT NOT NULL, rows $INT NOT NULL, bytes $INT NOT NULL,
+        receipt $TEXT, PRIMARY KEY (parcel, number));
+    CREATE TABLE exchange_pull (
+        id $TEXT NOT NULL PRIMARY KEY, state $TEXT NOT NULL, document $TEXT NOT NULL, at $INT NOT NULL);
+    CREATE INDEX exchange_pull_state ON exchange_pull (state)"];
+
+// Requests.
+pub(crate) const REQUEST_ADD: &str = "
+    INSERT INTO exchange_request (id, consumer, provider, offer, version, document, at)
+    VALUES ($1, $2, $3, $4, 1, $5, $6) ON CONFLICT (id) DO NOTHING";
+pub(crate) const REQUEST_GET: &str = "SELECT version, document FROM exchange_request WHERE id = $1";
+pub(crate) const REQUEST_LIST: &str = "SELECT document FROM exchange_request ORDER BY at DESC, id LIMIT $1";
+/// Guarded by the version that was read: of two answers at once, one hears that it came late.
+pub(crate) const REQUEST_SET: &str = "
+    UPDATE exchange_request SET document = $3, version = version + 1 WHERE id = $1 AND version = $2";
+
+// Agreements.
+pub(crate) const AGREEMENT_ADD: &str = "
+    INSERT INTO exchange_agreement
+        (id, side, peer, offer, state, revision, until, quota, day, day_rows, open, digest, document, at)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, '', 0, 0, $9, $10, $11) ON CONFLICT (id) DO NOTHING";
+pub(crate) const AGREEMENT_GET: &str = "
+    SELECT side, state, day, day_rows, open, document, revocation FROM exchange_agreement WHERE id = $1";
+pub(crate) const AGREEMENT_LIST: &str = "
+    SELECT side, state, day, day_rows, open, document, revocation FROM exchange_agreement ORDER BY at DESC, id LIMIT $1";
+pub(crate) const AGREEMENT_LIVE: &str = "
+    UPDATE exchange_agreement SET state = 'live', document = $2 WHERE id = $1 AND state = 'proposed'";
+pub(crate) const AGREEMENT_REVOKE: &str = "
+    UPDATE exchange_agreement SET state = 'revoked', revocation = $2 WHERE id = $1 AND state <> 'revoked'";
+/// The guards of a delivery: live, at its revision, not over, quota left, few enough receipts open.
+pub(crate) const AGREEMENT_SPEND: &str = "
+    UPDATE exchange_agreement
+       SET day_rows = CASE WHEN day = $3 THEN day_rows ELSE 0 END + $4, day = $3, open = open + 1
+     WHERE id = $1 AND state = 'live' AND revision = $2 AND until >= $3 AND open < $5
+       AND (quota IS NULL OR CASE WHEN day = $3 THEN day_rows ELSE 0 END + $4 <= quota)";
+pub(crate) const AGREEMENT_CLOSE: &str = "UPDATE exchange_agreement SET open = open - $2 WHERE id = $1 AND open >= $2";
+
+// Nonces.
+pub(crate) const NONCE_CLAIM: &str = "
+    INSERT INTO exchange_nonce (key, nonce, keep_until) VALUES ($1, $2, $3) ON CONFLICT (key, nonce) DO NOTHING";
+pub(crate) const NONCE_FORGET: &str = "DELETE FROM exchange_nonce WHERE keep_until < $1";
+
+// Receipts.
+pub(crate) const RECEIPT_ADD: &str = "
+    INSERT INTO exchange_receipt (id, side, agreement, peer, leaf, body, salt, log, asked, proof, delivery, part, at)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13) ON CONFLICT (id) DO NOTHING";
+pub(crate) const RECEIPT_GET: &str = "
+    SELECT side, body, salt, log, asked, proof, acknowledgement FROM exchange_receipt WHERE id = $1";
+pub(crate) const RECEIPT_LIST: &str = "
+    SELECT side, body, salt, log, asked, proof, acknowledgement FROM exchange_receipt
+     WHERE ($1 = '' OR agreement = $1) ORDER BY at DESC, id LIMIT $2";
+pub(crate) const RECEIPT_PROOFLESS: &str = "
+    SELECT id, log FROM exchange_receipt WHERE proof IS NULL ORDER BY id LIMIT $1";
+pub(crate) const RECEIPT_PROOF: &str = "UPDATE exchange_receipt SET proof = $2 WHERE id = $1 AND proof IS NULL";
+pub(crate) const RECEIPT_DUE: &str = "
+    SELECT leaf FROM exchange_receipt WHERE side = 'consumer' AND peer = $1 AND acknowledgement IS NULL
+     ORDER BY at LIMIT $2";
+pub(crate) const RECEIPT_DUE_PEERS: &str = "
+    SELECT DISTINCT peer FROM exchange_receipt WHERE side = 'consumer' AND acknowledgement IS NULL";
+pub(crate) const RECEIPT_ACKNOWLEDGE: &str = "
+    UPDATE exchange_receipt SET acknowledgement = $2
+     WHERE leaf = $1 AND side = $3 AND peer = $4 AND acknowledgement IS NULL RETURNING agreement";
+
+// Batches.
+pub(crate) const PARCEL_ADD: &str = "
+    INSERT INTO exchange_parcel (id, agreement, peer, format, state, document, at)
+    VALUES ($1, $2, $3, $4, 'making', $5, $6) ON CONFLICT (id) DO NOTHING";
+pub(crate) const PARCEL_GET: &str = "SELECT peer, state, document FROM exchange_parcel WHERE id = $1";
+pub(crate) const PARCEL_READY: &str = "UPDATE exchange_parcel SET state = 'ready' WHERE id = $1 AND state = 'making'";
+pub(crate) const PART_ADD: &str = "
+    INSERT INTO exchange_part (parcel, number, digest, rows, bytes) VALUES ($1, $2, $3, $4, $5)
+    ON CONFLICT (parcel, number) DO NOTHING";
+pub(crate) const PART_LIST: &str = "
+    SELECT number, digest, rows, bytes, receipt FROM exchange_part WHERE parcel = $1 ORDER BY number";
+pub(crate) const PART_RECEIPT: &str = "SELECT receipt FROM exchange_part WHERE parcel = $1 AND number = $2";
+pub(crate) const PART_ISSUED: &str = "
+    UPDATE exchange_part SET receipt = $3 WHERE parcel = $1 AND number = $2 AND receipt IS NULL";
+
+// Pulls: batches that we fetch.
+pub(crate) const PULL_ADD: &str = "
+    INSERT INTO exchange_pull (id, state, document, at) VALUES ($1, $2, $3, $4) ON CONFLICT (id) DO NOTHING";
+pub(crate) const PULL_SET: &str = "UPDATE exchange_pull SET state = $2, document = $3 WHERE id = $1";
+pub(crate) const PULL_GET: &str = "SELECT document FROM exchange_pull WHERE id = $1";
+pub(crate) const PULL_UNDER_WAY: &str = "
+    SELECT document FROM exchange_pull WHERE state IN ('making', 'fetching') ORDER BY at LIMIT $1";
+pub(crate) const PULL_PARTS: &str = "
+    SELECT part FROM exchange_receipt WHERE side = 'consumer' AND delivery = $1 ORDER BY part";
+
+/// Every statement, for the test that prepares them on both databases.
+#[cfg(test)]
+pub(crate) const ALL: &[&str] = &[
+    REQUEST_ADD, REQUEST_GET, REQUEST_LIST, REQUEST_SET, AGREEMENT_ADD, AGREEMENT_GET, AGREEMENT_LIST, AGREEMENT_LIVE,
+    AGREEMENT_REVOKE, AGREEMENT_SPEND, AGREEMENT_CLOSE, NONCE_CLAIM, NONCE_FORGET, RECEIPT_ADD, RECEIPT_GET,
+    RECEIPT_LIST, RECEIPT_PROOFLESS, RECEIPT_PROOF, RECEIPT_DUE, RECEIPT_DUE_PEERS, RECEIPT_ACKNOWLEDGE, PARCEL_ADD,
+    PARCEL_GET, PARCEL_READY, PART_ADD, PART_LIST, PART_RECEIPT, PART_ISSUED,
+    PULL_ADD, PULL_SET, PULL_GET, PULL_UNDER_WAY, PULL_PARTS,
+];

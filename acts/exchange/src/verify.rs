@@ -1,0 +1,121 @@
+//! Verifying a receipt without asking anybody: every part in turn, and then in words what was exchanged.
+//!
+//! Pure. The caller brings the keys: those that the membership log names for the two organisations.
+
+use crate::{Receipt, Signed};
+use evidence::{LogProof, Salt, leaf_digest};
+use signing::PublicKey;
+use vocabulary::{Bilingual, Digest, Kind, Problem, canonical_bytes, ensure};
+
+/// The keys of the two organisations, valid at the receipt's time.
+pub struct Keys<'a> {
+    /// The provider's message keys.
+    pub provider: &'a [PublicKey],
+    /// The consumer's message keys.
+    pub consumer: &'a [PublicKey],
+    /// The provider's log keys as C2SP verifier keys.
+    pub log: &'a [evidence::VerifierKey],
+}
+
+/// What a verified receipt proves.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Proven {
+    /// Whether the consumer has countersigned.
+    pub acknowledged: bool,
+    /// Whether the leaf is shown to be in the log.
+    pub logged: bool,
+    /// In words.
+    pub words: Bilingual,
+}
+
+fn wrong(code: &'static str, zh: &str, en: &str) -> Problem {
+    Problem::new(Kind::Unprocessable, code, zh, en)
+}
+
+/// Verifies `receipt`.
+///
+/// # Errors
+/// The first part that is wrong: `receipt.leaf`, `receipt.batch…`, `receipt.provider`, `receipt.request`,
+/// `receipt.consumer`, `receipt.acknowledgement`, `receipt.log`.
+pub fn verify(receipt: &Receipt, keys: &Keys<'_>) -> Result<Proven, Problem> {
+    ensure!(receipt.body.format == "yunhe-receipt/1", wrong("receipt.format", "回执格式未知", "the receipt's format is unknown"));
+    let salt: [u8; 32] = hex::decode(&receipt.salt)
+        .ok()
+        .and_then(|it| it.try_into().ok())
+        .filter(|it| hex::encode(it) == receipt.salt)
+        .ok_or_else(|| wrong("receipt.salt", "盐应为 64 位小写十六进制", "the salt is 64 lower-case hex digits"))?;
+    let leaf = leaf_digest(receipt.log.leaf.suite, &Salt(salt), &canonical_bytes(&receipt.body)?);
+    ensure!(
+        leaf == receipt.log.leaf,
+        wrong("receipt.leaf", "回执正文或盐被改动：与叶摘要不符", "body or salt was changed: the leaf digest differs")
+    );
+    let signer = receipt.batch.verify(&receipt.log)?;
+    ensure!(
+        keys.provider.iter().any(|it| *it == signer),
+        wrong("receipt.provider", "批签名不是提供方的有效密钥所签", "the batch was not signed by a valid key of the provider")
+    );
+    asked(receipt, keys.consumer)?;
+    if let Some(acknowledgement) = &receipt.acknowledgement {
+        acknowledged(acknowledgement, &leaf, receipt, keys.consumer)?;
+    }
+    let logged = receipt.log_proof.as_deref().map(|it| in_log(it, &leaf, receipt, keys)).transpose()?.is_some();
+    Ok(Proven { acknowledged: receipt.acknowledgement.is_some(), logged, words: words(receipt) })
+}
+
+/// The consumer's signature covers a base whose `content-digest` is the request's digest.
+fn asked(receipt: &Receipt, keys: &[PublicKey]) -> Result<(), Problem> {
+    let asked = &receipt.asked;
+    let signed = keys.iter().any(|it| it.base64() == asked.signature.key && it.verify(asked.base.as_bytes(), &asked.signature).is_ok());
+    ensure!(
+        signed,
+        wrong("receipt.consumer", "请求不是消费方的有效密钥所签，或被改动", "the request was not signed by a valid key of the consumer, or was changed")
+    );
+    ensure!(
+        content_digest(&asked.base) == Some(receipt.body.request),
+        wrong("receipt.request", "已签请求的正文摘要与回执所载不符", "the signed request's body digest is not the one in the receipt")
+    );
+    Ok(())
+}
+
+/// The digest in the one `"content-digest": sha-256=:…:` line of a signature base.
+pub fn content_digest(base: &str) -> Option<Digest> {
+    use base64::{Engine as _, engine::general_purpose::STANDARD};
+    let mut lines = base.lines().filter_map(|it| it.strip_prefix("\"content-digest\": "));
+    let line = lines.next()?;
+    let text = line.strip_prefix("sha-256=:")?.strip_suffix(':')?;
+    let hash = STANDARD.decode(text).ok()?.try_into().ok()?;
+    lines.next().is_none().then_some(Digest { suite: vocabulary::Suite::Ed25519Sha256, hash })
+}
+
+fn acknowledged(
+    acknowledgement: &Signed<crate::Acknowledgement>,
+    leaf: &Digest,
+    receipt: &Receipt,
+    keys: &[PublicKey],
+) -> Result<(), Problem> {
+    let fits = acknowledgement.body.by == receipt.body.consumer && acknowledgement.body.leaves.contains(leaf);
+    ensure!(
+        fits && acknowledgement.check(keys).is_ok(),
+        wrong("receipt.acknowledgement", "消费方的确认与此回执不符", "the consumer's acknowledgement does not fit this receipt")
+    );
+    Ok(())
+}
+
+fn in_log(proof: &str, leaf: &Digest, receipt: &Receipt, keys: &Keys<'_>) -> Result<(), Problem> {
+    LogProof::parse(proof)?.verify(&receipt.log.origin, leaf, keys.log)?;
+    Ok(())
+}
+
+fn words(receipt: &Receipt) -> Bilingual {
+    let body = &receipt.body;
+    Bilingual::new(
+        format!(
+            "{} 于 {} 依协议 {} 向 {}（{}）交付 {} 的 {} 行（{} 字节），用途：{}。",
+            body.provider, body.at, body.agreement, body.consumer, body.actor, body.record, body.rows, body.bytes, body.purpose
+        ),
+        format!(
+            "On {} {} delivered {} rows ({} bytes) of {} to {} ({}) under agreement {}, for: {}.",
+            body.at, body.provider, body.rows, body.bytes, body.record, body.consumer, body.actor, body.agreement, body.purpose
+        ),
+    )
+}

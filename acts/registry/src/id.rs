@@ -1,0 +1,72 @@
+//! Surrogate ids of rows, and runs of them.
+
+use serde::{Deserialize, Serialize};
+use vocabulary::{Problem, id, uuid::Uuid};
+
+id!(
+    /// Names a row for as long as it is in the current state. Says nothing about what is in it.
+    RowId, "row"
+);
+id!(
+    /// Names an import. Its rows are named after it, so that a chunk loaded twice gives the same names.
+    ImportId, "imp"
+);
+
+/// The random bits at the end of a UUIDv7.
+const RANDOM: u128 = (1 << 62) - 1;
+
+impl RowId {
+    /// The id `count` places behind this one: version, time and variant stay.
+    #[must_use]
+    pub fn plus(self, count: u64) -> Self {
+        let bits = self.uuid().as_u128();
+        let random = (bits & RANDOM).wrapping_add(u128::from(count)) & RANDOM;
+        Self::from_uuid(Uuid::from_u128(bits & !RANDOM | random))
+    }
+
+    /// As it is stored.
+    pub(crate) fn bytes(self) -> Vec<u8> {
+        self.uuid().as_bytes().to_vec()
+    }
+
+    /// As it was stored.
+    pub(crate) fn stored(bytes: &[u8]) -> Result<Self, Problem> {
+        Uuid::from_slice(bytes).map(Self::from_uuid).map_err(|it| crate::fault::internal("row id", &it))
+    }
+}
+
+impl ImportId {
+    /// The id of the file's row number `row`, counted from 0, should it be new.
+    pub(crate) fn row(self, row: u64) -> RowId {
+        RowId::from_uuid(self.uuid()).plus(row.wrapping_add(1))
+    }
+}
+
+/// Ids that follow one another: how a change lists its rows, which are thousands in an import.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Run {
+    /// The first.
+    pub from: RowId,
+    /// How many.
+    pub count: u64,
+}
+
+impl Run {
+    /// Folds ids into runs; the order of the ids stays.
+    pub fn fold(ids: impl IntoIterator<Item = RowId>) -> Vec<Self> {
+        let mut runs: Vec<Self> = Vec::new();
+        for id in ids {
+            match runs.last_mut() {
+                Some(run) if run.from.plus(run.count) == id => run.count += 1,
+                _ => runs.push(Self { from: id, count: 1 }),
+            }
+        }
+        runs
+    }
+
+    /// The ids again.
+    pub fn ids(self) -> impl Iterator<Item = RowId> {
+        (0..self.count).map(move |it| self.from.plus(it))
+    }
+}

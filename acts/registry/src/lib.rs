@@ -1,0 +1,34 @@
+//! Records: typed rows with their whole history, imported from files, read at any past position.
+//!
+//! Verbs take a unit of work and a permit; reads take a reader. [`import()`] opens its units of work itself, one per
+//! chunk, so that it can be killed and go on.
+//!
+//! Invariants, each with a property or a fault test in `tests.rs`:
+//! - any sequence of writes, removals and imports gives the rows, the histories and the past states of a naive model;
+//! - every row of a file is loaded or rejected with its reason: read = loaded + rejected;
+//! - an import that is killed anywhere and resumed gives what an undisturbed one gives.
+#![cfg_attr(test, expect(clippy::unwrap_used, reason = "tests fail by panicking"))]
+
+mod ask;
+mod cell;
+mod change;
+mod decide;
+mod fault;
+mod id;
+mod import;
+mod query;
+mod rows;
+mod sql;
+mod store;
+mod types;
+
+pub use ask::{Import, Install, Remove, SecrecyReview, Write};
+pub use change::{Announcement, Cause, Change, FEED, Origin, changes};
+pub use id::{ImportId, RowId, Run};
+pub use import::*;
+pub use query::{PAGE_ROWS_MAX, Selection, Stamp, Stored, Version, by_key, by_runs, count, history, page, select};
+pub use rows::{WRITE_ROWS_MAX, Written, remove, write};
+pub use types::{Installed, install, migrate, record_type, types};
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,420 @@
+//! Calls to other nodes: signed, over pinned TLS, with every answer checked before it is used.
+//!
+//! hyper's connections rather than reqwest: the address to dial, the host to ask for and the keys to accept come from
+//! membership, call by call, and change while the process runs.
+
+mod lane;
+
+use crate::message::{self, Nonce, Sent};
+use bytes::Bytes;
+use http::{HeaderMap, Method, StatusCode, header};
+use http_body_util::{BodyExt as _, Full, Limited, combinators::UnsyncBoxBody};
+use hyper::body::Incoming;
+use lane::{CallBody, Lanes};
+use sha2::{Digest as _, Sha256};
+use signing::{Certificate, Pin, PublicKey, Signer, TlsKey};
+use std::collections::{BTreeMap, BTreeSet};
+use std::error::Error;
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio::time::{sleep, timeout};
+use vocabulary::{Digest, Kind, Problem, Suite, Timestamp, ensure};
+
+/// A client keeps connections to at most this many peers.
+const PEERS_MAX: usize = 1024;
+/// A problem document is at most this long.
+const PROBLEM_BYTES_MAX: usize = 64 * 1024;
+
+/// The bounds of a client.
+#[derive(Clone, Debug)]
+pub struct ClientLimits {
+    /// Dialling one address, with its handshake, must be done within this.
+    pub connect: Duration,
+    /// The head of an answer must have come within this.
+    pub answer: Duration,
+    /// A body must not pause for longer than this.
+    pub stall: Duration,
+    /// A body that is read whole is at most this long.
+    pub body_bytes_max: usize,
+    /// An idempotent call is tried at most this often.
+    pub tries: u32,
+    /// The wait before the second try; doubled each time.
+    pub rest: Duration,
+    /// Connections to one peer; calls take them in turn.
+    pub connections_per_peer: usize,
+}
+
+impl Default for ClientLimits {
+    fn default() -> Self {
+        Self {
+            connect: Duration::from_secs(5),
+            answer: Duration::from_secs(30),
+            stall: Duration::from_secs(30),
+            body_bytes_max: 16 << 20,
+            tries: 3,
+            rest: Duration::from_millis(100),
+            connections_per_peer: 2,
+        }
+    }
+}
+
+/// The peer of a call, as membership now describes it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Peer {
+    /// The host to ask for, in TLS and in the request.
+    pub host: Arc<str>,
+    /// Where to dial, in this order: `127.0.0.1:8443`, `[::1]:8443`, `node.example:443`.
+    pub addresses: Vec<String>,
+    /// The TLS keys it may show.
+    pub pins: BTreeSet<Pin>,
+    /// The message keys it may sign with.
+    pub keys: Vec<PublicKey>,
+}
+
+/// One call. Its host is the peer's.
+#[derive(Clone, Debug)]
+pub struct Call {
+    /// The method.
+    pub method: Method,
+    /// Path and query, beginning with `/`.
+    pub path: String,
+    /// Further fields: `content-type`, `idempotency-key`, `range`.
+    pub fields: HeaderMap,
+    /// The body.
+    pub body: Bytes,
+    /// Whether it may be sent again when nothing is known of its fate.
+    pub idempotent: bool,
+}
+
+impl Call {
+    /// A call that asks and changes nothing.
+    pub fn get(path: impl Into<String>) -> Self {
+        let (fields, body) = (HeaderMap::new(), Bytes::new());
+        Self { method: Method::GET, path: path.into(), fields, body, idempotent: true }
+    }
+
+    /// A call with a JSON body. It is tried once; say `idempotent` where the receiver knows it again.
+    pub fn post(path: impl Into<String>, json: impl Into<Bytes>) -> Self {
+        let mut fields = HeaderMap::new();
+        fields.insert(header::CONTENT_TYPE, http::HeaderValue::from_static("application/json"));
+        Self { method: Method::POST, path: path.into(), fields, body: json.into(), idempotent: false }
+    }
+
+    /// Marks the call as one that the receiver knows again, by `key`, when it comes twice.
+    ///
+    /// # Errors
+    /// `peer.call` when `key` cannot stand in a field.
+    pub fn idempotent(mut self, key: &str) -> Result<Self, Problem> {
+        let value = key.parse().map_err(|_| bad_call(&"idempotency key"))?;
+        self.fields.insert("idempotency-key", value);
+        self.idempotent = true;
+        Ok(self)
+    }
+}
+
+/// A body that is sent up as it is made; its digest is known beforehand. It is tried once.
+pub struct Upload {
+    /// The digest of the whole body.
+    pub digest: Digest,
+    /// The body.
+    pub body: UnsyncBoxBody<Bytes, Box<dyn Error + Send + Sync>>,
+}
+
+/// An answer, read whole and checked.
+#[derive(Clone, Debug)]
+pub struct Answer {
+    /// Two hundred and some.
+    pub status: StatusCode,
+    /// Its fields.
+    pub fields: HeaderMap,
+    /// Its body.
+    pub body: Bytes,
+    /// Whose key signed it.
+    pub key: PublicKey,
+}
+
+/// A client of one organisation: its keys, and its connections to every peer it calls.
+pub struct PeerClient {
+    own: (TlsKey, Certificate),
+    signer: Arc<dyn Signer>,
+    limits: ClientLimits,
+    lanes: Mutex<BTreeMap<Arc<str>, Arc<Lanes>>>,
+}
+
+impl fmt::Debug for PeerClient {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PeerClient").field("key", &self.signer.public()).finish_non_exhaustive()
+    }
+}
+
+impl PeerClient {
+    /// A client that shows `certificate` and signs with `signer`.
+    pub fn new(key: TlsKey, certificate: Certificate, signer: Arc<dyn Signer>, limits: ClientLimits) -> Self {
+        Self { own: (key, certificate), signer, limits, lanes: Mutex::default() }
+    }
+
+    /// Calls and reads the answer whole. `now` is signed; every try signs anew with a nonce of its own.
+    ///
+    /// # Errors
+    /// `peer.unreachable` (503), `peer.tls` (502: a key was refused, ours or theirs), `peer.answer` (502: what came is
+    /// not what the peer signed), or the problem that the peer answered with.
+    pub async fn send(&self, peer: &Peer, call: &Call, now: Timestamp) -> Result<Answer, Problem> {
+        let tries = if call.idempotent { self.limits.tries.max(1) } else { 1 };
+        let mut rest = self.limits.rest;
+        for left in (0..tries).rev() {
+            let result = async { self.open(peer, call, now).await?.whole(self.limits.body_bytes_max).await }.await;
+            match result {
+                Err(problem) if left > 0 && problem.code == "peer.unreachable" => {
+                    sleep(rest).await;
+                    rest *= 2;
+                }
+                result => return result,
+            }
+        }
+        Err(unreachable(&peer.host, &"no try left"))
+    }
+
+    /// Calls and gives the answer's body piece by piece; its last piece comes only if the whole is what was signed. Tried
+    /// once.
+    ///
+    /// # Errors
+    /// As [`PeerClient::send`].
+    pub async fn open(&self, peer: &Peer, call: &Call, now: Timestamp) -> Result<Download, Problem> {
+        let body = Full::new(call.body.clone()).map_err(|never| match never {}).boxed_unsync();
+        self.exchange(peer, call, Upload { digest: Digest::of(&call.body), body }, now).await
+    }
+
+    /// Sends `upload` as the body of `call`, whose own body is left aside. Tried once.
+    ///
+    /// # Errors
+    /// As [`PeerClient::send`].
+    pub async fn upload(&self, peer: &Peer, call: &Call, upload: Upload, now: Timestamp) -> Result<Answer, Problem> {
+        self.exchange(peer, call, upload, now).await?.whole(self.limits.body_bytes_max).await
+    }
+
+    async fn exchange(&self, peer: &Peer, call: &Call, upload: Upload, now: Timestamp) -> Result<Download, Problem> {
+        let (request, sent) = self.signed(peer, call, upload, now)?;
+        let lanes = self.lanes(peer)?;
+        let answer = timeout(self.limits.answer + self.limits.connect, deliver(&lanes, request, &self.limits))
+            .await
+            .map_err(|_| unreachable(&peer.host, &"no answer in time"))??;
+        let (parts, body) = answer.into_parts();
+        if !message::is_signed(&parts.headers) {
+            ensure!(parts.status.is_client_error() || parts.status.is_server_error(), unsigned_answer(&peer.host));
+            return Err(problem_of(peer, parts.status, body, self.limits.stall).await);
+        }
+        let known = |id: &str| peer.keys.iter().find(|it| it.to_string() == id).copied();
+        let (key, digest) =
+            message::verify_answer(&parts, &sent, |id| known(id).ok_or_else(|| unsigned_answer(&peer.host)))
+                .map_err(|it| bad_answer(&peer.host, &it.detail.en))?;
+        let host = Arc::clone(&peer.host);
+        let (status, fields) = (parts.status, parts.headers);
+        let mut download =
+            Download { status, fields, key, digest, host, body, stall: self.limits.stall, hasher: Sha256::new() };
+        if status.is_client_error() || status.is_server_error() {
+            let bytes = download.collect(PROBLEM_BYTES_MAX).await?;
+            return Err(read_problem(peer, status, &bytes));
+        }
+        Ok(download)
+    }
+
+    fn signed(
+        &self,
+        peer: &Peer,
+        call: &Call,
+        upload: Upload,
+        now: Timestamp,
+    ) -> Result<(http::Request<CallBody>, Sent), Problem> {
+        let uri = format!("https://{}{}", peer.host, call.path);
+        let mut request = http::Request::new(upload.body);
+        *request.uri_mut() = uri.parse().map_err(|it| bad_call(&it))?;
+        *request.method_mut() = call.method.clone();
+        *request.headers_mut() = call.fields.clone();
+        let (mut parts, body) = request.into_parts();
+        let sent = message::sign_request(&mut parts, &upload.digest, &*self.signer, Nonce::draw()?, now)?;
+        Ok((http::Request::from_parts(parts, body), sent))
+    }
+
+    /// The connections to `peer`, made anew when membership describes it otherwise than before.
+    fn lanes(&self, peer: &Peer) -> Result<Arc<Lanes>, Problem> {
+        let mut all = self.lanes.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(lanes) = all.get(&peer.host).filter(|it| it.peer == *peer) {
+            return Ok(Arc::clone(lanes));
+        }
+        if all.len() >= PEERS_MAX {
+            all.pop_first();
+        }
+        let lanes = Arc::new(Lanes::new(&self.own, peer, &self.limits)?);
+        all.insert(Arc::clone(&peer.host), Arc::clone(&lanes));
+        Ok(lanes)
+    }
+}
+
+/// Sends over a shared connection. One that was closed in the same moment gives the request back unsent: then once
+/// more over a new one, which is safe for any call.
+async fn deliver(
+    lanes: &Lanes,
+    request: http::Request<CallBody>,
+    limits: &ClientLimits,
+) -> Result<http::Response<Incoming>, Problem> {
+    let host = &lanes.peer.host;
+    let mut failure = match lanes.sender(limits).await?.try_send_request(request).await {
+        Ok(answer) => return Ok(answer),
+        Err(failure) => failure,
+    };
+    match failure.take_message() {
+        Some(request) => {
+            let again = lanes.sender(limits).await?.try_send_request(request).await;
+            again.map_err(|it| lost(host, &it.into_error()))
+        }
+        None => Err(lost(host, failure.error())),
+    }
+}
+
+/// An answer whose head is checked and whose body is still coming.
+#[derive(Debug)]
+pub struct Download {
+    /// Two hundred and some.
+    pub status: StatusCode,
+    /// Its fields.
+    pub fields: HeaderMap,
+    /// Whose key signed it.
+    pub key: PublicKey,
+    /// What the whole body's digest must be.
+    pub digest: Digest,
+    host: Arc<str>,
+    body: Incoming,
+    stall: Duration,
+    hasher: Sha256,
+}
+
+impl Download {
+    /// The next piece; `None` when the body has ended and is what was signed. Use nothing for good before that.
+    ///
+    /// # Errors
+    /// `peer.unreachable` when the connection is lost or pauses too long, `peer.answer` when the whole is not what was
+    /// signed.
+    pub async fn chunk(&mut self) -> Result<Option<Bytes>, Problem> {
+        loop {
+            let frame =
+                timeout(self.stall, self.body.frame()).await.map_err(|_| unreachable(&self.host, &"stalled"))?;
+            match frame {
+                Some(Ok(frame)) => {
+                    if let Ok(bytes) = frame.into_data() {
+                        self.hasher.update(&bytes);
+                        return Ok(Some(bytes));
+                    }
+                }
+                Some(Err(error)) => return Err(lost(&self.host, &error)),
+                None => {
+                    let hash = self.hasher.clone().finalize().into();
+                    let came = Digest { suite: Suite::Ed25519Sha256, hash };
+                    message::check_digest(&self.digest, &came).map_err(|it| bad_answer(&self.host, &it.detail.en))?;
+                    return Ok(None);
+                }
+            }
+        }
+    }
+
+    /// The whole body, at most `bytes_max` long.
+    ///
+    /// # Errors
+    /// As [`Download::chunk`], and `peer.answer` when it is longer.
+    pub async fn whole(mut self, bytes_max: usize) -> Result<Answer, Problem> {
+        let body = self.collect(bytes_max).await?;
+        Ok(Answer { status: self.status, fields: self.fields, body, key: self.key })
+    }
+
+    async fn collect(&mut self, bytes_max: usize) -> Result<Bytes, Problem> {
+        let mut body = Vec::new();
+        while let Some(bytes) = self.chunk().await? {
+            let room = bytes_max.saturating_sub(body.len());
+            ensure!(bytes.len() <= room, bad_answer(&self.host, &format!("body longer than {bytes_max} bytes")));
+            body.extend_from_slice(&bytes);
+        }
+        Ok(body.into())
+    }
+}
+
+/// A problem that came unsigned: from the layers that do not know yet with whom they speak.
+async fn problem_of(peer: &Peer, status: StatusCode, body: Incoming, stall: Duration) -> Problem {
+    match timeout(stall, Limited::new(body, PROBLEM_BYTES_MAX).collect()).await {
+        Ok(Ok(body)) => read_problem(peer, status, &body.to_bytes()),
+        _ => unreachable(&peer.host, &"no readable answer"),
+    }
+}
+
+fn read_problem(peer: &Peer, status: StatusCode, body: &[u8]) -> Problem {
+    match serde_json::from_slice::<Problem>(body) {
+        Ok(problem) => problem.with("peer", peer.host.as_ref()),
+        Err(_) => bad_answer(&peer.host, &format!("status {status} without a problem document")),
+    }
+}
+
+fn bad_call(why: &dyn fmt::Display) -> Problem {
+    Problem::new(
+        Kind::Malformed,
+        "peer.call",
+        format!("请求无法发出：{why}"),
+        format!("the call cannot be sent: {why}"),
+    )
+}
+
+fn unsigned_answer(host: &str) -> Problem {
+    bad_answer(host, &"not signed with a key of its membership")
+}
+
+fn bad_answer(host: &str, why: &dyn fmt::Display) -> Problem {
+    Problem::new(
+        Kind::Peer,
+        "peer.answer",
+        format!("{host} 的答复不可采信：{why}；请联系对方"),
+        format!("the answer of {host} cannot be trusted: {why}; tell its operators"),
+    )
+    .with("peer", host)
+}
+
+fn unreachable(host: &str, why: &dyn fmt::Display) -> Problem {
+    Problem::new(
+        Kind::Unavailable,
+        "peer.unreachable",
+        format!("暂时无法连通 {host}：{why}；请稍后重试"),
+        format!("{host} cannot be reached for the moment: {why}; try again later"),
+    )
+    .with("peer", host)
+}
+
+/// A connection that failed: because a key was refused, which trying again does not mend, or because it was lost.
+fn lost(host: &str, error: &(dyn Error + 'static)) -> Problem {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(it) = cause {
+        text = format!("{text}: {it}");
+        cause = it.source();
+    }
+    // The layers between hand TLS errors on as text only.
+    if text.contains("AccessDenied") {
+        return refused(host, "对方未登记本组织的 TLS 密钥", "it does not know our TLS key", "key_unknown_there");
+    }
+    if text.contains("ApplicationVerificationFailure") || text.contains("invalid peer certificate") {
+        return refused(
+            host,
+            "对方出示的 TLS 密钥未登记",
+            "it showed a TLS key that is not in its membership",
+            "key_unknown_here",
+        );
+    }
+    unreachable(host, &text)
+}
+
+fn refused(host: &str, zh: &str, en: &str, reason: &str) -> Problem {
+    Problem::new(
+        Kind::Peer,
+        "peer.tls",
+        format!("与 {host} 的连接被拒：{zh}；请核对成员登记"),
+        format!("the connection to {host} was refused: {en}; compare the membership entries"),
+    )
+    .with("peer", host)
+    .with("reason", reason)
+}

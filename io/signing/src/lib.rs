@@ -1,0 +1,19 @@
+//! Keys and signatures behind one trait, key rings on disk, certificates and pins.
+//!
+//! Every signature names its suite; SM2/SM3 later becomes one more arm here and nothing elsewhere. Invariants:
+//! - what is signed for one [`Purpose`] never passes for another;
+//! - verification is strict: one signature per key and message, keys and points of low order refused;
+//! - secret bytes are wiped when dropped, never printed, and stored in files that only their owner reads.
+
+mod certificate;
+mod key;
+mod purpose;
+mod ring;
+
+pub use certificate::{Certificate, Pin, TlsKey};
+pub use key::{PublicKey, Sign, Signer, SigningKey};
+pub use purpose::Purpose;
+pub use ring::KeyRing;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,148 @@
+//! The keys of one organisation on disk: one PEM file each, readable by its owner alone.
+
+use crate::{SigningKey, TlsKey};
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write as _};
+use std::path::Path;
+use vocabulary::{Kind, Problem, Suite, ensure};
+use zeroize::Zeroizing;
+
+/// A key file is at most this long; a longer one is something else.
+const PEM_BYTES_MAX: u64 = 16 * 1024;
+
+const TLS: &str = "tls.pem";
+const MESSAGES: &str = "messages.pem";
+const LOG: &str = "log.pem";
+const PACKS: &str = "packs.pem";
+
+/// The four keys of an organisation. They are separate, so that losing one does not lose the others, and so that each
+/// can live where it must (the log's in hardware, the packs' offline).
+#[derive(Clone, Debug)]
+pub struct KeyRing {
+    /// Proves the connection.
+    pub tls: TlsKey,
+    /// Signs HTTP messages, requests, agreements, receipts.
+    pub messages: SigningKey,
+    /// Signs checkpoints of the organisation's log.
+    pub log: SigningKey,
+    /// Signs packs.
+    pub packs: SigningKey,
+}
+
+impl KeyRing {
+    /// Draws four keys, in memory only.
+    ///
+    /// # Errors
+    /// `signing.entropy`.
+    pub fn generate() -> Result<Self, Problem> {
+        let suite = Suite::default();
+        Ok(Self {
+            tls: TlsKey::generate()?,
+            messages: SigningKey::generate(suite)?,
+            log: SigningKey::generate(suite)?,
+            packs: SigningKey::generate(suite)?,
+        })
+    }
+
+    /// Draws four keys and writes them into `folder`, which is made when it is not there; they are on disk when this
+    /// returns. A key file that is there already is never written over.
+    ///
+    /// # Errors
+    /// `signing.exists`, `signing.folder`, `signing.entropy`.
+    pub fn create(folder: &Path) -> Result<Self, Problem> {
+        for name in [TLS, MESSAGES, LOG, PACKS] {
+            let path = folder.join(name);
+            ensure!(!path.exists(), exists(&path));
+        }
+        let ring = Self::generate()?;
+        make_private_folder(folder).map_err(|it| unusable(folder, &it))?;
+        write(&folder.join(TLS), &ring.tls.to_pem())?;
+        write(&folder.join(MESSAGES), &ring.messages.to_pem())?;
+        write(&folder.join(LOG), &ring.log.to_pem())?;
+        write(&folder.join(PACKS), &ring.packs.to_pem())?;
+        File::open(folder).and_then(|it| it.sync_all()).map_err(|it| unusable(folder, &it))?;
+        Ok(ring)
+    }
+
+    /// Reads the four keys from `folder`.
+    ///
+    /// # Errors
+    /// `signing.folder` when a file is missing, `signing.exposed` when others may read it, `signing.key` when it is no
+    /// key.
+    pub fn open(folder: &Path) -> Result<Self, Problem> {
+        Ok(Self {
+            tls: TlsKey::from_pem(&read(&folder.join(TLS))?)?,
+            messages: SigningKey::from_pem(&read(&folder.join(MESSAGES))?)?,
+            log: SigningKey::from_pem(&read(&folder.join(LOG))?)?,
+            packs: SigningKey::from_pem(&read(&folder.join(PACKS))?)?,
+        })
+    }
+}
+
+fn write(path: &Path, pem: &str) -> Result<(), Problem> {
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let mut file = options.open(path).map_err(|it| match it.kind() {
+        io::ErrorKind::AlreadyExists => exists(path),
+        _ => unusable(path, &it),
+    })?;
+    file.write_all(pem.as_bytes()).and_then(|()| file.sync_all()).map_err(|it| unusable(path, &it))
+}
+
+fn read(path: &Path) -> Result<Zeroizing<String>, Problem> {
+    let about = fs::metadata(path).map_err(|it| unusable(path, &it))?;
+    ensure!(about.len() <= PEM_BYTES_MAX, unusable(path, &"too long for a key"));
+    ensure!(!others_may_read(&about), exposed(path));
+    fs::read_to_string(path).map(Zeroizing::new).map_err(|it| unusable(path, &it))
+}
+
+/// A group may read: mounted secrets come so.
+#[cfg(unix)]
+fn others_may_read(about: &fs::Metadata) -> bool {
+    std::os::unix::fs::PermissionsExt::mode(&about.permissions()) & 0o007 != 0
+}
+
+#[cfg(not(unix))]
+fn others_may_read(_: &fs::Metadata) -> bool {
+    false
+}
+
+fn make_private_folder(folder: &Path) -> io::Result<()> {
+    let mut builder = fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(folder)
+}
+
+fn exists(path: &Path) -> Problem {
+    let path = path.display();
+    Problem::new(
+        Kind::Conflict,
+        "signing.exists",
+        format!("密钥文件 {path} 已存在，不会覆盖；请先移走"),
+        format!("key file {path} is there already and is never written over; move it away first"),
+    )
+}
+
+fn exposed(path: &Path) -> Problem {
+    let path = path.display();
+    Problem::new(
+        Kind::Refused,
+        "signing.exposed",
+        format!("密钥文件 {path} 可被其他用户读取；请执行 chmod 600 {path}，并考虑更换密钥"),
+        format!("other users may read key file {path}; run chmod 600 {path}, and consider a new key"),
+    )
+}
+
+fn unusable(path: &Path, why: &dyn std::fmt::Display) -> Problem {
+    let path = path.display();
+    Problem::new(
+        Kind::Unprocessable,
+        "signing.folder",
+        format!("无法使用密钥路径 {path}：{why}"),
+        format!("key path {path} cannot be used: {why}"),
+    )
+}

@@ -1,0 +1,154 @@
+use crate::*;
+use proptest::prelude::*;
+use serde_json::json;
+use vocabulary::{Signature, Suite, Timestamp};
+
+const SUITE: Suite = Suite::Ed25519Sha256;
+
+fn key(seed: u8) -> SigningKey {
+    SigningKey::from_seed(SUITE, &[seed; 32])
+}
+
+#[test]
+fn signatures_are_those_of_rfc_8032() {
+    // Section 7.1, test 3.
+    let seed = hex::decode("c5aa8df43f9f837bedb7442f31dcb7b166d38535076f094b85ce3a2e0b4458f7").unwrap();
+    let key = SigningKey::from_seed(SUITE, &seed.try_into().unwrap());
+    assert_eq!(hex::encode(key.public().raw()), "fc51cd8e6218a1a38da47ed00230f0580816ed13ba3303ac5deb911548908025");
+    let signed = hex::decode(concat!(
+        "6291d657deec24024827e69c3abe01a30ce548a284743a445e3680d7db5ac3ac",
+        "18ff9b538d16f290ae67f760984dc6594a7c15e9716ed28dc027beceea1ec40a"
+    ));
+    key.public().verify_raw(&[0xaf, 0x82], &signed.unwrap().try_into().unwrap()).unwrap();
+    key.public().verify(&[0xaf, 0x82], &key.sign(&[0xaf, 0x82])).unwrap();
+}
+
+proptest! {
+    /// One bit changed in the bytes, the key or the signature, and it does not verify.
+    #[test]
+    fn a_changed_bit_is_refused(bytes in prop::collection::vec(any::<u8>(), 1..64), bit in 0usize..512, seed in 0u8..9) {
+        let key = key(seed);
+        let signature = key.sign(&bytes);
+        prop_assert!(key.public().verify(&bytes, &signature).is_ok());
+        let mut other = bytes.clone();
+        let at = bit % (bytes.len() * 8);
+        other[at / 8] ^= 1 << (at % 8);
+        prop_assert!(key.public().verify(&other, &signature).is_err());
+        prop_assert!(self::key(seed + 1).public().verify(&bytes, &signature).is_err());
+        let mut value: Vec<u8> = signature.value.clone().into_bytes();
+        let at = bit % (value.len() * 8);
+        value[at / 8] ^= 1 << (at % 8);
+        if let Ok(value) = String::from_utf8(value) {
+            let forged = Signature { value, ..signature };
+            prop_assert!(key.public().verify(&bytes, &forged).is_err());
+        }
+    }
+
+    /// Reading keys never panics, and what reads writes back the same.
+    #[test]
+    fn public_keys_read_back(text in "(ed25519-sha256:)?[A-Za-z0-9+/=]{0,48}", bytes in any::<[u8; 32]>()) {
+        if let Ok(key) = text.parse::<PublicKey>() {
+            prop_assert_eq!(key.to_string(), text);
+        }
+        if let Ok(key) = PublicKey::from_bytes(SUITE, &bytes) {
+            prop_assert_eq!(key.raw(), bytes);
+            prop_assert_eq!(key.to_string().parse::<PublicKey>().unwrap(), key);
+        }
+    }
+}
+
+#[test]
+fn a_signature_of_one_purpose_passes_for_no_other() {
+    let value = json!({"b": 1, "a": "江苏"});
+    let signature = key(1).sign_canonical(Purpose::Request, &value).unwrap();
+    let public = key(1).public();
+    public.verify_canonical(Purpose::Request, &json!({"a": "江苏", "b": 1}), &signature).unwrap();
+    let other = public.verify_canonical(Purpose::Agreement, &value, &signature).unwrap_err();
+    assert_eq!(other.code, "signing.mismatch");
+    assert!(public.verify(&vocabulary::canonical_bytes(&value).unwrap(), &signature).is_err());
+    assert_eq!(Purpose::Request.bytes(&value).unwrap(), "yunhe/v1/request\n{\"a\":\"江苏\",\"b\":1}".as_bytes());
+}
+
+#[test]
+fn keys_of_low_order_are_refused() {
+    let weak = [
+        "0100000000000000000000000000000000000000000000000000000000000000",
+        "0000000000000000000000000000000000000000000000000000000000000000",
+        "ecffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
+        "0000000000000000000000000000000000000000000000000000000000000080",
+        "26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05",
+        "c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a",
+        // The identity again, written with y = p + 1.
+        "eeffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
+    ];
+    for text in weak {
+        let bytes = hex::decode(text).unwrap().try_into().unwrap();
+        assert_eq!(PublicKey::from_bytes(SUITE, &bytes).unwrap_err().code, "signing.public_key", "{text}");
+    }
+}
+
+#[test]
+fn a_signer_behind_the_trait_signs_the_same() {
+    let key = key(2);
+    let behind: &dyn Signer = &key;
+    let value = json!([1, 2]);
+    assert_eq!(behind.public(), key.public());
+    assert_eq!(
+        behind.sign_canonical(Purpose::Receipt, &value).unwrap(),
+        key.sign_canonical(Purpose::Receipt, &value).unwrap()
+    );
+}
+
+#[test]
+fn a_ring_is_kept_private_and_never_written_over() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = tempfile::tempdir().unwrap();
+    let keys = folder.path().join("keys");
+    let ring = KeyRing::create(&keys).unwrap();
+    let again = KeyRing::open(&keys).unwrap();
+    assert_eq!(ring.messages.public(), again.messages.public());
+    assert_eq!(ring.log.public(), again.log.public());
+    assert_eq!(ring.packs.public(), again.packs.public());
+    assert_eq!(ring.tls.pin().unwrap(), again.tls.pin().unwrap());
+    let mode = |path: &std::path::Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode(&keys), 0o700);
+    assert_eq!(mode(&keys.join("tls.pem")), 0o600);
+    assert_eq!(KeyRing::create(&keys).unwrap_err().code, "signing.exists");
+    std::fs::set_permissions(keys.join("log.pem"), PermissionsExt::from_mode(0o644)).unwrap();
+    assert_eq!(KeyRing::open(&keys).unwrap_err().code, "signing.exposed");
+    assert!(!format!("{ring:?}").contains("PRIVATE"));
+}
+
+#[test]
+fn a_key_reads_what_openssl_writes() {
+    // openssl genpkey -algorithm ed25519; RFC 8410 section 10.3.
+    let pem = "-----BEGIN PRIVATE KEY-----\nMC4CAQAwBQYDK2VwBCIEINTuctv5E1hK1bbY8fdp+K06/nwoy/HU++CXqI9EdVhC\n\
+               -----END PRIVATE KEY-----\n";
+    let key = SigningKey::from_pem(pem).unwrap();
+    assert_eq!(*key.to_pem(), pem);
+    assert_eq!(key.public().base64(), "Gb9ECWmEzf6FQbrBZ9w7lshQhqowtrbLDFw4rXAxZuE=");
+    assert_eq!(SigningKey::from_pem("-----BEGIN").unwrap_err().code, "signing.key");
+}
+
+#[test]
+fn a_certificate_carries_its_hosts_and_a_renewal_keeps_the_pin() {
+    let now: Timestamp = "2026-11-24T10:00:00Z".parse().unwrap();
+    let key = TlsKey::generate().unwrap();
+    let hosts = ["nj-gxj.nj.yunhe.internal".to_owned(), "127.0.0.1".into(), "::1".into()];
+    let first = Certificate::self_signed(&key, &hosts, now, 90).unwrap();
+    let later = Certificate::self_signed(&key, &hosts[..1], now, 365).unwrap();
+    assert_eq!(first.pin, later.pin);
+    assert_eq!(first.pin, key.pin().unwrap());
+    assert_eq!(first.pin.to_string().parse::<Pin>().unwrap(), first.pin);
+    let (_, parsed) = x509_parser::parse_x509_certificate(&first.der).unwrap();
+    let names = &parsed.subject_alternative_name().unwrap().unwrap().value.general_names;
+    assert_eq!(names.len(), 3);
+    assert!(parsed.validity().is_valid_at(x509_parser::time::ASN1Time::from_timestamp(now.as_second()).unwrap()));
+    for bad in ["", "a b", "héllo"] {
+        let problem = Certificate::self_signed(&key, &[bad.to_owned()], now, 1).unwrap_err();
+        assert_eq!(problem.code, "signing.host", "{bad}");
+    }
+    let other = TlsKey::generate().unwrap();
+    assert_ne!(other.pin().unwrap(), key.pin().unwrap());
+    assert_eq!(TlsKey::from_pem(&key.to_pem()).unwrap().pin().unwrap(), key.pin().unwrap());
+}

@@ -1,0 +1,220 @@
+//! Connections of either database, and the two ways to hold one: to read, or inside a unit of work.
+
+use crate::{
+    Arg, Row, Statement, fault,
+    row::{Names, from_postgres, from_sqlite},
+    transact::Writer,
+};
+use futures::TryStreamExt;
+use sqlx::{
+    Postgres, Sqlite, Transaction,
+    pool::PoolConnection,
+    postgres::PgArguments,
+    query::Query,
+    sqlite::{SqliteArguments, SqliteConnection},
+};
+use std::ops::{Deref, DerefMut};
+use tokio::sync::OwnedMutexGuard;
+use vocabulary::Problem;
+
+pub(crate) enum Held {
+    Writer(OwnedMutexGuard<Writer>),
+    Sqlite(PoolConnection<Sqlite>),
+    SqliteSnapshot(Transaction<'static, Sqlite>),
+    Postgres(PoolConnection<Postgres>),
+    PostgresTx(Transaction<'static, Postgres>),
+}
+
+enum Raw<'a> {
+    Sqlite(&'a mut SqliteConnection),
+    Postgres(&'a mut sqlx::PgConnection),
+}
+
+/// A connection that reads.
+pub struct Reader {
+    pub(crate) held: Held,
+    /// The first driver error that is worth another try, kept for `transact`.
+    pub(crate) retryable: bool,
+}
+
+fn bind_sqlite(sql: Statement, args: Vec<Arg>) -> Query<'static, Sqlite, SqliteArguments> {
+    let mut query = sqlx::query(sql.sql());
+    for arg in args {
+        query = match arg {
+            Arg::Null => query.bind(None::<String>),
+            Arg::Int(it) => query.bind(it),
+            Arg::Text(it) => query.bind(it),
+            Arg::Bytes(it) => query.bind(it),
+        };
+    }
+    query
+}
+
+fn bind_postgres(sql: Statement, args: Vec<Arg>) -> Query<'static, Postgres, PgArguments> {
+    let mut query = sqlx::query(sql.sql());
+    for arg in args {
+        query = match arg {
+            Arg::Null => query.bind(crate::arg_null::Untyped),
+            Arg::Int(it) => query.bind(it),
+            Arg::Text(it) => query.bind(it),
+            Arg::Bytes(it) => query.bind(it),
+        };
+    }
+    query
+}
+
+impl Reader {
+    pub(crate) fn new(held: Held) -> Self {
+        Self { held, retryable: false }
+    }
+
+    fn raw(&mut self) -> Raw<'_> {
+        match &mut self.held {
+            Held::Writer(it) => Raw::Sqlite(it.connection()),
+            Held::Sqlite(it) => Raw::Sqlite(it),
+            Held::SqliteSnapshot(it) => Raw::Sqlite(it),
+            Held::Postgres(it) => Raw::Postgres(it),
+            Held::PostgresTx(it) => Raw::Postgres(it),
+        }
+    }
+
+    fn fail(&mut self, error: &sqlx::Error) -> Problem {
+        self.retryable |= fault::is_retryable(error);
+        fault::problem(error)
+    }
+
+    /// Whether this is SQLite or PostgreSQL.
+    pub fn dialect(&self) -> crate::Dialect {
+        match &self.held {
+            Held::Writer(_) | Held::Sqlite(_) | Held::SqliteSnapshot(_) => crate::Dialect::Sqlite,
+            Held::Postgres(_) | Held::PostgresTx(_) => crate::Dialect::Postgres,
+        }
+    }
+
+    /// All rows of a statement whose result is bounded.
+    ///
+    /// # Errors
+    /// `store.unavailable`, `store.full`, `store.duplicate`, or `store.fault` for a bug.
+    pub async fn rows(&mut self, sql: impl Into<Statement>, args: Vec<Arg>) -> Result<Vec<Row>, Problem> {
+        let mut rows = Vec::new();
+        self.each(sql, args, |row| {
+            rows.push(row);
+            Ok(())
+        })
+        .await?;
+        Ok(rows)
+    }
+
+    /// The first row, if there is one.
+    ///
+    /// # Errors
+    /// As [`Reader::rows`].
+    pub async fn row(&mut self, sql: impl Into<Statement>, args: Vec<Arg>) -> Result<Option<Row>, Problem> {
+        let sql = sql.into();
+        let mut names = Names::new();
+        let got = match self.raw() {
+            Raw::Sqlite(it) => match bind_sqlite(sql, args).fetch_optional(it).await {
+                Ok(row) => row.as_ref().map(|it| from_sqlite(it, &mut names)).transpose(),
+                Err(error) => Err(error),
+            },
+            Raw::Postgres(it) => match bind_postgres(sql, args).fetch_optional(it).await {
+                Ok(row) => row.as_ref().map(|it| from_postgres(it, &mut names)).transpose(),
+                Err(error) => Err(error),
+            },
+        };
+        got.map_err(|it| self.fail(&it))
+    }
+
+    /// Streams the rows of a statement through `take`, which may stop it with an error.
+    ///
+    /// # Errors
+    /// As [`Reader::rows`], or what `take` said.
+    pub async fn each(
+        &mut self,
+        sql: impl Into<Statement>,
+        args: Vec<Arg>,
+        mut take: impl FnMut(Row) -> Result<(), Problem>,
+    ) -> Result<(), Problem> {
+        let sql = sql.into();
+        let mut names = Names::new();
+        let end: Result<Result<(), Problem>, sqlx::Error> = async {
+            match self.raw() {
+                Raw::Sqlite(it) => {
+                    let mut rows = bind_sqlite(sql, args).fetch(it);
+                    while let Some(row) = rows.try_next().await? {
+                        if let Err(stop) = take(from_sqlite(&row, &mut names)?) {
+                            return Ok(Err(stop));
+                        }
+                    }
+                }
+                Raw::Postgres(it) => {
+                    let mut rows = bind_postgres(sql, args).fetch(it);
+                    while let Some(row) = rows.try_next().await? {
+                        if let Err(stop) = take(from_postgres(&row, &mut names)?) {
+                            return Ok(Err(stop));
+                        }
+                    }
+                }
+            }
+            Ok(Ok(()))
+        }
+        .await;
+        end.map_err(|it| self.fail(&it))?
+    }
+
+    pub(crate) async fn run(&mut self, sql: Statement, args: Vec<Arg>) -> Result<u64, Problem> {
+        let done = match self.raw() {
+            Raw::Sqlite(it) => bind_sqlite(sql, args).execute(it).await.map(|it| it.rows_affected()),
+            Raw::Postgres(it) => bind_postgres(sql, args).execute(it).await.map(|it| it.rows_affected()),
+        };
+        done.map_err(|it| self.fail(&it))
+    }
+
+    pub(crate) async fn copy(&mut self, sql: &str, data: &[u8]) -> Result<u64, Problem> {
+        let Raw::Postgres(connection) = self.raw() else {
+            return Err(fault::internal("copy", &"only PostgreSQL copies"));
+        };
+        let done = async {
+            let mut copy = connection.copy_in_raw(sql).await?;
+            copy.send(data).await?;
+            copy.finish().await
+        }
+        .await;
+        done.map_err(|it| self.fail(&it))
+    }
+}
+
+/// A unit of work: reads, and writes that become durable together.
+pub struct Tx(pub(crate) Reader);
+
+impl Deref for Tx {
+    type Target = Reader;
+
+    fn deref(&self) -> &Reader {
+        &self.0
+    }
+}
+
+impl DerefMut for Tx {
+    fn deref_mut(&mut self) -> &mut Reader {
+        &mut self.0
+    }
+}
+
+impl Tx {
+    /// Runs a writing statement and says how many rows it changed.
+    ///
+    /// # Errors
+    /// As [`Reader::rows`].
+    pub async fn execute(&mut self, sql: impl Into<Statement>, args: Vec<Arg>) -> Result<u64, Problem> {
+        self.0.run(sql.into(), args).await
+    }
+
+    /// `COPY … FROM STDIN` on PostgreSQL: `data` is in the format that `sql` names.
+    ///
+    /// # Errors
+    /// As [`Reader::rows`]; `store.fault` on SQLite.
+    pub async fn copy_in(&mut self, sql: &Statement, data: &[u8]) -> Result<u64, Problem> {
+        self.0.copy(sql.as_str(), data).await
+    }
+}

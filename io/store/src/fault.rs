@@ -1,0 +1,68 @@
+//! What goes wrong between us and the database, as problems. Causes are logged, never shown.
+
+use vocabulary::{Kind, Problem};
+
+/// A fault whose cause only the log names.
+pub(crate) fn internal(what: &str, cause: &dyn std::fmt::Display) -> Problem {
+    tracing::error!(what, %cause, "store fault");
+    Problem::new(
+        Kind::Internal,
+        "store.fault",
+        format!("存储内部故障（{what}）；请查看节点日志"),
+        format!("a fault inside the store ({what}); see the node's log"),
+    )
+}
+
+pub(crate) fn away(cause: &dyn std::fmt::Display) -> Problem {
+    tracing::warn!(%cause, "database away");
+    Problem::new(
+        Kind::Unavailable,
+        "store.unavailable",
+        "数据库暂时不可用，未作任何更改；请稍后重试",
+        "the database is away for the moment and nothing was changed; try again",
+    )
+}
+
+fn full(cause: &dyn std::fmt::Display) -> Problem {
+    tracing::error!(%cause, "disk full");
+    Problem::new(
+        Kind::Unavailable,
+        "store.full",
+        "磁盘空间已满，未作任何更改；请腾出空间后重试",
+        "the disk is full and nothing was changed; free some space and try again",
+    )
+}
+
+fn duplicate() -> Problem {
+    Problem::new(Kind::Conflict, "store.duplicate", "该键已存在", "a row with this key is there already")
+}
+
+/// SQLSTATEs after which the same unit of work may simply run again (PostgreSQL).
+pub(crate) fn is_retryable(error: &sqlx::Error) -> bool {
+    matches!(error, sqlx::Error::Database(it) if matches!(it.code().as_deref(), Some("40001" | "40P01")))
+}
+
+/// Turns a driver's error into a problem.
+pub(crate) fn problem(error: &sqlx::Error) -> Problem {
+    match error {
+        sqlx::Error::Database(it) if is_retryable(error) => {
+            Problem::new(Kind::Unavailable, "store.retry", "并发冲突，请重试", "a concurrent change; try again")
+                .with("sqlstate", it.code().unwrap_or_default().as_ref())
+        }
+        sqlx::Error::Database(it) if it.is_unique_violation() => duplicate(),
+        sqlx::Error::Database(it) => {
+            let code = it.code().unwrap_or_default();
+            match code.as_ref() {
+                // SQLITE_FULL, and PostgreSQL's disk_full.
+                "13" | "53100" => full(error),
+                // Admin shutdown, crash shutdown, cannot connect now, too many connections; SQLITE_BUSY.
+                "57P01" | "57P02" | "57P03" | "53300" | "5" => away(error),
+                // SQLITE_IOERR and its kin: a full disk shows up so in WAL mode.
+                _ if it.message().contains("disk is full") || it.message().contains("No space left") => full(error),
+                _ => internal("sql", error),
+            }
+        }
+        sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed | sqlx::Error::WorkerCrashed => away(error),
+        other => internal("driver", other),
+    }
+}

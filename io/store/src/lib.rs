@@ -1,0 +1,35 @@
+//! SQL on SQLite or PostgreSQL behind one door: units of work, idempotency, migrations, the change feed and its sequencer.
+//!
+//! This is the only crate that knows sqlx. Callers write one SQL text for both databases and hand in [`Arg`]s.
+//!
+//! Invariants:
+//! - what [`transact!`] returned `Ok` is durable; what it returned `Err` left no trace, save a lost commit, which
+//!   says so (`store.commit_unknown`);
+//! - an idempotency key gives the same answer for the same ask, and a refusal for another ask;
+//! - feed positions are dense, begin at 1, and their time never runs backwards.
+#![cfg_attr(test, expect(clippy::unwrap_used, reason = "tests fail by panicking"))]
+
+mod arg;
+mod arg_null;
+mod connection;
+mod fault;
+mod feed;
+mod migrate;
+mod open;
+mod row;
+mod statement;
+mod transact;
+
+pub use arg::Arg;
+pub use connection::{Reader, Tx};
+pub use feed::{Entry, FeedHead, Sequenced};
+pub use open::Store;
+pub use row::Row;
+pub use vocabulary::Dialect;
+pub use statement::Statement;
+pub use transact::{Fault, Key, Unit};
+#[doc(hidden)]
+pub use vocabulary::Problem;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,187 @@
+//! Opening a database, one handle per organisation: its own SQLite file or its own PostgreSQL schema.
+
+use crate::{
+    Dialect, Reader, Statement,
+    connection::Held,
+    fault,
+    transact::{Committer, Fault, Writer},
+};
+use sqlx::{
+    ConnectOptions, Connection, PgPool, SqlitePool,
+    postgres::{PgConnectOptions, PgPoolOptions},
+    sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
+};
+use std::{
+    str::FromStr,
+    sync::{Arc, Mutex as StdMutex},
+    time::Duration,
+};
+use tokio::sync::Mutex;
+use vocabulary::{Kind, Problem};
+
+/// Readers of one SQLite file at once.
+const SQLITE_READERS_MAX: u32 = 8;
+/// Connections of one organisation to PostgreSQL at once.
+const POSTGRES_CONNECTIONS_MAX: u32 = 16;
+/// A caller waits this long for a connection, then hears `store.unavailable`.
+const ACQUIRE_SECONDS_MAX: u64 = 5;
+/// Prepared statements kept per connection.
+const STATEMENTS_MAX: usize = 256;
+
+/// One organisation's database. Cheap to clone.
+#[derive(Clone)]
+pub struct Store {
+    pub(crate) inner: Arc<Inner>,
+}
+
+pub(crate) struct Inner {
+    pub(crate) backend: Backend,
+    pub(crate) fault: StdMutex<Option<Fault>>,
+}
+
+pub(crate) enum Backend {
+    Sqlite { writer: Arc<Mutex<Writer>>, committer: Committer, readers: SqlitePool },
+    Postgres { pool: PgPool },
+}
+
+impl Store {
+    /// Opens `sqlite:PATH` (made if missing) or `postgres://…`, there in `schema` (made if missing), and migrates the
+    /// store's own tables.
+    ///
+    /// # Errors
+    /// `store.url` for an address of another kind, `store.unavailable` when the database does not answer.
+    pub async fn open(url: &str, schema: &str) -> Result<Self, Problem> {
+        let backend = if let Some(path) = url.strip_prefix("sqlite:") {
+            open_sqlite(path.trim_start_matches("//")).await?
+        } else if url.starts_with("postgres://") || url.starts_with("postgresql://") {
+            open_postgres(url, schema).await?
+        } else {
+            return Err(Problem::new(
+                Kind::Unprocessable,
+                "store.url",
+                "数据库地址应以 sqlite: 或 postgres:// 开头",
+                "a database address begins with sqlite: or postgres://",
+            ));
+        };
+        let store = Self { inner: Arc::new(Inner { backend, fault: StdMutex::new(None) }) };
+        store.migrate("store", crate::migrate::STORE).await?;
+        Ok(store)
+    }
+
+    /// Which of the two databases this is.
+    pub fn dialect(&self) -> Dialect {
+        match &self.inner.backend {
+            Backend::Sqlite { .. } => Dialect::Sqlite,
+            Backend::Postgres { .. } => Dialect::Postgres,
+        }
+    }
+
+    /// A connection that reads what is committed; each statement sees its own moment.
+    ///
+    /// # Errors
+    /// `store.unavailable` when none comes free in time.
+    pub async fn read(&self) -> Result<Reader, Problem> {
+        let held = match &self.inner.backend {
+            Backend::Sqlite { readers, .. } => readers.acquire().await.map(Held::Sqlite),
+            Backend::Postgres { pool } => pool.acquire().await.map(Held::Postgres),
+        };
+        held.map(Reader::new).map_err(|it| fault::problem(&it))
+    }
+
+    /// A connection all of whose statements see one moment.
+    ///
+    /// # Errors
+    /// As [`Store::read`].
+    pub async fn snapshot(&self) -> Result<Reader, Problem> {
+        let held = match &self.inner.backend {
+            Backend::Sqlite { readers, .. } => readers.begin().await.map(Held::SqliteSnapshot),
+            Backend::Postgres { pool } => {
+                pool.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await.map(Held::PostgresTx)
+            }
+        };
+        held.map(Reader::new).map_err(|it| fault::problem(&it))
+    }
+
+    /// Lets the next unit of work fail at its commit, for fault tables in tests.
+    pub fn inject(&self, fault: Fault) {
+        if let Ok(mut slot) = self.inner.fault.lock() {
+            *slot = Some(fault);
+        }
+    }
+
+    pub(crate) fn take_fault(&self) -> Option<Fault> {
+        self.inner.fault.lock().ok().and_then(|mut it| it.take())
+    }
+
+    /// Closes all connections; pending commits are finished first.
+    pub async fn close(&self) {
+        match &self.inner.backend {
+            Backend::Sqlite { writer, readers, .. } => {
+                writer.lock().await.commit().await;
+                readers.close().await;
+            }
+            Backend::Postgres { pool } => pool.close().await,
+        }
+    }
+
+    /// Folds the write-ahead log back into the file (SQLite); a no-op elsewhere.
+    ///
+    /// # Errors
+    /// `store.fault`.
+    pub async fn checkpoint(&self) -> Result<(), Problem> {
+        if let Backend::Sqlite { writer, .. } = &self.inner.backend {
+            let mut writer = writer.lock().await;
+            writer.commit().await;
+            let sql = Statement::from("PRAGMA wal_checkpoint(TRUNCATE)").sql();
+            sqlx::query(sql).execute(writer.connection()).await.map_err(|it| fault::problem(&it))?;
+        }
+        Ok(())
+    }
+}
+
+async fn open_sqlite(path: &str) -> Result<Backend, Problem> {
+    let options = SqliteConnectOptions::new()
+        .filename(path)
+        .create_if_missing(true)
+        .journal_mode(SqliteJournalMode::Wal)
+        .synchronous(SqliteSynchronous::Full)
+        .foreign_keys(true)
+        .busy_timeout(Duration::from_secs(ACQUIRE_SECONDS_MAX))
+        .statement_cache_capacity(STATEMENTS_MAX)
+        .pragma("cache_size", "-32768")
+        .pragma("temp_store", "MEMORY")
+        .pragma("wal_autocheckpoint", "4000");
+    let connection = options.connect().await.map_err(|it| fault::problem(&it))?;
+    let writer = Arc::new(Mutex::new(Writer::new(connection)));
+    let committer = Committer::start(writer.clone());
+    let readers = SqlitePoolOptions::new()
+        .max_connections(SQLITE_READERS_MAX)
+        .acquire_timeout(Duration::from_secs(ACQUIRE_SECONDS_MAX))
+        .connect_lazy_with(options.read_only(true).create_if_missing(false).row_buffer_size(512));
+    Ok(Backend::Sqlite { writer, committer, readers })
+}
+
+async fn open_postgres(url: &str, schema: &str) -> Result<Backend, Problem> {
+    let named = !schema.is_empty()
+        && schema.len() <= 63
+        && schema.bytes().all(|it| it.is_ascii_lowercase() || it.is_ascii_digit() || it == b'_');
+    vocabulary::ensure!(named, fault::internal("schema name", &schema));
+    let options = PgConnectOptions::from_str(url).map_err(|it| fault::problem(&it))?;
+    let mut first =
+        sqlx::PgConnection::connect_with(&options).await.map_err(|it| fault::away(&it))?;
+    let create = Statement::built(format!("CREATE SCHEMA IF NOT EXISTS \"{schema}\""));
+    // Two nodes starting at once may both find it missing; the loser's duplicate is as good as success.
+    if let Err(error) = sqlx::query(create.sql()).execute(&mut first).await {
+        let raced = matches!(&error, sqlx::Error::Database(it) if it.code().as_deref() == Some("23505"));
+        vocabulary::ensure!(raced, fault::problem(&error));
+    }
+    first.close().await.map_err(|it| fault::problem(&it))?;
+    let options = options
+        .options([("search_path", schema), ("synchronous_commit", "on"), ("timezone", "UTC")])
+        .statement_cache_capacity(STATEMENTS_MAX);
+    let pool = PgPoolOptions::new()
+        .max_connections(POSTGRES_CONNECTIONS_MAX)
+        .acquire_timeout(Duration::from_secs(ACQUIRE_SECONDS_MAX))
+        .connect_lazy_with(options);
+    Ok(Backend::Postgres { pool })
+}

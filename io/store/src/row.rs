@@ -1,0 +1,158 @@
+//! Rows as they come out of either database.
+
+use crate::{Arg, fault};
+use sqlx::{Column, Row as _, TypeInfo, ValueRef, postgres::PgRow, sqlite::SqliteRow};
+use std::sync::Arc;
+use vocabulary::Problem;
+
+/// One row: cells in the order of the select list, with the names they had there.
+#[derive(Clone, Debug)]
+pub struct Row {
+    names: Arc<[String]>,
+    cells: Vec<Arg>,
+}
+
+impl Row {
+    /// The cell at `position`.
+    pub fn value(&self, position: usize) -> &Arg {
+        self.cells.get(position).unwrap_or(&Arg::Null)
+    }
+
+    /// All cells.
+    pub fn into_cells(self) -> Vec<Arg> {
+        self.cells
+    }
+
+    fn cell(&self, name: &str) -> Result<&Arg, Problem> {
+        let position = self.names.iter().position(|it| it == name);
+        position.map(|it| &self.cells[it]).ok_or_else(|| fault::internal("column", &name))
+    }
+
+    /// An int8 that must be there.
+    ///
+    /// # Errors
+    /// `store.fault` when the column is missing, null or of another type: a bug of the caller.
+    pub fn int(&self, name: &str) -> Result<i64, Problem> {
+        self.opt_int(name)?.ok_or_else(|| fault::internal("null column", &name))
+    }
+
+    /// A text that must be there.
+    ///
+    /// # Errors
+    /// As [`Row::int`].
+    pub fn text(&self, name: &str) -> Result<&str, Problem> {
+        self.opt_text(name)?.ok_or_else(|| fault::internal("null column", &name))
+    }
+
+    /// Bytes that must be there.
+    ///
+    /// # Errors
+    /// As [`Row::int`].
+    pub fn bytes(&self, name: &str) -> Result<&[u8], Problem> {
+        self.opt_bytes(name)?.ok_or_else(|| fault::internal("null column", &name))
+    }
+
+    /// 0/1 as a truth value.
+    ///
+    /// # Errors
+    /// As [`Row::int`].
+    pub fn flag(&self, name: &str) -> Result<bool, Problem> {
+        Ok(self.int(name)? != 0)
+    }
+
+    /// An int8 or null.
+    ///
+    /// # Errors
+    /// As [`Row::int`].
+    pub fn opt_int(&self, name: &str) -> Result<Option<i64>, Problem> {
+        match self.cell(name)? {
+            Arg::Int(it) => Ok(Some(*it)),
+            Arg::Null => Ok(None),
+            _ => Err(fault::internal("column type", &name)),
+        }
+    }
+
+    /// A text or null.
+    ///
+    /// # Errors
+    /// As [`Row::int`].
+    pub fn opt_text(&self, name: &str) -> Result<Option<&str>, Problem> {
+        match self.cell(name)? {
+            Arg::Text(it) => Ok(Some(it)),
+            Arg::Null => Ok(None),
+            _ => Err(fault::internal("column type", &name)),
+        }
+    }
+
+    /// Bytes or null.
+    ///
+    /// # Errors
+    /// As [`Row::int`].
+    pub fn opt_bytes(&self, name: &str) -> Result<Option<&[u8]>, Problem> {
+        match self.cell(name)? {
+            Arg::Bytes(it) => Ok(Some(it)),
+            Arg::Null => Ok(None),
+            _ => Err(fault::internal("column type", &name)),
+        }
+    }
+
+    /// Reads a JSON column.
+    ///
+    /// # Errors
+    /// `store.fault` when it does not parse: what we wrote, we must be able to read.
+    pub fn json<T: serde::de::DeserializeOwned>(&self, name: &str) -> Result<T, Problem> {
+        serde_json::from_str(self.text(name)?).map_err(|it| fault::internal("json column", &it))
+    }
+}
+
+/// Column names, taken once per result set.
+pub(crate) struct Names(Option<Arc<[String]>>);
+
+impl Names {
+    pub(crate) fn new() -> Self {
+        Self(None)
+    }
+
+    fn of<R: sqlx::Row>(&mut self, row: &R) -> Arc<[String]> {
+        self.0.get_or_insert_with(|| row.columns().iter().map(|it| it.name().to_owned()).collect()).clone()
+    }
+}
+
+pub(crate) fn from_sqlite(row: &SqliteRow, names: &mut Names) -> Result<Row, sqlx::Error> {
+    let mut cells = Vec::with_capacity(row.len());
+    for position in 0..row.len() {
+        let raw = row.try_get_raw(position)?;
+        let cell = if raw.is_null() {
+            Arg::Null
+        } else {
+            match raw.type_info().name() {
+                "TEXT" => Arg::Text(row.try_get_unchecked(position)?),
+                "BLOB" => Arg::Bytes(row.try_get_unchecked(position)?),
+                _ => Arg::Int(row.try_get_unchecked(position)?),
+            }
+        };
+        cells.push(cell);
+    }
+    Ok(Row { names: names.of(row), cells })
+}
+
+pub(crate) fn from_postgres(row: &PgRow, names: &mut Names) -> Result<Row, sqlx::Error> {
+    let mut cells = Vec::with_capacity(row.len());
+    for position in 0..row.len() {
+        let raw = row.try_get_raw(position)?;
+        let cell = if raw.is_null() {
+            Arg::Null
+        } else {
+            match raw.type_info().name() {
+                "INT8" => Arg::Int(row.try_get(position)?),
+                "INT4" => Arg::Int(row.try_get::<i32, _>(position)?.into()),
+                "INT2" => Arg::Int(row.try_get::<i16, _>(position)?.into()),
+                "BOOL" => Arg::Int(row.try_get::<bool, _>(position)?.into()),
+                "BYTEA" => Arg::Bytes(row.try_get(position)?),
+                _ => Arg::Text(row.try_get(position)?),
+            }
+        };
+        cells.push(cell);
+    }
+    Ok(Row { names: names.of(row), cells })
+}

@@ -1,0 +1,216 @@
+use crate::*;
+use crate::transact;
+use proptest::prelude::*;
+use std::sync::atomic::{AtomicU32, Ordering};
+use vocabulary::{Digest, Kind, Problem, Timestamp};
+
+static NUMBER: AtomicU32 = AtomicU32::new(0);
+
+const STEPS: &[&str] = &["
+    CREATE TABLE t_thing (id $SERIAL, name $TEXT NOT NULL UNIQUE, size $INT, raw $BYTES);
+    CREATE INDEX t_thing_size ON t_thing (size)"];
+
+fn at(second: i64) -> Timestamp {
+    Timestamp::from_second(1_790_000_000 + second).unwrap()
+}
+
+fn key(id: &str, ask: &str) -> Key {
+    Key { id: id.to_owned(), ask: Digest::of(ask.as_bytes()), at: at(0) }
+}
+
+/// A store on SQLite, and one on PostgreSQL where `YUNHE_TEST_POSTGRES` names a server (`cargo xtask test` sees to it).
+async fn stores() -> (Vec<Store>, tempfile::TempDir) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("t.db");
+    let mut stores = vec![Store::open(&format!("sqlite:{}", path.display()), "t").await.unwrap()];
+    if let Ok(url) = std::env::var("YUNHE_TEST_POSTGRES") {
+        let schema = format!("store_{}_{}", std::process::id(), NUMBER.fetch_add(1, Ordering::Relaxed));
+        stores.push(Store::open(&url, &schema).await.unwrap());
+    }
+    for store in &stores {
+        store.migrate("t", STEPS).await.unwrap();
+    }
+    (stores, folder)
+}
+
+async fn add(tx: &mut Tx, name: &str) -> Result<i64, Problem> {
+    let sql = "INSERT INTO t_thing (name, size, raw) VALUES ($1, $2, $3) RETURNING id";
+    tx.row(sql, args![name, None::<i64>, vec![0_u8, 255]]).await?.unwrap().int("id")
+}
+
+async fn names(store: &Store) -> Vec<String> {
+    let rows = store.read().await.unwrap().rows("SELECT name FROM t_thing ORDER BY name", vec![]).await.unwrap();
+    rows.iter().map(|it| it.text("name").unwrap().to_owned()).collect()
+}
+
+#[tokio::test]
+async fn rows_come_back_as_they_went_in() {
+    let (stores, _folder) = stores().await;
+    for store in stores {
+        transact!(store, None, |tx| add(tx, "𠀀é").await).unwrap();
+        let row = store.read().await.unwrap().row("SELECT * FROM t_thing WHERE name = $1", args!["𠀀é"]).await.unwrap();
+        let row = row.unwrap();
+        assert_eq!(row.opt_int("size").unwrap(), None);
+        assert_eq!(row.bytes("raw").unwrap(), [0, 255]);
+        assert_eq!(row.text("name").unwrap(), "𠀀é");
+        assert_eq!(row.text("nothing").unwrap_err().code, "store.fault");
+    }
+}
+
+#[tokio::test]
+async fn a_unit_of_work_that_fails_leaves_no_trace() {
+    let (stores, _folder) = stores().await;
+    for store in stores {
+        let refused: Result<(), Problem> = transact!(store, None, |tx| {
+                add(tx, "a").await?;
+                Err(Problem::new(Kind::Refused, "t.no", "否", "no"))
+            });
+        assert_eq!(refused.unwrap_err().code, "t.no");
+        transact!(store, None, |tx| add(tx, "b").await).unwrap();
+        let twice = transact!(store, None, |tx| add(tx, "b").await);
+        assert_eq!(twice.unwrap_err().code, "store.duplicate");
+        assert_eq!(names(&store).await, ["b"]);
+    }
+}
+
+#[tokio::test]
+async fn a_unit_of_work_that_is_dropped_halfway_leaves_no_trace() {
+    let (stores, _folder) = stores().await;
+    for store in stores {
+        let half = async {
+            transact!(store, None, |tx| {
+                add(tx, "half").await?;
+                std::future::pending::<()>().await;
+                Ok(())
+            })
+        };
+        let (reached, _) = tokio::join!(
+            tokio::time::timeout(std::time::Duration::from_millis(50), half),
+            async { transact!(store, None, |tx| add(tx, "next").await) }
+        );
+        assert!(reached.is_err());
+        assert_eq!(names(&store).await, ["next"]);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn many_at_once_are_all_durable() {
+    let (stores, _folder) = stores().await;
+    for store in stores {
+        let tasks: Vec<_> = (0..200)
+            .map(|number| {
+                let store = store.clone();
+                // Spawned: the future of a unit of work can be sent between threads.
+                tokio::spawn(async move {
+                    let name = format!("n{number:03}");
+                    let done = transact!(store, None, |tx| {
+                            tx.announce("things", &serde_json::json!({"name": name})).await?;
+                            let id = add(tx, &name).await?;
+                            vocabulary::ensure!(number % 3 != 0, Problem::new(Kind::Refused, "t.third", "三", "third"));
+                            Ok(id)
+                        });
+                    assert_eq!(done.is_ok(), number % 3 != 0);
+                })
+            })
+            .collect();
+        for task in tasks {
+            task.await.unwrap();
+        }
+        assert_eq!(names(&store).await.len(), 133);
+        let (one, two) = tokio::join!(store.sequence(at(1)), store.sequence(at(2)));
+        assert_eq!(one.unwrap().entries + two.unwrap().entries, 133);
+        let entries = store.read().await.unwrap().feed("things", 0, 1000).await.unwrap();
+        assert_eq!(entries.iter().map(|it| it.position).collect::<Vec<_>>(), (1..=133).collect::<Vec<_>>());
+    }
+}
+
+#[tokio::test]
+async fn a_key_gives_the_same_answer_and_refuses_another_ask() {
+    let (stores, _folder) = stores().await;
+    for store in stores {
+        let (one, two) = tokio::join!(
+            async { transact!(store, Some(key("k", "ask")), |tx| add(tx, "once").await) },
+            async { transact!(store, Some(key("k", "ask")), |tx| add(tx, "once").await) }
+        );
+        assert_eq!(one.unwrap(), two.unwrap());
+        let other = transact!(store, Some(key("k", "other")), |tx| add(tx, "other").await);
+        assert_eq!(other.unwrap_err().code, "store.key_reused");
+        assert_eq!(names(&store).await, ["once"]);
+        assert_eq!(store.forget_keys(at(31 * 86_400)).await.unwrap(), 1);
+    }
+}
+
+#[tokio::test]
+async fn a_commit_that_fails_with_or_without_effect_is_repaired_by_its_key() {
+    let (stores, _folder) = stores().await;
+    for store in stores {
+        for fault in [Fault::Lost, Fault::Persisted] {
+            let name = format!("{fault:?}");
+            store.inject(fault);
+            let first = transact!(store, Some(key(&name, "ask")), |tx| add(tx, &name).await);
+            assert_eq!(first.unwrap_err().code, "store.commit_unknown");
+            assert_eq!(names(&store).await.contains(&name), fault == Fault::Persisted);
+            transact!(store, Some(key(&name, "ask")), |tx| add(tx, &name).await).unwrap();
+            assert_eq!(names(&store).await.iter().filter(|it| **it == name).count(), 1);
+        }
+    }
+}
+
+#[tokio::test]
+async fn feed_time_never_runs_backwards() {
+    let (stores, _folder) = stores().await;
+    for store in stores {
+        for second in [5, 3, 9] {
+            transact!(store, None, |tx| tx.announce("f", &serde_json::json!(second)).await)
+                .unwrap();
+            store.sequence(at(second)).await.unwrap();
+        }
+        let mut reader = store.read().await.unwrap();
+        let times: Vec<_> = reader.feed("f", 0, 10).await.unwrap().iter().map(|it| it.at).collect();
+        assert_eq!(times, [at(5), at(5), at(9)]);
+        assert_eq!(reader.feed_position_at("f", at(4)).await.unwrap(), 0);
+        assert_eq!(reader.feed_position_at("f", at(6)).await.unwrap(), 2);
+        assert_eq!(reader.feed_head("f").await.unwrap().unwrap().position, 3);
+    }
+}
+
+#[tokio::test]
+async fn migrations_run_once_even_if_two_nodes_start_together() {
+    let (stores, _folder) = stores().await;
+    for store in stores {
+        let (one, two) = tokio::join!(store.migrate("t", STEPS), store.migrate("t", STEPS));
+        one.unwrap();
+        two.unwrap();
+        let steps = store.read().await.unwrap().rows("SELECT * FROM store_migration WHERE owner = 't'", vec![]).await;
+        assert_eq!(steps.unwrap().len(), 1);
+    }
+}
+
+#[tokio::test]
+async fn a_snapshot_sees_one_moment() {
+    let (stores, _folder) = stores().await;
+    for store in stores {
+        let count = "SELECT COUNT(*) AS n FROM t_thing";
+        let mut snapshot = store.snapshot().await.unwrap();
+        assert_eq!(snapshot.row(count, vec![]).await.unwrap().unwrap().int("n").unwrap(), 0);
+        transact!(store, None, |tx| add(tx, "later").await).unwrap();
+        assert_eq!(snapshot.row(count, vec![]).await.unwrap().unwrap().int("n").unwrap(), 0);
+        assert_eq!(store.read().await.unwrap().row(count, vec![]).await.unwrap().unwrap().int("n").unwrap(), 1);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+    /// Migration words are replaced wherever they stand, and nothing else changes.
+    #[test]
+    fn translation_leaves_no_portable_word(parts in prop::collection::vec("[a-z ,()]{0,8}", 1..6)) {
+        let sql = parts.join(" $INT $TEXT $BYTES $SERIAL ");
+        for dialect in [Dialect::Sqlite, Dialect::Postgres] {
+            let text = crate::migrate::translate(&sql, dialect);
+            prop_assert!(!text.contains('$'));
+            for part in &parts {
+                prop_assert!(text.contains(part.as_str()));
+            }
+        }
+    }
+}

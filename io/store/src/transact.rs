@@ -1,0 +1,353 @@
+//! Units of work: group commit on SQLite, bounded retry on PostgreSQL, idempotency keys on both.
+//!
+//! SQLite has one writer. A unit of work runs in a savepoint of the open transaction and then waits; the committer,
+//! queued behind the units that were waiting already, commits them all with one fsync and tells each. PostgreSQL groups
+//! commits itself.
+
+use crate::{Reader, Statement, Store, Tx, args, connection::Held, fault, open::Backend};
+use serde::{Serialize, de::DeserializeOwned};
+use sqlx::sqlite::SqliteConnection;
+use std::{ops::ControlFlow, sync::Arc};
+use tokio::sync::{Mutex, Notify, OwnedMutexGuard, oneshot};
+use vocabulary::{Digest, Kind, Problem, Timestamp, micros};
+
+/// A unit of work that clashed with another is run again at most this often (PostgreSQL).
+const RETRIES_MAX: u32 = 8;
+/// Answers to idempotency keys are kept this long.
+const KEY_DAYS_MAX: i64 = 30;
+
+const KEY_TAKE: &str = "
+    INSERT INTO store_idempotency (key, ask, answer, at) VALUES ($1, $2, '', $3) ON CONFLICT (key) DO NOTHING";
+const KEY_READ: &str = "SELECT ask, answer FROM store_idempotency WHERE key = $1";
+const KEY_ANSWER: &str = "UPDATE store_idempotency SET answer = $2 WHERE key = $1";
+const KEY_FORGET: &str = "DELETE FROM store_idempotency WHERE at < $1";
+
+/// An idempotency key: a retry carries the same id and asks the same.
+#[derive(Clone, Debug)]
+pub struct Key {
+    /// The caller's id for this act, unique within the organisation.
+    pub id: String,
+    /// The digest of what is asked.
+    pub ask: Digest,
+    /// When it was asked.
+    pub at: Timestamp,
+}
+
+/// How a commit goes wrong, for fault tables.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// It fails without effect.
+    Lost,
+    /// It takes effect, but the caller hears that it failed.
+    Persisted,
+}
+
+fn commit_unknown() -> Problem {
+    Problem::new(
+        Kind::Unavailable,
+        "store.commit_unknown",
+        "提交结果未知；请以同一幂等键重试",
+        "it is not known whether the commit took effect; try again with the same idempotency key",
+    )
+}
+
+type Waiter = oneshot::Sender<Result<(), Problem>>;
+
+/// SQLite's one writing connection.
+pub(crate) struct Writer {
+    connection: SqliteConnection,
+    /// A transaction is open.
+    open: bool,
+    /// A unit of work was left in its savepoint (its future was dropped, or its end is not known).
+    unsettled: bool,
+    /// Units done but not durable.
+    waiting: Vec<Waiter>,
+}
+
+impl Writer {
+    pub(crate) fn new(connection: SqliteConnection) -> Self {
+        Self { connection, open: false, unsettled: false, waiting: Vec::new() }
+    }
+
+    pub(crate) fn connection(&mut self) -> &mut SqliteConnection {
+        &mut self.connection
+    }
+
+    async fn run(&mut self, sql: &'static str) -> Result<(), sqlx::Error> {
+        sqlx::query(Statement::from(sql).sql()).execute(&mut self.connection).await.map(|_| ())
+    }
+
+    /// Opens the transaction if none is open, and a savepoint in it.
+    async fn begin(&mut self) -> Result<(), Problem> {
+        self.settle().await;
+        if !self.open {
+            self.run("BEGIN IMMEDIATE").await.map_err(|it| fault::problem(&it))?;
+            self.open = true;
+        }
+        self.unsettled = true;
+        self.run("SAVEPOINT work").await.map_err(|it| fault::problem(&it))
+    }
+
+    async fn keep(&mut self) -> Result<(), Problem> {
+        let kept = self.run("RELEASE work").await;
+        self.unsettled = kept.is_err();
+        kept.map_err(|it| fault::problem(&it))
+    }
+
+    /// Takes back a unit of work that did not end well. If even that fails, SQLite has rolled back everything (a full
+    /// disk does so): then nobody waiting has got through, and each is told.
+    async fn settle(&mut self) {
+        if !self.unsettled {
+            return;
+        }
+        self.unsettled = false;
+        let back = match self.run("ROLLBACK TO work").await {
+            Ok(()) => self.run("RELEASE work").await,
+            Err(error) => Err(error),
+        };
+        if let Err(error) = back {
+            self.abandon(&error).await;
+        }
+    }
+
+    async fn abandon(&mut self, error: &sqlx::Error) {
+        // Best effort: the transaction may be gone already.
+        drop(self.run("ROLLBACK").await);
+        self.open = false;
+        let problem = fault::problem(error);
+        for waiter in self.waiting.drain(..) {
+            drop(waiter.send(Err(problem.clone())));
+        }
+    }
+
+    /// Makes all done units durable and tells each.
+    pub(crate) async fn commit(&mut self) {
+        self.settle().await;
+        if !self.open {
+            return;
+        }
+        match self.run("COMMIT").await {
+            Ok(()) => {
+                self.open = false;
+                for waiter in self.waiting.drain(..) {
+                    drop(waiter.send(Ok(())));
+                }
+            }
+            Err(error) => self.abandon(&error).await,
+        }
+    }
+}
+
+/// The task that commits: it queues behind the units that wait for the writer, so they share its fsync.
+pub(crate) struct Committer {
+    wake: Arc<Notify>,
+    task: tokio::task::JoinHandle<()>,
+}
+
+impl Committer {
+    pub(crate) fn start(writer: Arc<Mutex<Writer>>) -> Self {
+        let wake = Arc::new(Notify::new());
+        let woken = wake.clone();
+        let task = tokio::spawn(async move {
+            loop {
+                woken.notified().await;
+                writer.lock().await.commit().await;
+            }
+        });
+        Self { wake, task }
+    }
+}
+
+impl Drop for Committer {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+/// Runs a body as one unit of work: all it writes becomes durable together, or nothing. With a key, the same ask later
+/// gets the stored answer without running again, and another ask under the same key is refused.
+///
+/// `transact!(store, key, |tx| …)` is a `Result<T, Problem>`; the body may use `?` and awaits only SQL, for the writer is
+/// held meanwhile. On PostgreSQL it runs again after a clash, a bounded number of times. It is a macro because a future
+/// that holds an async closure cannot yet be sent between threads.
+#[macro_export]
+macro_rules! transact {
+    ($store:expr, $key:expr, |$tx:ident| $body:expr) => {{
+        let mut unit = $store.unit($key);
+        loop {
+            let done = match unit.begin().await {
+                Ok(Some(answer)) => break Ok(answer),
+                Ok(None) => {
+                    let $tx: &mut $crate::Tx = unit.tx();
+                    let done: ::std::result::Result<_, $crate::Problem> = async { $body }.await;
+                    done
+                }
+                Err(problem) => Err(problem),
+            };
+            match unit.end(done).await {
+                ::std::ops::ControlFlow::Break(result) => break result,
+                ::std::ops::ControlFlow::Continue(()) => {}
+            }
+        }
+    }};
+}
+
+/// A unit of work under way; [`transact!`] drives it.
+pub struct Unit {
+    store: Store,
+    key: Option<Key>,
+    tx: Option<Tx>,
+    retries: u32,
+}
+
+impl Unit {
+    /// Opens the unit, and takes its key: of two at once with the same key the second waits, and gets the stored answer.
+    ///
+    /// # Errors
+    /// `store.unavailable`, `store.key_reused`.
+    pub async fn begin<T: DeserializeOwned>(&mut self) -> Result<Option<T>, Problem> {
+        let held = match &self.store.inner.backend {
+            Backend::Sqlite { writer, .. } => {
+                let mut guard = writer.clone().lock_owned().await;
+                guard.begin().await?;
+                Held::Writer(guard)
+            }
+            Backend::Postgres { pool } => Held::PostgresTx(pool.begin().await.map_err(|it| fault::problem(&it))?),
+        };
+        let tx = self.tx.insert(Tx(Reader::new(held)));
+        match &self.key {
+            None => Ok(None),
+            Some(key) => take_key(tx, key).await,
+        }
+    }
+
+    /// The unit's connection.
+    ///
+    /// # Panics
+    /// Before [`Unit::begin`] has succeeded; [`transact!`] does not.
+    pub fn tx(&mut self) -> &mut Tx {
+        self.tx.as_mut().expect("transact! calls begin first")
+    }
+
+    /// Ends the unit: commits and waits until that is durable, or takes everything back; `Continue` means once more.
+    pub async fn end<T: Serialize>(&mut self, done: Result<T, Problem>) -> ControlFlow<Result<T, Problem>> {
+        let Some(mut tx) = self.tx.take() else { return ControlFlow::Break(done) };
+        let done = match (done, &self.key) {
+            (Ok(value), Some(key)) => answer_key(&mut tx, key, &value).await.map(|()| value),
+            (done, _) => done,
+        };
+        let retryable = tx.retryable;
+        let ended = match (tx.0.held, &self.store.inner.backend) {
+            (Held::Writer(guard), Backend::Sqlite { committer, .. }) => {
+                self.store.finish_sqlite(guard, committer, done).await
+            }
+            (Held::PostgresTx(held), _) => self.store.finish_postgres(held, done).await,
+            _ => Err(fault::internal("unit", &"holds no transaction")),
+        };
+        match ended {
+            Err(problem) if (retryable || problem.code == "store.retry") && self.retries < RETRIES_MAX => {
+                self.retries += 1;
+                ControlFlow::Continue(())
+            }
+            ended => ControlFlow::Break(ended),
+        }
+    }
+}
+
+impl Store {
+    /// A unit of work, for [`transact!`].
+    pub fn unit(&self, key: Option<Key>) -> Unit {
+        Unit { store: self.clone(), key, tx: None, retries: 0 }
+    }
+
+    async fn finish_sqlite<T>(
+        &self,
+        mut guard: OwnedMutexGuard<Writer>,
+        committer: &Committer,
+        done: Result<T, Problem>,
+    ) -> Result<T, Problem> {
+        let injected = if done.is_ok() { self.take_fault() } else { None };
+        let (told, wait) = oneshot::channel();
+        let ended = match done {
+            Ok(value) if injected != Some(Fault::Lost) => match guard.keep().await {
+                Ok(()) => {
+                    guard.waiting.push(told);
+                    Ok(value)
+                }
+                Err(problem) => Err(problem),
+            },
+            Ok(_) => Err(commit_unknown()),
+            Err(problem) => Err(problem),
+        };
+        guard.settle().await;
+        drop(guard);
+        committer.wake.notify_one();
+        let value = ended?;
+        wait.await.unwrap_or_else(|_| Err(commit_unknown()))?;
+        vocabulary::ensure!(injected.is_none(), commit_unknown());
+        Ok(value)
+    }
+
+    async fn finish_postgres<T>(
+        &self,
+        held: sqlx::Transaction<'static, sqlx::Postgres>,
+        done: Result<T, Problem>,
+    ) -> Result<T, Problem> {
+        let value = match done {
+            Ok(value) => value,
+            Err(problem) => {
+                drop(held.rollback().await);
+                return Err(problem);
+            }
+        };
+        let injected = self.take_fault();
+        if injected == Some(Fault::Lost) {
+            drop(held.rollback().await);
+            return Err(commit_unknown());
+        }
+        match held.commit().await {
+            Ok(()) if injected.is_none() => Ok(value),
+            Ok(()) => Err(commit_unknown()),
+            Err(error) if fault::is_retryable(&error) => Err(fault::problem(&error)),
+            Err(sqlx::Error::Database(it)) => Err(fault::problem(&sqlx::Error::Database(it))),
+            // The connection broke while committing: nobody knows.
+            Err(error) => {
+                tracing::warn!(cause = %error, "commit without an answer");
+                Err(commit_unknown())
+            }
+        }
+    }
+
+    /// Forgets answers to keys older than 30 days; says how many.
+    ///
+    /// # Errors
+    /// As [`Store::transact`].
+    pub async fn forget_keys(&self, now: Timestamp) -> Result<u64, Problem> {
+        let before = micros(now) - KEY_DAYS_MAX * 86_400_000_000;
+        transact!(self, None, |tx| tx.execute(KEY_FORGET, args![before]).await)
+    }
+}
+
+async fn take_key<T: DeserializeOwned>(tx: &mut Tx, key: &Key) -> Result<Option<T>, Problem> {
+    let taken = tx.execute(KEY_TAKE, args![&key.id, key.ask.to_string(), micros(key.at)]).await?;
+    if taken == 1 {
+        return Ok(None);
+    }
+    let row = tx.row(KEY_READ, args![&key.id]).await?.ok_or_else(|| fault::internal("key", &"vanished"))?;
+    vocabulary::ensure!(row.text("ask")? == key.ask.to_string(), key_reused(&key.id));
+    row.json("answer").map(Some)
+}
+
+async fn answer_key<T: Serialize>(tx: &mut Tx, key: &Key, value: &T) -> Result<(), Problem> {
+    let answer = serde_json::to_string(value).map_err(|it| fault::internal("answer", &it))?;
+    tx.execute(KEY_ANSWER, args![&key.id, answer]).await.map(|_| ())
+}
+
+fn key_reused(id: &str) -> Problem {
+    Problem::new(
+        Kind::Conflict,
+        "store.key_reused",
+        format!("幂等键 {id} 已用于另一请求；请换用新的键"),
+        format!("idempotency key {id} was used for another ask; draw a new one"),
+    )
+}

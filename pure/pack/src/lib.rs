@@ -1,0 +1,37 @@
+//! Packs: the systems of a province as text, read into checked parts.
+//!
+//! Pure: the caller hands over the files of a folder by name. All findings come at once, each with its file, its line
+//! and what would be right; a pack with findings is no pack. Order of checks: the YAML, its shape (the JSON Schemas
+//! that editors use too), each part by itself, then the parts against one another.
+#![cfg_attr(test, expect(clippy::unwrap_used, reason = "tests fail by panicking"))]
+
+mod calendar;
+mod check;
+mod check_data;
+mod check_offer;
+mod check_source;
+mod deadline;
+mod entry;
+mod finding;
+mod list_file;
+mod node;
+mod pack;
+mod read;
+mod schemas;
+mod shape;
+mod source;
+mod typed;
+
+pub use calendar::{Calendar, Year};
+pub use deadline::{Deadlines, Term};
+pub use entry::{Class, Entry, Item, ItemType, Method, code_is_formed};
+pub use finding::{Finding, problem};
+pub use list_file::LIST_BYTES_MAX;
+pub use node::{YAML_BYTES_MAX, YAML_DEPTH_MAX, YAML_NODES_MAX};
+pub use pack::{FILES_MAX, Files, Manifest, Pack};
+pub use read::{read, read_all};
+pub use schemas::json_schemas;
+pub use source::{Delimiter, Encoding, Format, Source, template_columns};
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,68 @@
+//! A checked pack.
+
+use crate::{Calendar, Deadlines, Entry, Source};
+use indexmap::IndexMap;
+use policy::Offer;
+use schema::{CodeBook, RecordType, division::Zones};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use vocabulary::{Bilingual, PackId, ResourceId};
+
+/// A pack has at most this many files.
+pub const FILES_MAX: usize = 500;
+
+/// The files of a pack's folder: path within it, with `/`, and text.
+pub type Files = BTreeMap<String, String>;
+
+/// `pack.yaml`: what a pack is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Manifest {
+    /// Its name: that of its folder.
+    pub pack: PackId,
+    /// Its title.
+    pub title: Bilingual,
+    /// What it does.
+    pub description: Bilingual,
+    /// Whose it is.
+    pub owner: Bilingual,
+    /// Its version.
+    pub version: String,
+    /// Packs that must be installed with it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub needs: Vec<PackId>,
+    /// The systems of the province that it makes work (S01 to S99).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub systems: Vec<String>,
+}
+
+/// A checked pack.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Pack {
+    /// What it is.
+    pub manifest: Manifest,
+    /// Record types by name.
+    pub records: IndexMap<ResourceId, RecordType>,
+    /// Offers by name.
+    pub offers: IndexMap<ResourceId, Offer>,
+    /// Sources by name.
+    pub sources: IndexMap<ResourceId, Source>,
+    /// Code lists.
+    pub lists: CodeBook,
+    /// Functional zones.
+    pub zones: Zones,
+    /// Catalogue entries.
+    pub entries: Vec<Entry>,
+    /// Calendars of working days.
+    pub calendars: Vec<Calendar>,
+    /// Statutory terms.
+    pub deadlines: Vec<Deadlines>,
+}
+
+impl Pack {
+    /// Its name.
+    pub fn id(&self) -> &PackId {
+        &self.manifest.pack
+    }
+}

@@ -1,0 +1,521 @@
+//! Every kind of finding has its test; the real packs have none.
+
+use crate::*;
+use std::collections::BTreeMap;
+use std::path::Path;
+use vocabulary::{Date, ResourceId};
+
+/// The files of a folder, as the edge hands them over.
+fn folder(path: &Path) -> Files {
+    fn walk(root: &Path, path: &Path, files: &mut Files) {
+        for entry in std::fs::read_dir(path).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                walk(root, &path, files);
+            } else {
+                let name = path.strip_prefix(root).unwrap().to_str().unwrap().to_owned();
+                files.insert(name, std::fs::read_to_string(&path).unwrap());
+            }
+        }
+    }
+    let mut files = Files::new();
+    walk(path, path, &mut files);
+    files
+}
+
+/// The real packs of the project.
+fn folders() -> BTreeMap<String, Files> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../packs");
+    let entries = std::fs::read_dir(root).unwrap().map(|it| it.unwrap().path()).filter(|it| it.is_dir());
+    entries.map(|it| (it.file_name().unwrap().to_str().unwrap().to_owned(), folder(&it))).collect()
+}
+
+fn told(findings: &[Finding]) -> String {
+    findings.iter().map(|it| format!("{it}\n")).collect()
+}
+
+fn id(text: &str) -> ResourceId {
+    ResourceId::new(text).unwrap()
+}
+
+const PACK: &str = "\
+pack: sample
+title: {zh: 示例, en: Sample}
+description: {zh: 示例, en: Sample}
+owner: {zh: 省数据局, en: Data administration}
+version: \"1\"
+systems: [S39]
+";
+const RECORD: &str = "\
+record: firm
+title: {zh: 企业, en: Firm}
+key: [uscc]
+fields:
+  uscc: {type: org-code, of: legal-person, grade: 一般/1}
+  division: {type: division, grade: 一般/1}
+  kind: {type: code, list: kinds, grade: 一般/1}
+  staff: {type: integer, optional: true, grade: 一般/2}
+  telephone: {type: text, max: 20, personal: true, optional: true, grade: 一般/3}
+";
+const OFFER: &str = "\
+offer: firm
+of: firm
+share: conditional
+purpose: [匹配]
+rows: row.division.under(ask.organisation.division)
+columns: [uscc, division, kind, staff, telephone]
+mask: {telephone: middle4}
+quota: {rows_per_day: 1_000}
+until: 2027-12-31
+answer: [own-department, authority, provider]
+";
+const SOURCE: &str = "\
+source: firms
+record: firm
+title: {zh: 企业, en: Firms}
+origin: {zh: 自造, en: made here}
+files: [enterprises/firms.csv]
+format: csv
+nulls: [NA]
+columns: {Code: uscc, Area: division}
+constants: {kind: a}
+templates: {telephone: \"{prefix}-{number:08}\"}
+ignore: [No]
+";
+const KINDS: &str = "\
+list: kinds
+title: {zh: 类型, en: Kinds}
+version: \"1\"
+file: kinds.csv
+";
+const KINDS_CSV: &str = "code,zh,en,parent\na,甲,A,\nb,乙,B,a\n";
+const ZONES: &str = "zones: {\"320171\": \"3201\"}\n";
+const CALENDAR: &str = "\
+calendar: days
+title: {zh: 日历, en: Calendar}
+years:
+  \"2026\":
+    notice: 通知
+    off: {2026-01-01: 元旦}
+    worked: [2026-01-04]
+";
+const DEADLINES: &str = "\
+deadlines: terms
+title: {zh: 时限, en: Terms}
+calendar: days
+terms:
+  - {step: authority, working_days: 2, basis: {zh: 规则, en: rule}}
+  - {step: provider, working_days: 10, basis: {zh: 规则, en: rule}}
+";
+const ENTRIES: &str = "\
+entries:
+  - entry: firms
+    title: {zh: 企业, en: Firms}
+    code: \"102001001/000001\"
+    class: base
+    theme: credit
+    provider: {zh: 局, en: Bureau}
+    description: {zh: 企业, en: Firms}
+    formats: [csv]
+    items: [{title: {zh: 代码, en: Code}, type: text}]
+    share: conditional
+    condition: {zh: 须有职责, en: needs a duty}
+    method: platform
+    open: true
+    cycle: daily
+    published: 2026-01-02
+    grade: 一般/1
+";
+const THEMES: &str = "\
+list: catalogue-themes
+title: {zh: 主题, en: Themes}
+version: \"1\"
+entries: [{code: credit, zh: 信用, en: Credit}]
+";
+const README: &str = "# A pack";
+
+/// A small pack with one part of each kind and no findings.
+fn small() -> Files {
+    let files = [
+        ("pack.yaml", PACK),
+        ("README.md", README),
+        ("records/firm.yaml", RECORD),
+        ("offers/firm.yaml", OFFER),
+        ("sources/firms.yaml", SOURCE),
+        ("data/kinds.yaml", KINDS),
+        ("data/kinds.csv", KINDS_CSV),
+        ("data/zones.yaml", ZONES),
+        ("data/calendar.yaml", CALENDAR),
+        ("data/terms.yaml", DEADLINES),
+        ("data/themes.yaml", THEMES),
+        ("data/catalogue/firms.yaml", ENTRIES),
+    ];
+    files.into_iter().map(|(file, text)| (file.to_owned(), text.to_owned())).collect()
+}
+
+/// The findings after one text of one file was replaced, as `code file:line:column`.
+fn after(file: &str, from: &str, to: &str) -> Vec<String> {
+    let mut files = small();
+    let text = files.get_mut(file).unwrap();
+    assert!(text.contains(from), "{file} has no {from:?}");
+    *text = text.replacen(from, to, 1);
+    codes(read(&files))
+}
+
+fn codes(result: Result<Pack, Vec<Finding>>) -> Vec<String> {
+    let findings = result.map_or_else(|it| it, |_| Vec::new());
+    for finding in &findings {
+        assert!(!finding.fact.zh.is_empty() && !finding.remedy.en.is_empty(), "{finding}");
+    }
+    findings.iter().map(|it| format!("{} {}:{}:{}", it.code, it.file, it.line, it.column)).collect()
+}
+
+#[test]
+fn a_small_pack_is_read_whole() {
+    let pack = read(&small()).unwrap_or_else(|it| panic!("{}", told(&it)));
+    assert_eq!(pack.id().as_str(), "sample");
+    let fields: Vec<&str> = pack.records[&id("firm")].fields.keys().map(schema::FieldName::as_str).collect();
+    assert_eq!(fields, ["uscc", "division", "kind", "staff", "telephone"], "fields keep the order of the file");
+    assert_eq!(pack.offers[&id("firm")].quota.unwrap().rows_per_day, 1_000);
+    assert_eq!(pack.sources[&id("firms")].nulls, ["NA"]);
+    assert!(pack.lists.get(&id("kinds")).unwrap().has("b", None));
+    assert!(pack.zones.under("320171", "3201"));
+    assert_eq!(pack.calendars[0].after(Date::constant(2026, 1, 1), 1).unwrap(), Date::constant(2026, 1, 2));
+    assert_eq!(pack.deadlines[0].term(policy::AnswerStep::Provider).unwrap().working_days, 10);
+    assert_eq!(pack.entries[0].theme, id("credit"));
+}
+
+#[test]
+fn the_packs_of_the_project_have_no_findings() {
+    let packs = read_all(&folders()).unwrap_or_else(|it| panic!("{}", told(&it)));
+    let ids: Vec<&str> = packs.iter().map(|it| it.id().as_str()).collect();
+    for (at, pack) in packs.iter().enumerate() {
+        assert!(pack.manifest.needs.iter().all(|need| ids[..at].contains(&need.as_str())), "{ids:?}");
+        read(&folders()[pack.id().as_str()]).unwrap_or_else(|it| panic!("{}", told(&it)));
+    }
+    for wanted in ["legal-persons", "divisions", "listed-companies", "air-quality", "catalogue-samples"] {
+        assert!(ids.contains(&wanted), "{wanted}");
+    }
+}
+
+#[test]
+fn yaml_that_is_none_is_one_finding_with_its_line() {
+    assert_eq!(after("offers/firm.yaml", "columns: [uscc", "columns: [[uscc"), ["pack.yaml offers/firm.yaml:7:1"]);
+    assert_eq!(after("records/firm.yaml", "key: [uscc]", "key: !tag [uscc]").len(), 1);
+    assert_eq!(after("pack.yaml", "systems: [S39]", "systems: [S39]\n---\nx: 1").len(), 1);
+}
+
+#[test]
+fn bombs_anchors_and_cycles_are_refused_at_once() {
+    let mut bomb = String::from("list: bomb\na: &a [x, x, x, x, x, x, x, x, x, x]\n");
+    for at in 1..26 {
+        let (this, last) = (char::from(b'a' + at), char::from(b'a' + at - 1));
+        bomb += &format!("{this}: &{this} [*{last}, *{last}, *{last}, *{last}, *{last}, *{last}, *{last}, *{last}]\n");
+    }
+    let cases = [
+        ("bomb", bomb),
+        ("cycle", "list: &a [*a]\n".to_owned()),
+        ("merge", "list: x\n<<: {title: {zh: a, en: b}}\n".to_owned()),
+        ("deep", format!("list: {}{}\n", "[".repeat(5_000), "]".repeat(5_000))),
+        ("many", format!("list: [{}]\n", "x,".repeat(200_000))),
+    ];
+    for (name, text) in cases {
+        let mut files = small();
+        files.insert("data/x.yaml".to_owned(), text);
+        let found = codes(read(&files));
+        assert_eq!(found.len(), 1, "{name}: {found:?}");
+        assert!(found[0].starts_with("pack.yaml"), "{name}: {found:?}");
+    }
+    let mut files = small();
+    files.insert("data/x.yaml".to_owned(), format!("list: {}\n", "x".repeat(YAML_BYTES_MAX)));
+    assert_eq!(codes(read(&files)), ["pack.too_large data/x.yaml:1:1"]);
+}
+
+#[test]
+fn unknown_and_missing_keys_name_their_lines_and_what_is_known() {
+    let mut files = small();
+    let record = RECORD.replace("optional: true, grade: 一般/2", "optionel: true, grade: 一般/2");
+    files.insert("records/firm.yaml".to_owned(), record.replace("title: {zh: 企业", "titel: {zh: 企业"));
+    let findings = read(&files).unwrap_err();
+    let found: Vec<_> = findings.iter().map(|it| (it.line, it.code)).collect();
+    assert_eq!(found, [(1, "pack.missing_key"), (2, "pack.unknown_key"), (8, "pack.unknown_key")]);
+    assert!(findings[2].remedy.en.contains("did you mean optional?"), "{}", findings[2]);
+    assert!(findings[1].remedy.zh.contains("title"), "{}", findings[1]);
+}
+
+#[test]
+fn twins_are_found_in_one_mapping_and_across_files() {
+    assert_eq!(
+        after("records/firm.yaml", "key: [uscc]", "key: [uscc]\nkey: [uscc]"),
+        ["pack.twice records/firm.yaml:4:1"]
+    );
+    let twice = after("records/firm.yaml", "  staff:", "  kind: {type: boolean, grade: 一般/1}\n  staff:");
+    assert_eq!(twice, ["pack.twice records/firm.yaml:8:3"]);
+    let mut files = small();
+    files.insert("offers/twin.yaml".to_owned(), OFFER.to_owned());
+    assert_eq!(codes(read(&files)), ["pack.file_name offers/twin.yaml:1:1", "pack.twice offers/twin.yaml:1:1"]);
+}
+
+#[test]
+fn values_of_another_type_word_or_range_are_found() {
+    for (file, from, to, expected) in [
+        ("records/firm.yaml", "max: 20", "max: twenty", "pack.type records/firm.yaml:9:32"),
+        ("records/firm.yaml", "max: 20", "max: -1", "pack.range records/firm.yaml:9:32"),
+        ("records/firm.yaml", "grade: 一般/2", "grade: 一般/9", "pack.word records/firm.yaml:8:49"),
+        ("records/firm.yaml", "type: division", "type: devision", "pack.word records/firm.yaml:6:20"),
+        ("records/firm.yaml", "record: firm", "record: Firm_1", "pack.name records/firm.yaml:1:9"),
+        ("records/firm.yaml", "  staff:", "  _staff:", "pack.name records/firm.yaml:8:3"),
+        ("records/firm.yaml", "optional: true", "optional: yes", "pack.type records/firm.yaml:8:36"),
+        ("pack.yaml", "version: \"1\"", "version: 1", "pack.type pack.yaml:5:10"),
+        ("pack.yaml", "title: {zh: 示例, en: Sample}", "title: 示例", "pack.type pack.yaml:2:8"),
+        ("offers/firm.yaml", "share: conditional", "share: maybe", "pack.word offers/firm.yaml:3:8"),
+        ("offers/firm.yaml", "until: 2027-12-31", "until: 2027-02-30", "pack.value offers/firm.yaml:9:8"),
+        ("data/kinds.yaml", "list: kinds", "list: [kinds]", "pack.type data/kinds.yaml:1:7"),
+    ] {
+        let found = after(file, from, to);
+        assert!(found.contains(&expected.to_owned()), "{to}: {found:?}");
+    }
+}
+
+#[test]
+fn declarations_against_themselves_are_found() {
+    for (file, from, to, expected) in [
+        ("records/firm.yaml", "key: [uscc]", "key: [code]", "pack.declaration records/firm.yaml:3:7"),
+        ("records/firm.yaml", "key: [uscc]", "key: [staff]", "pack.declaration records/firm.yaml:3:7"),
+        ("records/firm.yaml", "max: 20, ", "", "pack.declaration records/firm.yaml:9:3"),
+        ("records/firm.yaml", "type: integer", "type: integer, max: 3", "pack.declaration records/firm.yaml:8:26"),
+        ("data/kinds.csv", "b,乙", "a,乙", "pack.declaration data/kinds.csv:3:1"),
+        ("data/kinds.csv", "B,a", "B,c", "pack.declaration data/kinds.csv:3:1"),
+        ("data/kinds.csv", "code,zh", "kode,zh", "pack.csv_header data/kinds.csv:1:1"),
+        ("data/kinds.csv", "B,a", "B", "pack.csv data/kinds.csv:3:1"),
+        ("data/kinds.csv", "code,zh,en,parent", "code,zh,en,valid_from", "pack.date data/kinds.csv:3:1"),
+        ("data/kinds.yaml", "kinds.csv", "none.csv", "pack.no_file data/kinds.yaml:4:1"),
+        ("data/kinds.yaml", "file: kinds.csv", "", "pack.entries data/kinds.yaml:1:1"),
+    ] {
+        let found = after(file, from, to);
+        assert!(found.contains(&expected.to_owned()), "{to}: {found:?}");
+    }
+}
+
+#[test]
+fn offers_against_their_record_types_are_found() {
+    for (from, to, expected) in [
+        ("of: firm", "of: form", "pack.unknown_record offers/firm.yaml:2:1"),
+        ("kind, staff", "kind, stuff", "pack.unknown_column offers/firm.yaml:6:33"),
+        ("kind, staff", "staff, staff", "pack.twice offers/firm.yaml:6:34"),
+        ("[uscc, division", "[division", "pack.key_column offers/firm.yaml:6:1"),
+        ("mask: {telephone", "mask: {staff", "pack.mask offers/firm.yaml:7:8"),
+        ("mask: {telephone", "mask: {uscc", "pack.mask offers/firm.yaml:7:8"),
+        ("staff, telephone]", "staff]", "pack.mask offers/firm.yaml:7:8"),
+        ("middle4", "middle5", "pack.word offers/firm.yaml:7:19"),
+        ("purpose: [匹配]", "purpose: [匹配, 匹配]", "pack.purpose offers/firm.yaml:4:15"),
+        ("purpose: [匹配]", "purpose: [\" \"]", "pack.purpose offers/firm.yaml:4:11"),
+        ("1_000", "0", "pack.quota offers/firm.yaml:8:9"),
+        ("answer: [own-department, authority, provider]", "", "pack.answer offers/firm.yaml:3:1"),
+        ("[own-department, authority, provider]", "[provider, authority]", "pack.answer offers/firm.yaml:10:1"),
+        ("share: conditional", "share: unconditional", "pack.answer offers/firm.yaml:10:1"),
+        ("row.division", "row.region", "rule.unknown_field offers/firm.yaml:5:7"),
+    ] {
+        let found = after("offers/firm.yaml", from, to);
+        assert!(found.contains(&expected.to_owned()), "{to}: {found:?}");
+    }
+    let open = OFFER.replace("conditional", "unconditional").replace("mask: {telephone: middle4}\n", "");
+    let mut files = small();
+    files.insert("offers/firm.yaml".to_owned(), open.split("answer:").next().unwrap().to_owned());
+    assert_eq!(codes(read(&files)), ["pack.personal offers/firm.yaml:6:40"]);
+}
+
+#[test]
+fn a_condition_in_several_lines_names_its_own_line() {
+    let rows = "rows: |\n  row.staff > 3 &&\n  row.size > 3";
+    let found = after("offers/firm.yaml", "rows: row.division.under(ask.organisation.division)", rows);
+    assert_eq!(found.len(), 1);
+    assert!(found[0].starts_with("rule.unknown_field offers/firm.yaml:7:"), "{found:?}");
+}
+
+#[test]
+fn sources_against_their_record_types_are_found() {
+    for (from, to, expected) in [
+        ("record: firm", "record: form", "pack.unknown_record sources/firms.yaml:2:1"),
+        ("Area: division", "Area: region", "pack.unknown_column sources/firms.yaml:8:23"),
+        ("Area: division", "Area: uscc", "pack.twice sources/firms.yaml:8:23"),
+        (", Area: division", "", "pack.unfilled sources/firms.yaml:8:1"),
+        ("{prefix}", "{prefix", "pack.template sources/firms.yaml:10:13"),
+        ("{number:08}", "{number:0x}", "pack.template sources/firms.yaml:10:13"),
+        ("ignore: [No]", "ignore: [No, Code]", "pack.twice sources/firms.yaml:11:14"),
+        ("ignore: [No]", "ignore: [No, prefix]", "pack.twice sources/firms.yaml:11:14"),
+        ("enterprises/firms.csv", "../firms.csv", "pack.path sources/firms.yaml:5:9"),
+        ("enterprises/firms.csv", "/etc/passwd", "pack.path sources/firms.yaml:5:9"),
+        ("enterprises/firms.csv", "'a\\..\\b'", "pack.path sources/firms.yaml:5:9"),
+        ("format: csv", "format: xlsx", "pack.word sources/firms.yaml:6:9"),
+    ] {
+        let found = after("sources/firms.yaml", from, to);
+        assert!(found.contains(&expected.to_owned()), "{to}: {found:?}");
+    }
+}
+
+#[test]
+fn data_files_are_checked() {
+    for (file, from, to, expected) in [
+        ("records/firm.yaml", "list: kinds", "list: kind", "pack.unknown_list records/firm.yaml:7:22"),
+        ("data/zones.yaml", "320171", "32017", "pack.division data/zones.yaml:1:9"),
+        ("data/zones.yaml", "\"3201\"", "\"320102\"", "pack.division data/zones.yaml:1:9"),
+        ("data/calendar.yaml", "off: {2026-01-01", "off: {2025-01-01", "pack.calendar data/calendar.yaml:6:11"),
+        ("data/calendar.yaml", "[2026-01-04]", "[2026-01-05]", "pack.calendar data/calendar.yaml:7:14"),
+        ("data/calendar.yaml", "2026-01-01", "2026-02-30", "pack.value data/calendar.yaml:6:11"),
+        ("data/terms.yaml", "calendar: days", "calendar: nights", "pack.unknown_calendar data/terms.yaml:3:1"),
+        ("data/terms.yaml", "working_days: 10", "working_days: 0", "pack.term data/terms.yaml:6:5"),
+        ("data/terms.yaml", "step: authority", "step: provider", "pack.term data/terms.yaml:6:5"),
+        ("data/themes.yaml", "list:", "lists:", "pack.unknown_data data/themes.yaml:1:1"),
+        (
+            "data/catalogue/firms.yaml",
+            "theme: credit",
+            "theme: credits",
+            "pack.unknown_theme data/catalogue/firms.yaml:6:5",
+        ),
+        ("data/catalogue/firms.yaml", "1020", "2020", "pack.entry_code data/catalogue/firms.yaml:4:5"),
+        (
+            "data/catalogue/firms.yaml",
+            "method: platform",
+            "method: none",
+            "pack.entry_share data/catalogue/firms.yaml:11:5",
+        ),
+        (
+            "data/catalogue/firms.yaml",
+            "formats: [csv]",
+            "formats: []",
+            "pack.entry_items data/catalogue/firms.yaml:10:5",
+        ),
+        (
+            "data/catalogue/firms.yaml",
+            "    open: true",
+            "    related: [nothing]\n    open: true",
+            "pack.unknown_entry data/catalogue/firms.yaml:14:15",
+        ),
+        ("pack.yaml", "S39", "S3", "pack.system pack.yaml:6:11"),
+        ("pack.yaml", "systems:", "needs: [sample]\nsystems:", "pack.needs pack.yaml:6:9"),
+    ] {
+        let found = after(file, from, to);
+        assert!(found.contains(&expected.to_owned()), "{to}: {found:?}");
+    }
+    let twice = ENTRIES.to_owned() + &ENTRIES.replace("entries:\n", "");
+    let mut files = small();
+    files.insert("data/catalogue/firms.yaml".to_owned(), twice);
+    assert_eq!(codes(read(&files)), ["pack.twice data/catalogue/firms.yaml:18:5"]);
+}
+
+#[test]
+fn files_that_no_pack_has_are_found() {
+    let mut files = small();
+    files.insert("records/x.yml".to_owned(), String::new());
+    files.insert("records/../x.yaml".to_owned(), String::new());
+    files.insert("data/unused.csv".to_owned(), String::new());
+    files.remove("pack.yaml");
+    let expected = [
+        "pack.no_manifest pack.yaml:1:1",
+        "pack.unknown_file data/unused.csv:1:1",
+        "pack.unknown_file records/../x.yaml:1:1",
+        "pack.unknown_file records/x.yml:1:1",
+    ];
+    let mut found = codes(read(&files));
+    found.sort();
+    assert_eq!(found, expected);
+    let many = (0..=FILES_MAX).map(|it| (format!("records/r{it}.yaml"), String::new())).collect();
+    assert_eq!(codes(read(&many)), ["pack.too_large :1:1"]);
+}
+
+#[test]
+fn packs_together_must_have_what_they_need() {
+    let other = |needs: &str| {
+        let manifest = PACK.replace("pack: sample", "pack: other") + needs;
+        Files::from([
+            ("pack.yaml".to_owned(), manifest),
+            ("records/shop.yaml".to_owned(), RECORD.replace("record: firm", "record: shop")),
+        ])
+    };
+    let both = |needs: &str, first: &str| {
+        let mut small = small();
+        small.get_mut("pack.yaml").unwrap().push_str(first);
+        let folders = BTreeMap::from([("sample".to_owned(), small), ("other".to_owned(), other(needs))]);
+        read_all(&folders)
+            .map(|it| it.iter().map(|it| it.id().to_string()).collect::<Vec<_>>())
+            .map_err(|it| it.iter().map(|it| format!("{} {}:{}", it.code, it.file, it.line)).collect::<Vec<_>>())
+    };
+    assert_eq!(both("needs: [sample]\n", "").unwrap(), ["sample", "other"]);
+    assert_eq!(both("", "").unwrap_err(), ["pack.unknown_list other/records/shop.yaml:7"]);
+    let gone = both("needs: [gone, sample]\n", "").unwrap_err();
+    assert_eq!(gone, ["pack.needs other/pack.yaml:7"]);
+    let circle = both("needs: [sample]\n", "needs: [other]\n").unwrap_err();
+    assert_eq!(circle, ["pack.needs other/pack.yaml:7", "pack.needs sample/pack.yaml:7"]);
+    let misplaced = read_all(&BTreeMap::from([("elsewhere".to_owned(), small())])).unwrap_err();
+    assert_eq!(codes(Err(misplaced)), ["pack.file_name elsewhere/pack.yaml:1:1"]);
+    // Alone, a pack is taken at its word about what it needs.
+    assert!(read(&other("needs: [sample]\n")).is_ok());
+    assert!(read(&other("")).is_err());
+}
+
+#[test]
+fn findings_make_one_problem() {
+    let findings = read(&Files::new()).unwrap_err();
+    let problem = problem(&findings);
+    assert_eq!(problem.code, "pack.findings");
+    assert_eq!(problem.more["findings"][0]["file"], "pack.yaml");
+}
+
+/// The check of shape understands every word and pattern that our types write into their schemas.
+#[test]
+fn schemas_have_no_words_that_the_check_does_not_know() {
+    fn walk(json: &serde_json::Value, name: &str, names: bool) {
+        match json {
+            serde_json::Value::Object(map) => {
+                for (key, value) in map {
+                    assert!(names || crate::shape::WORDS.contains(&key.as_str()), "{name}: {key}");
+                    if key == "pattern" && !names {
+                        assert!(crate::shape::explains(value.as_str().unwrap()), "{name}: {value}");
+                    }
+                    if key == "patternProperties" {
+                        assert!(
+                            value.as_object().unwrap().keys().all(|it| crate::shape::explains(it)),
+                            "{name}: {value}"
+                        );
+                    }
+                    let inner = ["properties", "patternProperties", "$defs"].contains(&key.as_str());
+                    if key != "default" && key != "examples" {
+                        walk(value, name, inner && !names);
+                    }
+                }
+            }
+            serde_json::Value::Array(items) => items.iter().for_each(|it| walk(it, name, false)),
+            _ => {}
+        }
+    }
+    let schemas = json_schemas();
+    assert_eq!(schemas.len(), 9);
+    for (name, schema) in &schemas {
+        walk(schema, name, false);
+    }
+}
+
+#[test]
+fn terms_are_counted_in_working_days() {
+    let packs = read_all(&folders()).unwrap();
+    let calendar = packs.iter().flat_map(|it| &it.calendars).next().unwrap();
+    let day = |month, day| Date::constant(2026, month, day);
+    // 2026-09-25 to 27 is Mid-Autumn, 20 September and 10 October are worked, 1 to 7 October is National Day.
+    assert!(calendar.is_working(day(9, 20)).unwrap() && !calendar.is_working(day(9, 25)).unwrap());
+    assert_eq!(calendar.after(day(9, 24), 1).unwrap(), day(9, 28));
+    assert_eq!(calendar.after(day(9, 30), 2).unwrap(), day(10, 9));
+    assert_eq!(calendar.after(day(9, 30), 3).unwrap(), day(10, 10));
+    assert_eq!(calendar.after(day(9, 30), 0).unwrap(), day(9, 30));
+    assert_eq!(calendar.between(day(9, 30), day(10, 10)).unwrap(), 3);
+    assert_eq!(calendar.between(day(9, 30), day(9, 1)).unwrap(), 0);
+    assert_eq!(calendar.after(day(12, 31), 1).unwrap_err().code, "calendar.unknown_year");
+}
+
+#[test]
+fn templates_name_their_columns() {
+    assert_eq!(template_columns("{year}-{month:02}"), Some(vec!["year", "month"]));
+    for bad in ["", "year", "{year", "year}", "{}", "{{year}}", "{year:0}", "{year:0x}", "{year:099}"] {
+        assert_eq!(template_columns(bad), None, "{bad}");
+    }
+}

@@ -1,0 +1,24 @@
+//! May they? `decide(facts, ask)` gives a [`Permit`] with its [`Restriction`], or a problem with the reason.
+//!
+//! Pure. Invariants, each with a test:
+//! - only [`decide`] makes a permit; it is neither cloned nor stored, and carries what was asked;
+//! - a delivery's restriction never shows a column, a row or an unmasked value beyond the agreement's terms;
+//! - a condition of the asker may look only at columns it may see as they are: never at a masked or withheld one.
+#![cfg_attr(test, expect(clippy::unwrap_used, reason = "tests fail by panicking"))]
+
+mod decide;
+mod delivery;
+mod mask;
+mod offer;
+mod principal;
+mod restriction;
+
+pub use decide::{Ask, Facts, Need, Permit, decide};
+pub use delivery::{AgreementFacts, AgreementState, DeliveryNeed, Terms};
+pub use mask::Mask;
+pub use offer::{AnswerStep, Level, MemberFacts, MemberRole, Offer, Quota, Sharing, Who};
+pub use principal::{Actor, Principal, Role};
+pub use restriction::Restriction;
+
+#[cfg(test)]
+mod tests;

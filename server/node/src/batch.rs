@@ -1,0 +1,107 @@
+//! One signature per commit batch: receipts whose transactions are durable are signed together, each with its path.
+
+use evidence::{BatchProof, LogPromise, Origin};
+use exchange::ReceiptId;
+use signing::Signer;
+use std::sync::Arc;
+use store::{Store, transact};
+use tokio::{
+    sync::{Mutex, mpsc, oneshot},
+    task::JoinHandle,
+};
+use vocabulary::{Problem, Timestamp};
+
+/// Receipts that wait for their signature at once at most; past it a delivery waits before it is issued.
+const WAITING_MAX: usize = 4_096;
+/// Receipts under one signature at most.
+const BATCH_MAX: usize = 1_024;
+
+struct Work {
+    receipt: ReceiptId,
+    promise: LogPromise,
+    done: oneshot::Sender<Result<BatchProof, Problem>>,
+}
+
+/// The task that signs. It takes whatever is there: alone under little load, in large batches under much.
+pub(crate) struct BatchSigner {
+    send: Mutex<Option<mpsc::Sender<Work>>>,
+    queue: mpsc::Sender<Work>,
+    task: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl BatchSigner {
+    pub(crate) fn start(store: Store, signer: Arc<dyn Signer>, origin: Origin) -> Self {
+        let (queue, work) = mpsc::channel(WAITING_MAX);
+        let task = tokio::spawn(run(store, signer, origin, work));
+        Self { send: Mutex::new(Some(queue.clone())), queue, task: Mutex::new(Some(task)) }
+    }
+
+    /// Signs one receipt, with whatever else waits.
+    pub(crate) async fn sign(&self, receipt: ReceiptId, promise: LogPromise) -> Result<BatchProof, Problem> {
+        let (done, wait) = oneshot::channel();
+        let gone = |_| crate::organisation::fault("batch signer", &"stopped");
+        self.queue.send(Work { receipt, promise, done }).await.map_err(|it| gone(it.to_string()))?;
+        wait.await.map_err(|it| gone(it.to_string()))?
+    }
+
+    /// Lets what was promised be signed and kept, then stops.
+    pub(crate) async fn stop(&self) {
+        self.send.lock().await.take();
+        if let Some(task) = self.task.lock().await.take() {
+            // What is not signed yet is signed at the next start, from the table.
+            task.abort();
+        }
+    }
+}
+
+async fn run(store: Store, signer: Arc<dyn Signer>, origin: Origin, mut work: mpsc::Receiver<Work>) {
+    let mut batch = Vec::with_capacity(BATCH_MAX);
+    while work.recv_many(&mut batch, BATCH_MAX).await > 0 {
+        let mut signed = Vec::with_capacity(batch.len());
+        for group in by_time(std::mem::take(&mut batch)) {
+            signed.extend(sign_group(&*signer, &origin, group));
+        }
+        // The consumer has its proof already; our copy follows, and if we die before that, it is signed anew at the start.
+        let kept = transact!(store, None, |tx| exchange::save_proofs(tx, &signed).await);
+        if let Err(problem) = kept {
+            tracing::warn!(%problem, "batch proofs were not kept");
+        }
+    }
+}
+
+/// A batch has one promise, so it is grouped by the time that was promised.
+fn by_time(batch: Vec<Work>) -> Vec<(Timestamp, Vec<Work>)> {
+    let mut groups: Vec<(Timestamp, Vec<Work>)> = Vec::new();
+    for work in batch {
+        let by = work.promise.integrate_by;
+        match groups.iter_mut().find(|(it, _)| *it == by) {
+            Some((_, group)) => group.push(work),
+            None => groups.push((by, vec![work])),
+        }
+    }
+    groups
+}
+
+fn sign_group(
+    signer: &dyn Signer,
+    origin: &Origin,
+    (by, group): (Timestamp, Vec<Work>),
+) -> Vec<(ReceiptId, BatchProof)> {
+    let leaves: Vec<_> = group.iter().map(|it| it.promise.leaf).collect();
+    match evidence::batch::sign(signer, origin, by, &leaves) {
+        Ok(proofs) => group
+            .into_iter()
+            .zip(proofs)
+            .map(|(work, proof)| {
+                drop(work.done.send(Ok(proof.clone())));
+                (work.receipt, proof)
+            })
+            .collect(),
+        Err(problem) => {
+            for work in group {
+                drop(work.done.send(Err(problem.clone())));
+            }
+            Vec::new()
+        }
+    }
+}

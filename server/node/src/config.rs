@@ -1,0 +1,86 @@
+//! `yunhe.toml`: one file, one data folder, nothing else is needed.
+
+use policy::{Level, MemberRole};
+use serde::{Deserialize, Serialize};
+use std::{net::SocketAddr, path::Path};
+use vocabulary::{Bilingual, FederationName, Kind, OrganisationId, Problem, ensure};
+
+/// A node's configuration.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NodeConfig {
+    /// Within which federation.
+    pub federation: FederationName,
+    /// Where programs and people connect.
+    pub client: SocketAddr,
+    /// Where other nodes connect, by mutual TLS.
+    pub peer: Vec<SocketAddr>,
+    /// Whose node this is.
+    pub organisation: Vec<OrganisationConfig>,
+}
+
+/// One organisation of a node.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OrganisationConfig {
+    /// Its name within the federation.
+    pub id: OrganisationId,
+    /// Its title.
+    pub title: Bilingual,
+    /// The host name that chooses it.
+    pub host: String,
+    /// Where it is.
+    pub division: String,
+    /// On which level.
+    pub level: Level,
+    /// What it is.
+    pub roles: Vec<MemberRole>,
+    /// `sqlite`, or `postgres://…`.
+    #[serde(default = "sqlite")]
+    pub database: String,
+    /// Counts restores: the epoch of its log's origin.
+    #[serde(default = "first_epoch")]
+    pub epoch: u32,
+}
+
+fn sqlite() -> String {
+    "sqlite".to_owned()
+}
+
+fn first_epoch() -> u32 {
+    1
+}
+
+impl NodeConfig {
+    /// Reads `yunhe.toml` in `folder`.
+    ///
+    /// # Errors
+    /// `node.config` with what is wrong and where.
+    pub fn read(folder: &Path) -> Result<Self, Problem> {
+        let path = folder.join("yunhe.toml");
+        let text = std::fs::read_to_string(&path).map_err(|it| bad(&path, &it.to_string()))?;
+        let config: Self = toml::from_str(&text).map_err(|it| bad(&path, &it.to_string()))?;
+        let count = config.organisation.len();
+        ensure!((1..=crate::ORGANISATIONS_MAX).contains(&count), bad(&path, "between 1 and 256 organisations"));
+        Ok(config)
+    }
+
+    /// Writes `yunhe.toml` into `folder`.
+    ///
+    /// # Errors
+    /// `node.config` when it cannot be written.
+    pub fn write(&self, folder: &Path) -> Result<(), Problem> {
+        let path = folder.join("yunhe.toml");
+        let text = toml::to_string_pretty(self).map_err(|it| bad(&path, &it.to_string()))?;
+        std::fs::write(&path, text).map_err(|it| bad(&path, &it.to_string()))
+    }
+}
+
+fn bad(path: &Path, why: &str) -> Problem {
+    Problem::new(
+        Kind::Unprocessable,
+        "node.config",
+        format!("配置文件 {} 有误：{why}；可用 yunhe init 新建", path.display()),
+        format!("configuration {}: {why}; yunhe init makes a new one", path.display()),
+    )
+}

@@ -1,0 +1,101 @@
+//! The node's own work: numbering, publishing, countersigning, fetching, forgetting. Each job is a loop with a bounded
+//! step; it ends when the node stops.
+
+use crate::Organisation;
+use std::{pin::Pin, sync::Arc, time::Duration};
+use store::transact;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+use vocabulary::Problem;
+
+/// The sequencer rests this long when nothing waits.
+const SEQUENCE_REST: Duration = Duration::from_millis(100);
+/// Pulls, countersignatures and harvests rest this long.
+const WORK_REST: Duration = Duration::from_millis(300);
+/// What is forgotten is looked at this often.
+const FORGET_REST: Duration = Duration::from_secs(600);
+/// After a failure a job rests longer, up to this.
+const FAILURE_REST_MAX: Duration = Duration::from_secs(30);
+
+/// One bounded step; says whether it found work.
+type Step = fn(Arc<Organisation>) -> Pin<Box<dyn Future<Output = Result<bool, Problem>> + Send>>;
+
+/// The jobs of one organisation.
+pub struct Jobs {
+    stop: CancellationToken,
+    tasks: Vec<JoinHandle<()>>,
+}
+
+impl Jobs {
+    /// Starts them.
+    pub fn start(organisation: &Arc<Organisation>) -> Self {
+        let stop = CancellationToken::new();
+        let tasks = vec![
+            run(organisation, &stop, SEQUENCE_REST, "sequence", |it| Box::pin(async move { it.sequence_once().await })),
+            run(organisation, &stop, WORK_REST, "pull", |it| Box::pin(async move { it.carry_pulls().await })),
+            run(organisation, &stop, WORK_REST, "acknowledge", |it| Box::pin(async move { Ok(!it.acknowledge_due().await?.is_empty()) })),
+            run(organisation, &stop, WORK_REST, "index", |it| Box::pin(async move { it.follow_catalog().await })),
+            run(organisation, &stop, FORGET_REST, "forget", |it| Box::pin(async move { it.forget_once().await })),
+        ];
+        Self { stop, tasks }
+    }
+
+    /// Stops them and waits for the steps under way.
+    pub async fn stop(self) {
+        self.stop.cancel();
+        for task in self.tasks {
+            drop(task.await);
+        }
+    }
+}
+
+/// A job: `step` again and again, at once while it finds work.
+fn run(
+    organisation: &Arc<Organisation>,
+    stop: &CancellationToken,
+    rest: Duration,
+    name: &'static str,
+    step: Step,
+) -> JoinHandle<()> {
+    let (organisation, stop) = (Arc::clone(organisation), stop.clone());
+    tokio::spawn(async move {
+        let mut wait = rest;
+        while !stop.is_cancelled() {
+            match step(Arc::clone(&organisation)).await {
+                Ok(true) => {
+                    wait = rest;
+                    continue;
+                }
+                Ok(false) => wait = rest,
+                Err(problem) => {
+                    wait = (wait * 2).min(FAILURE_REST_MAX.max(rest));
+                    tracing::warn!(job = name, organisation = %organisation.id(), %problem, "a job failed and will go on");
+                }
+            }
+            tokio::select! {
+                () = stop.cancelled() => {}
+                () = tokio::time::sleep(wait) => {}
+            }
+        }
+    })
+}
+
+impl Organisation {
+    /// One step of the sequencers: the feeds and the log; says whether anything waited.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub async fn sequence_once(&self) -> Result<bool, Problem> {
+        let now = self.now();
+        let entries = self.store.sequence(now).await?.entries;
+        let leaves = evidence::sequence(&self.store, &self.keys.log, now).await?;
+        Ok(entries > 0 || leaves.from < leaves.to)
+    }
+
+    async fn forget_once(&self) -> Result<bool, Problem> {
+        let now = self.now();
+        transact!(self.store, None, |tx| exchange::forget_nonces(tx, now).await)?;
+        self.store.forget_keys(now).await?;
+        Ok(false)
+    }
+}

@@ -1,0 +1,215 @@
+//! Setting an organisation up, and its place in the federation.
+
+use crate::{
+    NodeConfig, Organisation, OrganisationConfig, SystemClock,
+    clock::Clock,
+    draw_bytes, draw_salt, draw_uuid,
+    organisation::{fault, origin},
+};
+use federation::{
+    Entry, Genesis, Keys, LogKey,
+    ask::{Adopt, Confirm, Pin},
+};
+use identity::{AccountName, CreateAccount, Holder, IssueToken, Scope, TokenId, TokenSecret};
+use jiff::ToSpan as _;
+use policy::{Principal, Role};
+use signing::KeyRing;
+use std::{
+    collections::BTreeSet,
+    io::Write as _,
+    os::unix::fs::OpenOptionsExt as _,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+use store::transact;
+use vocabulary::{Digest, FederationName, Problem, Timestamp};
+
+/// The administrator's first token lives this long.
+const FIRST_TOKEN_DAYS: i64 = 365;
+
+/// What an organisation hands to the founders to become a member.
+pub type Card = federation::Organisation;
+
+/// The card of an organisation: its public keys and where to dial it.
+///
+/// # Errors
+/// Those of the keys.
+pub fn make_card(
+    federation: &FederationName,
+    config: &OrganisationConfig,
+    keys: &KeyRing,
+    addresses: Vec<String>,
+) -> Result<Card, Problem> {
+    Ok(Card {
+        id: config.id.clone(),
+        title: config.title.clone(),
+        uscc: None,
+        division: config.division.clone(),
+        level: config.level,
+        roles: config.roles.iter().copied().collect(),
+        host: config.host.clone(),
+        addresses,
+        keys: Keys {
+            messages: vec![keys.messages.public()],
+            tls: vec![keys.tls.pin()?],
+            log: LogKey { origin: origin(federation, config)?, key: keys.log.public() },
+        },
+    })
+}
+
+/// Makes a node's data folder: configuration, keys, cards (`<org>/card.json`) and the administrator's token
+/// (`<org>/tokens/admin`). What is there already is never written over.
+///
+/// # Errors
+/// `signing.exists` when there are keys already, and what the disk says.
+pub async fn init(folder: &Path, config: &NodeConfig) -> Result<Vec<(PathBuf, Card)>, Problem> {
+    std::fs::create_dir_all(folder).map_err(|it| fault("folder", &it))?;
+    let mut cards = Vec::new();
+    for one in &config.organisation {
+        let home = folder.join(one.id.as_str());
+        std::fs::create_dir_all(&home).map_err(|it| fault("folder", &it))?;
+        let keys = KeyRing::create(&home.join("keys"))?;
+        let addresses = config.peer.iter().map(ToString::to_string).collect();
+        let card = make_card(&config.federation, one, &keys, addresses)?;
+        let text = serde_json::to_string_pretty(&card).map_err(|it| fault("card", &it))?;
+        let path = home.join("card.json");
+        std::fs::write(&path, text).map_err(|it| fault("card", &it))?;
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let organisation = Organisation::open(&home, &config.federation, one, clock).await?;
+        let token = organisation.first_administrator().await?;
+        write_secret(&home.join("tokens"), "admin", &token)?;
+        organisation.close().await;
+        cards.push((path, card));
+    }
+    config.write(folder)?;
+    Ok(cards)
+}
+
+fn write_secret(folder: &Path, name: &str, secret: &str) -> Result<(), Problem> {
+    std::fs::create_dir_all(folder).map_err(|it| fault("token folder", &it))?;
+    let mut options = std::fs::OpenOptions::new();
+    options.write(true).create_new(true).mode(0o600);
+    let mut file = options.open(folder.join(name)).map_err(|it| fault("token file", &it))?;
+    file.write_all(secret.as_bytes()).map_err(|it| fault("token file", &it))
+}
+
+/// A password that nobody knows: the account signs in with tokens until its holder sets one.
+pub(crate) async fn no_password(name: &AccountName) -> Result<identity::PasswordHash, Problem> {
+    let secret: [u8; 24] = draw_bytes()?;
+    let text = base64::Engine::encode(&base64::engine::general_purpose::STANDARD, secret);
+    identity::new_password(name, identity::Password::new(&text), draw_bytes()?).await
+}
+
+impl Organisation {
+    async fn first_administrator(&self) -> Result<String, Problem> {
+        let now = self.now();
+        let principal = self.job("init", [Role::Administrator]);
+        let name = AccountName::new("admin")?;
+        let create = CreateAccount {
+            name: name.clone(),
+            person: vocabulary::Personal::new("系统管理员".to_owned()),
+            roles: BTreeSet::from([Role::Administrator]),
+            password: no_password(&name).await?,
+        };
+        let create = self.permit(&principal, create)?;
+        let salt = draw_salt()?;
+        transact!(self.store, None, |tx| identity::create_account(tx, &create, salt, now).await)?;
+        let expires_at = now.saturating_add((FIRST_TOKEN_DAYS * 24).hours()).unwrap_or(now);
+        self.new_token(&principal, Holder::Account(name), expires_at).await
+    }
+
+    pub(crate) async fn new_token(
+        &self,
+        principal: &Principal,
+        holder: Holder,
+        expires_at: Timestamp,
+    ) -> Result<String, Problem> {
+        let now = self.now();
+        let secret = TokenSecret::from_bytes(draw_bytes()?);
+        let ask = IssueToken {
+            id: TokenId::from_uuid(draw_uuid(now)),
+            digest: secret.digest(),
+            holder,
+            scopes: BTreeSet::from([Scope::new("all")?]),
+            expires_at,
+        };
+        let permit = self.permit(principal, ask)?;
+        let salt = draw_salt()?;
+        transact!(self.store, None, |tx| identity::issue_token(tx, &permit, salt, now).await)?;
+        Ok(secret.reveal())
+    }
+
+    pub(crate) async fn reload_members(&self) -> Result<(), Problem> {
+        let mut reader = self.store.read().await?;
+        if federation::federations(&mut reader).await?.contains(&self.federation) {
+            self.set_members(federation::view(&mut reader, &self.federation).await?);
+        }
+        Ok(())
+    }
+
+    /// Pins the federation by its genesis.
+    ///
+    /// # Errors
+    /// `federation.genesis`, `federation.pinned`, `policy.role`.
+    pub async fn join(&self, principal: &Principal, genesis: Genesis, digest: Digest) -> Result<(), Problem> {
+        let permit = self.permit(principal, Pin { genesis, digest })?;
+        let now = self.now();
+        transact!(self.store, None, |tx| {
+            federation::pin(tx, &permit, now).await?;
+            Ok(())
+        })?;
+        self.reload_members().await
+    }
+
+    /// Takes over entries of the membership log; they prove themselves.
+    ///
+    /// # Errors
+    /// `federation.…` for the first entry that does not hold.
+    pub async fn adopt(&self, principal: &Principal, entries: Vec<Entry>) -> Result<(), Problem> {
+        let last = entries.last().map(|it| it.body.digest()).transpose()?;
+        let salt = draw_salt()?;
+        let permit = self.permit(principal, Adopt { federation: self.federation.clone(), entries, salt })?;
+        let now = self.now();
+        transact!(self.store, None, |tx| {
+            federation::adopt(tx, &permit, now).await?;
+            Ok(())
+        })?;
+        if let Some(head) = last {
+            self.confirm(principal, head, now).await?;
+        }
+        self.reload_members().await
+    }
+
+    /// Notes that `head` was the newest entry at `at`.
+    ///
+    /// # Errors
+    /// `federation.behind`.
+    pub(crate) async fn confirm(&self, principal: &Principal, head: Digest, at: Timestamp) -> Result<(), Problem> {
+        let permit = self.permit(principal, Confirm { federation: self.federation.clone(), head, at })?;
+        let now = self.now();
+        transact!(self.store, None, |tx| {
+            federation::confirm(tx, &permit, now).await?;
+            Ok(())
+        })
+    }
+
+    /// The whole membership log.
+    ///
+    /// # Errors
+    /// `federation.none`.
+    pub async fn membership_log(&self) -> Result<serde_json::Value, Problem> {
+        self.members()?;
+        let mut reader = self.store.read().await?;
+        let genesis = federation::genesis(&mut reader, &self.federation).await?;
+        let mut entries = Vec::new();
+        loop {
+            let after = u32::try_from(entries.len()).unwrap_or(u32::MAX);
+            let page = federation::entries(&mut reader, &self.federation, after, 100).await?;
+            if page.is_empty() {
+                break;
+            }
+            entries.extend(page);
+        }
+        Ok(serde_json::json!({"genesis": genesis, "entries": entries}))
+    }
+}

@@ -1,0 +1,234 @@
+//! The handle that everything of an organisation hangs on.
+
+use crate::{Clock, OrganisationConfig, Packs, batch::BatchSigner, draw_salt};
+use blob::Blobs;
+use evidence::Origin;
+use federation::{Member, View};
+use peer::{ClientLimits, Peer, PeerClient, PinSet};
+use policy::{Principal, Role};
+use signing::{Certificate, KeyRing, Signer};
+use std::{
+    path::{Path, PathBuf},
+    sync::{Arc, PoisonError, RwLock},
+};
+use store::{Store, transact};
+use vocabulary::{FederationName, Kind, OrganisationId, Problem, Timestamp};
+
+/// A certificate lives this long; membership pins keys, so its end is housekeeping only.
+const CERTIFICATE_DAYS: u32 = 3_650;
+
+/// A fault of ours: the cause is logged, never shown.
+pub(crate) fn fault(what: &str, cause: &dyn std::fmt::Display) -> Problem {
+    tracing::error!(what, %cause, "node fault");
+    Problem::new(
+        Kind::Internal,
+        "node.fault",
+        format!("节点内部故障（{what}）；请查看节点日志"),
+        format!("a fault inside the node ({what}); see its log"),
+    )
+}
+
+/// One organisation: its database, log, keys, blobs, members and packs.
+pub struct Organisation {
+    pub(crate) config: OrganisationConfig,
+    pub(crate) federation: FederationName,
+    pub(crate) store: Store,
+    pub(crate) blobs: Blobs,
+    pub(crate) keys: KeyRing,
+    pub(crate) client: PeerClient,
+    pub(crate) signer: BatchSigner,
+    pub(crate) catalog: crate::catalogs::Search,
+    folder: PathBuf,
+    clock: Arc<dyn Clock>,
+    certificate: Certificate,
+    pins: Arc<PinSet>,
+    members: RwLock<Option<Arc<View>>>,
+    packs: RwLock<Arc<Packs>>,
+}
+
+impl std::fmt::Debug for Organisation {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Organisation").field("id", &self.config.id).finish_non_exhaustive()
+    }
+}
+
+async fn open_store(folder: &Path, config: &OrganisationConfig) -> Result<Store, Problem> {
+    let url = if config.database == "sqlite" {
+        format!("sqlite:{}", folder.join("yunhe.db").display())
+    } else {
+        config.database.clone()
+    };
+    let store = Store::open(&url, &config.id.as_str().replace('-', "_")).await?;
+    evidence::migrate(&store).await?;
+    registry::migrate(&store).await?;
+    identity::migrate(&store).await?;
+    federation::migrate(&store).await?;
+    // catalog::migrate(&store).await?;
+    store.migrate("exchange", exchange::MIGRATIONS).await?;
+    store.migrate("node", crate::store::MIGRATIONS).await?;
+    Ok(store)
+}
+
+impl Organisation {
+    /// Opens the organisation whose data are in `folder`.
+    ///
+    /// # Errors
+    /// `signing.folder` and its kin when keys are missing, `store.…`, `evidence.epoch`.
+    pub async fn open(
+        folder: &Path,
+        federation: &FederationName,
+        config: &OrganisationConfig,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Arc<Self>, Problem> {
+        let keys = KeyRing::open(&folder.join("keys"))?;
+        let store = open_store(folder, config).await?;
+        let now = clock.now();
+        let origin = origin(federation, config)?;
+        let salt = draw_salt()?;
+        transact!(store, None, |tx| evidence::open(tx, &origin, salt, now).await)?;
+        let certificate =
+            Certificate::self_signed(&keys.tls, std::slice::from_ref(&config.host), now, CERTIFICATE_DAYS)?;
+        let signer: Arc<dyn Signer> = Arc::new(keys.messages.clone());
+        let client =
+            PeerClient::new(keys.tls.clone(), certificate.clone(), signer.clone(), ClientLimits::default());
+        let organisation = Self {
+            signer: BatchSigner::start(store.clone(), signer, origin),
+            blobs: Blobs::folder(&folder.join("blob"))?,
+            catalog: crate::catalogs::Search::new(folder.join("search")),
+            config: config.clone(),
+            federation: federation.clone(),
+            store,
+            keys,
+            client,
+            folder: folder.to_owned(),
+            clock,
+            certificate,
+            pins: PinSet::new([]),
+            members: RwLock::new(None),
+            packs: RwLock::default(),
+        };
+        organisation.reload_members().await?;
+        organisation.reload_packs().await?;
+        organisation.finish_receipts().await?;
+        Ok(Arc::new(organisation))
+    }
+
+    /// Its name.
+    pub fn id(&self) -> &OrganisationId {
+        &self.config.id
+    }
+
+    /// Its configuration.
+    pub fn config(&self) -> &OrganisationConfig {
+        &self.config
+    }
+
+    /// The federation it is in.
+    pub fn federation(&self) -> &FederationName {
+        &self.federation
+    }
+
+    /// Its data folder.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Its database, for those that follow a feed.
+    pub fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// Now, by its clock.
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// What it proves its connections with.
+    pub fn tls(&self) -> (&signing::TlsKey, &Certificate, &Arc<PinSet>) {
+        (&self.keys.tls, &self.certificate, &self.pins)
+    }
+
+    /// What it signs answers with.
+    pub fn message_key(&self) -> &dyn Signer {
+        &self.keys.messages
+    }
+
+    /// Its log's origin.
+    ///
+    /// # Errors
+    /// Those of the configuration.
+    pub fn origin(&self) -> Result<Origin, Problem> {
+        origin(&self.federation, &self.config)
+    }
+
+    /// A job of its own, with the roles it needs.
+    pub(crate) fn job(&self, name: &str, roles: impl IntoIterator<Item = Role>) -> Principal {
+        Principal::job(self.id().clone(), name, roles)
+    }
+
+    /// The membership as we know it.
+    ///
+    /// # Errors
+    /// `federation.none` before a genesis was pinned.
+    pub fn members(&self) -> Result<Arc<View>, Problem> {
+        let view = self.members.read().unwrap_or_else(PoisonError::into_inner).clone();
+        view.ok_or_else(|| {
+            Problem::new(
+                Kind::Unavailable,
+                "federation.none",
+                "尚未加入联邦；请用 yunhe federation join GENESIS",
+                "no federation was joined yet; use yunhe federation join GENESIS",
+            )
+        })
+    }
+
+    pub(crate) fn set_members(&self, view: View) {
+        // Members that were expelled keep their connection and hear a 403; unknown keys end in a TLS alert.
+        let gone: Vec<_> = view.expelled().flat_map(|it| it.member.organisation.keys.tls.clone()).collect();
+        self.pins.replace(view.tls_pins().chain(gone));
+        *self.members.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(view));
+    }
+
+    /// A member.
+    ///
+    /// # Errors
+    /// `peer.not_member`.
+    pub fn member(&self, id: &OrganisationId) -> Result<Arc<Member>, Problem> {
+        Ok(self.members()?.member(id)?.clone())
+    }
+
+    /// How to call a member.
+    ///
+    /// # Errors
+    /// `peer.not_member`, `federation.stale`.
+    pub(crate) fn peer(&self, id: &OrganisationId) -> Result<Peer, Problem> {
+        let view = self.members()?;
+        view.fresh(self.now())?;
+        let member = &view.member(id)?.organisation;
+        Ok(Peer {
+            host: member.host.as_str().into(),
+            addresses: member.addresses.clone(),
+            pins: member.keys.tls.iter().copied().collect(),
+            keys: member.keys.messages.clone(),
+        })
+    }
+
+    /// The installed packs.
+    pub fn packs(&self) -> Arc<Packs> {
+        self.packs.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(crate) fn set_packs(&self, packs: Packs) {
+        *self.packs.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(packs);
+    }
+
+    /// Stops cleanly: what was promised is signed, connections are closed.
+    pub async fn close(&self) {
+        self.signer.stop().await;
+        self.store.close().await;
+    }
+}
+
+pub(crate) fn origin(federation: &FederationName, config: &OrganisationConfig) -> Result<Origin, Problem> {
+    Ok(Origin { federation: federation.clone(), organisation: config.id.clone(), epoch: config.epoch.into() })
+}

@@ -1,0 +1,183 @@
+//! Packs on this organisation: installed as texts, read into checked parts, kept at hand.
+
+use crate::{
+    Organisation,
+    organisation::fault,
+    store::{PACK_LIST, PACK_SET},
+};
+use pack::{Deadlines, Files, Pack, Source};
+use policy::{AnswerStep, Offer, Principal};
+use schema::{CodeBook, CodeLists, RecordType, division::Zones};
+use serde::Serialize;
+use std::{collections::BTreeMap, sync::Arc};
+use store::{args, transact};
+use vocabulary::{Date, Digest, Kind, PackId, Problem, ResourceId, ensure, micros};
+
+/// All installed packs, joined.
+#[derive(Default)]
+pub struct Packs {
+    /// One by one.
+    pub all: Vec<Pack>,
+    /// The code lists of all.
+    pub lists: Arc<CodeBook>,
+    /// The functional zones of all.
+    pub zones: Zones,
+    files: BTreeMap<String, Files>,
+}
+
+/// What an installed pack brought.
+#[derive(Clone, Debug, Serialize)]
+pub struct InstalledPack {
+    /// Its name.
+    pub id: PackId,
+    /// Its title.
+    pub title: vocabulary::Bilingual,
+    /// Its version.
+    pub version: String,
+    /// Its record types.
+    pub records: Vec<ResourceId>,
+    /// Its offers.
+    pub offers: Vec<ResourceId>,
+    /// How many catalogue entries it has.
+    pub entries: usize,
+}
+
+impl From<&Pack> for InstalledPack {
+    fn from(pack: &Pack) -> Self {
+        Self {
+            id: pack.id().clone(),
+            title: pack.manifest.title.clone(),
+            version: pack.manifest.version.clone(),
+            records: pack.records.keys().cloned().collect(),
+            offers: pack.offers.keys().cloned().collect(),
+            entries: pack.entries.len(),
+        }
+    }
+}
+
+impl Packs {
+    fn of(files: BTreeMap<String, Files>) -> Result<Self, Problem> {
+        let all = pack::read_all(&files).map_err(|it| pack::problem(&it))?;
+        let mut lists = CodeBook::default();
+        for list in all.iter().flat_map(|it| it.lists.iter()) {
+            lists.insert(list.clone());
+        }
+        let pairs = all.iter().flat_map(|it| it.zones.iter()).map(|(zone, parent)| (zone.to_owned(), parent.to_owned()));
+        let zones = Zones::new(pairs).map_err(|it| fault("zones", &it.reason.en))?;
+        Ok(Self { all, lists: Arc::new(lists), zones, files })
+    }
+
+    /// The code lists, for checking values.
+    pub fn codes(&self) -> Arc<dyn CodeLists + Send + Sync> {
+        self.lists.clone()
+    }
+
+    /// An offer.
+    ///
+    /// # Errors
+    /// `exchange.offer_missing`.
+    pub fn offer(&self, name: &ResourceId) -> Result<&Offer, Problem> {
+        self.all.iter().find_map(|it| it.offers.get(name)).ok_or_else(|| {
+            Problem::new(
+                Kind::Missing,
+                "exchange.offer_missing",
+                format!("没有提供 {name}；可用 yunhe offer list 查看"),
+                format!("{name} is not offered; see yunhe offer list"),
+            )
+        })
+    }
+
+    /// A record type as declared.
+    ///
+    /// # Errors
+    /// `registry.type`.
+    pub fn record(&self, name: &ResourceId) -> Result<&RecordType, Problem> {
+        self.all.iter().find_map(|it| it.records.get(name)).ok_or_else(|| {
+            Problem::new(
+                Kind::Missing,
+                "registry.type",
+                format!("没有记录类型 {name}；请先安装其数据包（yunhe pack install）"),
+                format!("there is no record type {name}; install its pack first (yunhe pack install)"),
+            )
+        })
+    }
+
+    /// All offers.
+    pub fn offers(&self) -> impl Iterator<Item = &Offer> {
+        self.all.iter().flat_map(|it| it.offers.values())
+    }
+
+    /// A source.
+    ///
+    /// # Errors
+    /// `registry.source`.
+    pub fn source(&self, name: &ResourceId) -> Result<&Source, Problem> {
+        self.all.iter().find_map(|it| it.sources.get(name)).ok_or_else(|| {
+            Problem::new(
+                Kind::Missing,
+                "registry.source",
+                format!("没有数据源 {name}"),
+                format!("there is no source {name}"),
+            )
+        })
+    }
+
+    /// By when `step` has to answer what was put before it on `from`; `None` where no pack says.
+    pub fn due(&self, step: AnswerStep, from: Date) -> Option<Date> {
+        let deadlines: &Deadlines = self.all.iter().flat_map(|it| &it.deadlines).next()?;
+        let calendar = self.all.iter().flat_map(|it| &it.calendars).find(|it| it.calendar == deadlines.calendar)?;
+        calendar.after(from, deadlines.term(step)?.working_days).ok()
+    }
+}
+
+impl Organisation {
+    pub(crate) async fn reload_packs(&self) -> Result<(), Problem> {
+        let mut files = BTreeMap::new();
+        for row in self.store.read().await?.rows(PACK_LIST, vec![]).await? {
+            files.insert(row.text("id")?.to_owned(), row.json("files")?);
+        }
+        // A pack that was right when it was installed and is not today must not keep the node from starting.
+        match Packs::of(files) {
+            Ok(packs) => self.set_packs(packs),
+            Err(problem) => tracing::error!(%problem, "installed packs no longer check"),
+        }
+        Ok(())
+    }
+
+    /// Installs a pack, or a later version of it: its record types become tables, its entries stand in the catalogue.
+    ///
+    /// # Errors
+    /// `pack.findings` with all of them; `registry.revision`; `policy.role`.
+    pub async fn install_pack(&self, principal: &Principal, files: Files) -> Result<InstalledPack, Problem> {
+        let pack = pack::read(&files).map_err(|it| pack::problem(&it))?;
+        let mut together = self.packs().files.clone();
+        together.insert(pack.id().to_string(), files.clone());
+        let packs = Packs::of(together)?;
+        ensure!(
+            principal.roles.contains(&policy::Role::Administrator),
+            Problem::new(
+                Kind::Refused,
+                "policy.role",
+                "安装数据包需要 administrator 角色",
+                "installing a pack needs the role administrator",
+            )
+        );
+        let text = serde_json::to_string(&files).map_err(|it| fault("pack files", &it))?;
+        let (id, digest, now) = (pack.id().clone(), Digest::of(text.as_bytes()), self.now());
+        let installs = pack
+            .records
+            .values()
+            .map(|it| self.permit(principal, registry::Install { record: it.clone() }))
+            .collect::<Result<Vec<_>, _>>()?;
+        transact!(self.store, None, |tx| {
+            for install in &installs {
+                registry::install(tx, install, now).await?;
+            }
+            tx.execute(PACK_SET, args![id.as_str(), digest.to_string(), &text, micros(now)]).await?;
+            Ok(())
+        })?;
+        self.set_packs(packs);
+        self.publish_entries(&pack).await?;
+        Ok(InstalledPack::from(&pack))
+    }
+}

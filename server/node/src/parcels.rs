@@ -1,0 +1,261 @@
+//! Batches at the provider: all permitted rows of one moment, made into parts once, then handed out with a receipt each.
+//!
+//! A part is bytes in a blob with a digest in SQL. Making starts over after a crash and gives the same parts, for it reads
+//! the state at a fixed position of the feed.
+
+use crate::{
+    Incoming, Organisation, Outcome, draw_uuid,
+    encode::{Format, encode},
+    organisation::fault,
+    requests::to_json,
+};
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use exchange::{AgreementId, Deliver, DeliveryId, Parcel, Part, Receipt, ReceiptBody, ReceiptId};
+use policy::{Permit, Restriction};
+use registry::Selection;
+use rule::Filter;
+use schema::Value;
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+use store::transact;
+use vocabulary::{Digest, Kind, Problem, ensure};
+
+/// Rows in a part.
+pub(crate) const PART_ROWS: usize = 50_000;
+
+/// Opens a batch, as it travels.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ParcelAsk {
+    /// Drawn by the consumer.
+    pub id: DeliveryId,
+    /// Under which agreement.
+    pub agreement: AgreementId,
+    /// For what.
+    pub purpose: String,
+    /// Who acts at the consumer.
+    pub actor: String,
+    /// `arrow`, `parquet` or `csv`.
+    pub format: String,
+}
+
+/// Fetches a part, as it travels.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct PartAsk {
+    /// For what.
+    pub purpose: String,
+    /// Who acts at the consumer.
+    pub actor: String,
+}
+
+fn part_name(id: DeliveryId, number: u32) -> String {
+    format!("parcel/{id}/{number}")
+}
+
+impl Organisation {
+    /// The permit of a batch, decided on what is there now.
+    async fn batch_permit(
+        &self,
+        incoming: &Incoming,
+        agreement: AgreementId,
+        purpose: &str,
+    ) -> Result<(Permit<Deliver>, exchange::AgreementView), Problem> {
+        let mut reader = self.store.read().await?;
+        let (facts, view) = exchange::agreement_facts(&mut reader, agreement, incoming.now).await?.unzip();
+        let deliver = Deliver {
+            agreement,
+            revision: view.as_ref().map_or(0, |it| it.agreement.body.revision),
+            consumer: incoming.member.organisation.id.clone(),
+            purpose: purpose.to_owned(),
+            columns: Vec::new(),
+            filter: Filter::always(),
+        };
+        let permit = self.permit_with(incoming.principal(), facts, deliver)?;
+        Ok((permit, view.ok_or_else(|| fault("agreement", &"vanished"))?))
+    }
+
+    /// Opens a batch and begins to make its parts; opening it again under the same id goes on.
+    ///
+    /// # Errors
+    /// The refusal table; `exchange.format`.
+    pub async fn open_parcel(self: &Arc<Self>, incoming: &Incoming) -> Result<Outcome, Problem> {
+        let ask: ParcelAsk = incoming.json()?;
+        Format::parse(&ask.format)?;
+        let (permit, view) = self.batch_permit(incoming, ask.agreement, &ask.purpose).await?;
+        let position = self.store.read().await?.feed_head(registry::FEED).await?.map_or(0, |it| it.position);
+        let terms = &view.agreement.body.terms;
+        let parcel = Parcel {
+            id: ask.id,
+            agreement: ask.agreement,
+            record: terms.record.clone(),
+            format: ask.format,
+            columns: permit.restriction().columns.clone(),
+            position,
+            ready: false,
+            parts: Vec::new(),
+        };
+        let (nonce, now) = (incoming.nonce(), incoming.now);
+        let opened =
+            transact!(self.store, None, |tx| exchange::open_parcel(tx, &permit, &parcel, &nonce, now).await)?;
+        if opened {
+            self.make_in_background(parcel.clone(), permit.restriction().clone());
+        }
+        let parcel = self.parcel_of(incoming, ask.id).await?;
+        Outcome::json(&parcel)
+    }
+
+    async fn parcel_of(&self, incoming: &Incoming, id: DeliveryId) -> Result<Parcel, Problem> {
+        exchange::parcel(&mut self.store.read().await?, id, &incoming.member.organisation.id).await
+    }
+
+    fn make_in_background(self: &Arc<Self>, parcel: Parcel, restriction: Restriction) {
+        let organisation = Arc::clone(self);
+        // Ends by itself; a second maker of the same parcel writes the same bytes.
+        tokio::spawn(async move {
+            let id = parcel.id;
+            if let Err(problem) = organisation.make_parts(&parcel, &restriction).await {
+                tracing::error!(parcel = %id, %problem, "a batch could not be made");
+            }
+        });
+    }
+
+    /// Reads once through the permitted rows and writes a blob per part.
+    async fn make_parts(&self, parcel: &Parcel, restriction: &Restriction) -> Result<(), Problem> {
+        let packs = self.packs();
+        let record = packs.record(&parcel.record)?.clone();
+        let format = Format::parse(&parcel.format)?;
+        let selection = Selection {
+            columns: parcel.columns.clone(),
+            filter: restriction.filter.clone(),
+            after: None,
+            as_of: (parcel.position > 0).then_some(parcel.position),
+        };
+        // One part is made while the next is read: rows cross a bounded channel.
+        let (send, mut chunks) = tokio::sync::mpsc::channel::<Vec<Vec<Value>>>(1);
+        let mut reader = self.store.snapshot().await?;
+        let (columns, masks) = (parcel.columns.clone(), restriction.clone());
+        let reading = {
+            let record = record.clone();
+            tokio::spawn(async move {
+                let mut rows: Vec<Vec<Value>> = Vec::with_capacity(PART_ROWS);
+                registry::select(&mut reader, &record, &selection, |it| {
+                    let shown = columns.iter().zip(it.values).map(|(name, value)| masks.mask(name, value));
+                    rows.push(shown.collect());
+                    if rows.len() == PART_ROWS {
+                        let full = std::mem::replace(&mut rows, Vec::with_capacity(PART_ROWS));
+                        send.try_send(full).or_else(|it| blocking(&send, it.into_inner()))?;
+                    }
+                    Ok(())
+                })
+                .await?;
+                if !rows.is_empty() {
+                    send.send(rows).await.map_err(|it| fault("batch", &it))?;
+                }
+                Ok::<(), Problem>(())
+            })
+        };
+        let mut parts = Vec::new();
+        while let Some(rows) = chunks.recv().await {
+            let number = u32::try_from(parts.len()).unwrap_or(u32::MAX);
+            let (record, columns) = (record.clone(), parcel.columns.clone());
+            let count = rows.len() as u64;
+            let bytes = tokio::task::spawn_blocking(move || encode(format, &record, &columns, &rows))
+                .await
+                .map_err(|it| fault("encode", &it))??;
+            let part = Part { number, digest: Digest::of(&bytes), rows: count, bytes: bytes.len() as u64 };
+            self.blobs.put(&part_name(parcel.id, number), bytes.into()).await?;
+            parts.push(part);
+        }
+        reading.await.map_err(|it| fault("batch", &it))??;
+        transact!(self.store, None, |tx| exchange::keep_parts(tx, parcel.id, &parts).await)
+    }
+
+    /// How a batch stands. One whose maker died is made again.
+    ///
+    /// # Errors
+    /// `exchange.parcel_missing`.
+    pub async fn tell_parcel(self: &Arc<Self>, incoming: &Incoming, id: DeliveryId) -> Result<Outcome, Problem> {
+        Outcome::json(&self.parcel_of(incoming, id).await?)
+    }
+
+    /// Hands out a part with its receipt: issued the first time, the same one ever after.
+    ///
+    /// # Errors
+    /// The refusal table; `exchange.part_missing`.
+    pub async fn hand_out(self: &Arc<Self>, incoming: &Incoming, id: DeliveryId, number: u32) -> Result<Outcome, Problem> {
+        let ask: PartAsk = incoming.json()?;
+        let parcel = self.parcel_of(incoming, id).await?;
+        ensure!(parcel.ready, being_made());
+        let part = parcel.parts.iter().find(|it| it.number == number).ok_or_else(|| no_part(number))?;
+        let (permit, view) = self.batch_permit(incoming, parcel.agreement, &ask.purpose).await?;
+        let bytes = self.blobs.get(&part_name(id, number)).await?;
+        ensure!(Digest::of(&bytes) == part.digest, fault("part", &"bytes on disk are not those that were made"));
+        let known = exchange::part_receipt(&mut self.store.read().await?, id, number).await?;
+        let receipt = match known {
+            Some(known) => self.issued_before(incoming, known).await?,
+            None => {
+                let body = ReceiptBody {
+                    format: "yunhe-receipt/1".to_owned(),
+                    id: ReceiptId::from_uuid(draw_uuid(incoming.now)),
+                    federation: self.federation.clone(),
+                    provider: self.id().clone(),
+                    consumer: incoming.member.organisation.id.clone(),
+                    actor: ask.actor,
+                    agreement: parcel.agreement,
+                    agreement_digest: view.agreement.digest()?,
+                    record: parcel.record.clone(),
+                    purpose: ask.purpose,
+                    delivery: Some(id),
+                    part: Some(number),
+                    request: incoming.digest(),
+                    answer: part.digest,
+                    rows: part.rows,
+                    bytes: part.bytes,
+                    at: incoming.now,
+                };
+                self.issue(incoming, &permit, body).await?
+            }
+        };
+        let receipt = Some(STANDARD.encode(to_json(&receipt)?));
+        let media = Format::parse(&parcel.format)?.media();
+        Ok(Outcome { body: bytes, media, receipt })
+    }
+
+    async fn issued_before(&self, incoming: &Incoming, id: ReceiptId) -> Result<Receipt, Problem> {
+        let nonce = incoming.nonce();
+        transact!(self.store, None, |tx| exchange::claim(tx, &nonce).await)?;
+        let view = exchange::receipt(&mut self.store.read().await?, id).await?;
+        match view.file {
+            Some(receipt) => Ok(receipt),
+            None => {
+                // Committed, not signed yet: signed again alone, which proves the same.
+                self.finish_receipts().await?;
+                exchange::receipt(&mut self.store.read().await?, id).await?.file.ok_or_else(being_made)
+            }
+        }
+    }
+}
+
+/// Waits for room from inside the row callback; the receiving side runs on another task.
+fn blocking(send: &tokio::sync::mpsc::Sender<Vec<Vec<Value>>>, rows: Vec<Vec<Value>>) -> Result<(), Problem> {
+    tokio::task::block_in_place(|| send.blocking_send(rows)).map_err(|it| fault("batch", &it))
+}
+
+fn being_made() -> Problem {
+    Problem::new(
+        Kind::Unavailable,
+        "exchange.parcel_making",
+        "批次正在生成，请稍候",
+        "the batch is being made; ask again in a moment",
+    )
+}
+
+fn no_part(number: u32) -> Problem {
+    Problem::new(
+        Kind::Missing,
+        "exchange.part_missing",
+        format!("批次没有第 {number} 分片"),
+        format!("the batch has no part {number}"),
+    )
+}

@@ -1,0 +1,287 @@
+//! Queries between nodes: asked with a signed message, answered with exactly what is permitted, receipted.
+
+use crate::{
+    Incoming, Organisation, Outcome, Page, draw_salt, draw_uuid,
+    organisation::fault,
+    records::{PAGE_ROWS, PAGE_ROWS_MAX, condition, key_filter, key_texts, key_values, row_json},
+    requests::{from_json, to_json},
+};
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use exchange::{AgreementId, Deliver, Issue, Query, Receipt, ReceiptBody, ReceiptId, Side};
+use jiff::ToSpan as _;
+use peer::Call;
+use policy::{Permit, Principal};
+use registry::Selection;
+use rule::Filter;
+use schema::{FieldName, RecordType, Value};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value as Json};
+use store::transact;
+use vocabulary::{Digest, Kind, Problem, Timestamp, ensure};
+
+/// Receipts promise their leaf within this time; they are grouped by tens of seconds so that one signature serves many.
+const INTEGRATE_SECONDS: i64 = 60;
+
+/// A query as our own people and programs put it.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct QueryAsk {
+    /// Under which agreement.
+    pub agreement: AgreementId,
+    /// For what; left out: the agreed purpose.
+    #[serde(default)]
+    pub purpose: Option<String>,
+    /// Which columns; none named: all agreed ones.
+    #[serde(default)]
+    pub columns: Vec<FieldName>,
+    /// The natural key of one row.
+    #[serde(default)]
+    pub key: Option<Vec<String>>,
+    /// A condition in CEL.
+    #[serde(default)]
+    pub rows: Option<String>,
+    /// The key of the last row of the page before.
+    #[serde(default)]
+    pub after: Option<Vec<String>>,
+    /// Rows per page.
+    #[serde(default)]
+    pub limit: Option<u32>,
+}
+
+/// What came back.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct QueryAnswer {
+    /// The rows.
+    pub rows: Vec<Map<String, Json>>,
+    /// The key to go on behind.
+    pub next: Option<Vec<String>>,
+    /// The receipt.
+    pub receipt: Receipt,
+}
+
+/// By when a leaf written at `now` is promised to be in the log.
+pub(crate) fn integrate_by(now: Timestamp) -> Timestamp {
+    let second = (now.as_second() + INTEGRATE_SECONDS).div_euclid(10) * 10 + 10;
+    Timestamp::from_second(second).unwrap_or(now)
+}
+
+/// What is read for an answer, and how it is shown.
+struct Reading<'a> {
+    record: &'a RecordType,
+    permit: &'a Permit<Deliver>,
+    query: &'a Query,
+}
+
+impl Organisation {
+    /// Asks a provider and keeps the receipt.
+    ///
+    /// # Errors
+    /// What the provider refuses with; `receipt.…` when its receipt does not hold.
+    pub async fn query(&self, principal: &Principal, ask: QueryAsk) -> Result<QueryAnswer, Problem> {
+        self.permit(principal, Consume)?;
+        let view = self.agreement(ask.agreement).await?;
+        ensure!(view.side == Side::Consumer, not_ours(ask.agreement));
+        let agreement = &view.agreement.body;
+        let query = Query {
+            agreement: ask.agreement,
+            purpose: ask.purpose.unwrap_or_else(|| agreement.terms.purpose.clone()),
+            actor: principal.actor.to_string(),
+            columns: ask.columns,
+            key: ask.key,
+            rows: ask.rows,
+            after: ask.after,
+            limit: ask.limit,
+        };
+        let body = to_json(&query)?;
+        let request = Digest::of(&body);
+        let call = Call::post("/peer/v1/query", body);
+        let answer = self.client.send(&self.peer(&agreement.provider)?, &call, self.now()).await?;
+        let receipt = read_receipt(answer.fields.get("yunhe-receipt"))?;
+        self.check_receipt(&receipt, request, &answer.body, &view)?;
+        let (salt, now) = (draw_salt()?, self.now());
+        transact!(self.store, None, |tx| exchange::take(tx, &receipt, salt, now).await)?;
+        let page: Page = from_json(&answer.body)?;
+        Ok(QueryAnswer { rows: page.rows, next: page.next, receipt })
+    }
+
+    /// Answers a query of another member.
+    ///
+    /// # Errors
+    /// The refusal table of `docs/refusals.md`.
+    pub async fn answer_query(&self, incoming: &Incoming) -> Result<Outcome, Problem> {
+        let query: Query = incoming.json()?;
+        let packs = self.packs();
+        let mut reader = self.store.read().await?;
+        let found = exchange::agreement_facts(&mut reader, query.agreement, incoming.now).await?;
+        let (facts, view) = found.unzip();
+        let record = match &facts {
+            Some(it) => packs.record(&it.terms.record)?,
+            // Refused below for want of an agreement; the record type is not looked at then.
+            None => return Err(self.refuse_unknown(incoming, &query)),
+        };
+        let filter = asked_filter(record, &query)?;
+        let revision = view.as_ref().map_or(0, |it| it.agreement.body.revision);
+        let deliver = Deliver {
+            agreement: query.agreement,
+            revision,
+            consumer: incoming.member.organisation.id.clone(),
+            purpose: query.purpose.clone(),
+            columns: query.columns.clone(),
+            filter,
+        };
+        let permit = self.permit_with(incoming.principal(), facts, deliver)?;
+        let page = read(&mut reader, &Reading { record, permit: &permit, query: &query }).await?;
+        drop(reader);
+        ensure!(!(page.rows.is_empty() && query.key.is_some()), outside());
+        let body = to_json(&page)?;
+        let view = view.ok_or_else(|| fault("agreement", &"vanished"))?;
+        let receipt = ReceiptBody {
+            format: "yunhe-receipt/1".to_owned(),
+            id: ReceiptId::from_uuid(draw_uuid(incoming.now)),
+            federation: self.federation.clone(),
+            provider: self.id().clone(),
+            consumer: incoming.member.organisation.id.clone(),
+            actor: query.actor.clone(),
+            agreement: query.agreement,
+            agreement_digest: view.agreement.digest()?,
+            record: record.name.clone(),
+            purpose: query.purpose.clone(),
+            delivery: None,
+            part: None,
+            request: incoming.digest(),
+            answer: Digest::of(&body),
+            rows: page.rows.len() as u64,
+            bytes: body.len() as u64,
+            at: incoming.now,
+        };
+        let receipt = self.issue(incoming, &permit, receipt).await?;
+        let receipt = Some(STANDARD.encode(to_json(&receipt)?));
+        Ok(Outcome { body: body.into(), media: "application/json", receipt })
+    }
+
+    /// Issues a receipt: the transaction with its guards, then the batch signature.
+    pub(crate) async fn issue(
+        &self,
+        incoming: &Incoming,
+        permit: &Permit<Deliver>,
+        body: ReceiptBody,
+    ) -> Result<Receipt, Problem> {
+        let issue = Issue {
+            body,
+            salt: draw_salt()?,
+            asked: incoming.asked(),
+            nonce: incoming.nonce(),
+            origin: self.origin()?,
+            integrate_by: integrate_by(incoming.now),
+        };
+        let now = incoming.now;
+        let log = transact!(self.store, None, |tx| exchange::issue(tx, permit, &issue, now).await)?;
+        let batch = self.signer.sign(issue.body.id, log.clone()).await?;
+        let Issue { body, salt, asked, .. } = issue;
+        let salt = salt.0.iter().map(|it| format!("{it:02x}")).collect();
+        Ok(Receipt { body, salt, log, batch, asked, acknowledgement: None, log_proof: None })
+    }
+
+    /// The answer to a query under an agreement that we do not have with that member.
+    fn refuse_unknown(&self, incoming: &Incoming, query: &Query) -> Problem {
+        let deliver = Deliver {
+            agreement: query.agreement,
+            revision: 0,
+            consumer: incoming.member.organisation.id.clone(),
+            purpose: query.purpose.clone(),
+            columns: Vec::new(),
+            filter: Filter::never(),
+        };
+        match self.permit_with(incoming.principal(), None, deliver) {
+            Err(problem) => problem,
+            Ok(_) => fault("policy", &"a delivery without an agreement was permitted"),
+        }
+    }
+}
+
+/// Using what others deliver.
+#[derive(Debug)]
+pub(crate) struct Consume;
+
+impl policy::Ask for Consume {
+    fn need(&self) -> policy::Need<'_> {
+        policy::Need::Role(&[policy::Role::Requester, policy::Role::Application])
+    }
+}
+
+fn asked_filter(record: &RecordType, query: &Query) -> Result<Filter, Problem> {
+    let mut filter = match &query.rows {
+        Some(source) => condition(record, source)?,
+        None => Filter::always(),
+    };
+    if let Some(key) = &query.key {
+        filter = filter.and(key_filter(record, key)?);
+    }
+    Ok(filter)
+}
+
+/// Reads and shows the permitted rows: only permitted columns are read, the restriction is part of the statement, and masks
+/// come before anything is written.
+async fn read(reader: &mut store::Reader, reading: &Reading<'_>) -> Result<Page, Problem> {
+    let Reading { record, permit, query } = reading;
+    let restriction = permit.restriction();
+    let after = query.after.as_deref().map(|it| key_values(record, it)).transpose()?;
+    let selection =
+        Selection { columns: restriction.columns.clone(), filter: restriction.filter.clone(), after, as_of: None };
+    let limit = query.limit.unwrap_or(PAGE_ROWS);
+    ensure!(limit <= PAGE_ROWS_MAX, too_many(limit));
+    let stored = registry::page(reader, record, &selection, limit).await?;
+    let full = stored.len() as u64 == u64::from(limit);
+    let next = stored.last().filter(|_| full).and_then(|it| {
+        let plain = record.key.iter().all(|it| !restriction.masks.contains_key(it));
+        if plain { key_texts(record, &restriction.columns, &it.values) } else { None }
+    });
+    let rows = stored.into_iter().map(|it| {
+        let values: Vec<Value> =
+            restriction.columns.iter().zip(it.values).map(|(name, value)| restriction.mask(name, value)).collect();
+        row_json(record, &restriction.columns, &values)
+    });
+    Ok(Page { rows: rows.collect(), next })
+}
+
+fn outside() -> Problem {
+    Problem::new(
+        Kind::Refused,
+        "exchange.restriction",
+        "协议许可的范围内没有这一行",
+        "there is no such row within what was agreed",
+    )
+    .field("/key")
+}
+
+fn too_many(limit: u32) -> Problem {
+    Problem::new(
+        Kind::TooLarge,
+        "web.too_large",
+        format!("每页至多 {PAGE_ROWS_MAX} 行，请求了 {limit} 行；大量数据请用批量交付（yunhe pull）"),
+        format!("a page has at most {PAGE_ROWS_MAX} rows, {limit} were asked for; use a batch for more (yunhe pull)"),
+    )
+    .field("/limit")
+}
+
+pub(crate) fn not_ours(id: AgreementId) -> Problem {
+    Problem::new(
+        Kind::Unprocessable,
+        "exchange.side",
+        format!("协议 {id} 中本单位不是消费方"),
+        format!("we are not the consumer of agreement {id}"),
+    )
+}
+
+/// The receipt in an answer's field.
+pub(crate) fn read_receipt(field: Option<&http::HeaderValue>) -> Result<Receipt, Problem> {
+    let bytes = field.and_then(|it| STANDARD.decode(it.as_bytes()).ok()).ok_or_else(|| {
+        Problem::new(Kind::Peer, "receipt.missing", "答复没有回执，未采用", "the answer has no receipt and was not used")
+    })?;
+    from_json(&bytes)
+}
+
+/// A promise must not lie further ahead than this.
+pub(crate) fn promise_is_near(by: Timestamp, now: Timestamp) -> bool {
+    by <= now.saturating_add(10.minutes()).unwrap_or(Timestamp::MAX)
+}

@@ -1,0 +1,200 @@
+//! Receipts on both sides: checked when they come, countersigned in batches, shown with their proof.
+
+use crate::{
+    Incoming, Organisation, Outcome, draw_salt,
+    organisation::fault,
+    queries::promise_is_near,
+    requests::to_json,
+};
+use evidence::VerifierKey;
+use exchange::{Acknowledge, Acknowledgement, AgreementId, AgreementView, Keys, Receipt, ReceiptId, ReceiptView, Signed};
+use peer::Call;
+use signing::PublicKey;
+use std::collections::BTreeMap;
+use store::transact;
+use vocabulary::{Digest, Kind, OrganisationId, Problem, ensure};
+
+impl Organisation {
+    /// Checks a receipt before what it covers is used: its parts, and that it is about our request and these bytes.
+    pub(crate) fn check_receipt(
+        &self,
+        receipt: &Receipt,
+        request: Digest,
+        answer: &[u8],
+        view: &AgreementView,
+    ) -> Result<(), Problem> {
+        let body = &receipt.body;
+        let agreement = &view.agreement.body;
+        let fits = body.request == request
+            && body.answer == Digest::of(answer)
+            && body.bytes == answer.len() as u64
+            && body.agreement == agreement.id
+            && body.agreement_digest == view.agreement.digest()?
+            && body.provider == agreement.provider
+            && body.consumer == *self.id()
+            && promise_is_near(receipt.log.integrate_by, self.now());
+        ensure!(
+            fits,
+            Problem::new(
+                Kind::Peer,
+                "receipt.other",
+                "回执与请求或答复不符，未采用",
+                "the receipt is not about this request and this answer; nothing was used",
+            )
+        );
+        let provider = self.keys_of(&body.provider)?;
+        let consumer = [self.keys.messages.public()];
+        exchange::verify(receipt, &Keys { provider: &provider, consumer: &consumer, log: &[] }).map(|_| ())
+    }
+
+    pub(crate) fn keys_of(&self, id: &OrganisationId) -> Result<Vec<PublicKey>, Problem> {
+        Ok(self.member(id)?.organisation.keys.messages.clone())
+    }
+
+    /// Countersigns what we owe, in one message per provider; says how many.
+    ///
+    /// # Errors
+    /// The first that failed; the others are done.
+    pub async fn acknowledge_due(&self) -> Result<BTreeMap<OrganisationId, usize>, Problem> {
+        let due = exchange::due(&mut self.store.read().await?).await?;
+        let mut done = BTreeMap::new();
+        for (provider, leaves) in due {
+            let body = Acknowledgement {
+                format: "yunhe-acknowledgement/1".to_owned(),
+                leaves,
+                by: self.id().clone(),
+                at: self.now(),
+            };
+            let signed = Signed::sign(body, self.message_key())?;
+            let call = Call::post("/peer/v1/acknowledgements", to_json(&signed)?);
+            self.client.send(&self.peer(&provider)?, &call, self.now()).await?;
+            transact!(self.store, None, |tx| exchange::acknowledge(tx, &provider, &signed).await)?;
+            done.insert(provider, signed.body.leaves.len());
+        }
+        Ok(done)
+    }
+
+    /// Takes in a consumer's countersignatures.
+    ///
+    /// # Errors
+    /// `exchange.signature`.
+    pub async fn acknowledged(&self, incoming: &Incoming) -> Result<Outcome, Problem> {
+        let signed: Signed<Acknowledgement> = incoming.json()?;
+        signed.check(&incoming.member.organisation.keys.messages)?;
+        let permit = self.permit_with(incoming.principal(), None, Acknowledge { signed })?;
+        let (salt, now, nonce) = (draw_salt()?, incoming.now, incoming.nonce());
+        let closed = transact!(self.store, None, |tx| {
+            exchange::claim(tx, &nonce).await?;
+            exchange::acknowledged(tx, &permit, salt, now).await
+        })?;
+        Outcome::json(&serde_json::json!({"closed": closed}))
+    }
+
+    /// Receipts that were committed but not signed when the node died are signed now.
+    pub(crate) async fn finish_receipts(&self) -> Result<(), Problem> {
+        loop {
+            let open = exchange::proofless(&mut self.store.read().await?).await?;
+            if open.is_empty() {
+                return Ok(());
+            }
+            let origin = self.origin()?;
+            let mut proofs = Vec::new();
+            for (id, promise) in open {
+                // Alone: they promised different times, and there are few.
+                let signed = evidence::batch::sign(self.message_key(), &origin, promise.integrate_by, &[promise.leaf])?;
+                let proof = signed.into_iter().next().ok_or_else(|| fault("batch", &"no proof"))?;
+                proofs.push((id, proof));
+            }
+            transact!(self.store, None, |tx| exchange::save_proofs(tx, &proofs).await)?;
+        }
+    }
+
+    /// The receipts, newest first.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub async fn receipts(&self, agreement: Option<AgreementId>) -> Result<Vec<ReceiptView>, Problem> {
+        exchange::receipts(&mut self.store.read().await?, agreement).await
+    }
+
+    /// A receipt as a file, with the proof of its place in the log once that is there.
+    ///
+    /// # Errors
+    /// `exchange.receipt_missing`, `exchange.receipt_unsigned` in the moment before it is signed.
+    pub async fn receipt(&self, id: ReceiptId) -> Result<Receipt, Problem> {
+        let mut reader = self.store.read().await?;
+        let view = exchange::receipt(&mut reader, id).await?;
+        let mut receipt = view.file.ok_or_else(|| {
+            Problem::new(
+                Kind::Unavailable,
+                "exchange.receipt_unsigned",
+                "回执正在签名，请稍候再取",
+                "the receipt is being signed; ask again in a moment",
+            )
+        })?;
+        if receipt.body.provider == *self.id() {
+            receipt.log_proof = evidence::inclusion(&mut reader, &receipt.log.leaf).await?.map(|it| it.to_string());
+            return Ok(receipt);
+        }
+        drop(reader);
+        let call = Call::get(format!("/peer/v1/log/proof/{}", receipt.log.leaf));
+        let provider = self.peer(&receipt.body.provider)?;
+        // Without the provider the receipt is proof all the same; the log's proof is one more.
+        match self.client.send(&provider, &call, self.now()).await {
+            Ok(answer) => receipt.log_proof = String::from_utf8(answer.body.to_vec()).ok(),
+            Err(problem) => tracing::info!(receipt = %id, %problem, "no log proof yet"),
+        }
+        Ok(receipt)
+    }
+
+    /// The proof that a leaf of ours is in the log.
+    ///
+    /// # Errors
+    /// `evidence.not_yet`.
+    pub async fn tell_proof(&self, leaf: Digest) -> Result<Outcome, Problem> {
+        let proof = evidence::inclusion(&mut self.store.read().await?, &leaf).await?.ok_or_else(|| {
+            Problem::new(Kind::Missing, "evidence.not_yet", "该叶尚未入日志", "the leaf is not in the log yet")
+        })?;
+        Ok(Outcome { body: proof.to_string().into(), media: "text/plain; charset=utf-8", receipt: None })
+    }
+
+    /// Where our log stands.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub async fn log(&self) -> Result<serde_json::Value, Problem> {
+        let mut reader = self.store.read().await?;
+        let note = evidence::checkpoint(&mut reader).await?;
+        let key = VerifierKey::new(self.origin()?.to_string(), self.keys.log.public())?;
+        let head = note.as_deref().map(|it| evidence::Checkpoint::open(it, &[key])).transpose()?;
+        Ok(serde_json::json!({
+            "origin": self.origin()?, "size": head.as_ref().map_or(0, |it| it.size),
+            "root": head.as_ref().map(|it| Digest { suite: vocabulary::Suite::default(), hash: it.root }),
+            "checkpoint": note,
+        }))
+    }
+
+    /// A file of the log as C2SP names it: `checkpoint` or `tile/…`.
+    ///
+    /// # Errors
+    /// `evidence.no_tile`.
+    pub async fn log_file(&self, path: &str) -> Result<Vec<u8>, Problem> {
+        let mut reader = self.store.read().await?;
+        let found = if path == "checkpoint" {
+            evidence::checkpoint(&mut reader).await?.map(String::into_bytes)
+        } else {
+            match path.parse() {
+                Ok(path) => evidence::tile(&mut reader, path).await?,
+                Err(_) => None,
+            }
+        };
+        found.ok_or_else(|| {
+            Problem::new(
+                Kind::Missing,
+                "evidence.no_tile",
+                format!("日志没有文件 {path}"),
+                format!("the log has no file {path}"),
+            )
+        })
+    }
+}

@@ -1,0 +1,387 @@
+//! Requests between nodes: drafted and signed at the consumer, taken from turn to turn, answered where the turn is.
+//!
+//! The consumer's node carries the story; the authority and the provider each keep the copy they were told and what they
+//! added to it. Whoever receives it checks every signature in it.
+
+use crate::{Incoming, Organisation, Outcome, draw_uuid};
+use exchange::{
+    AccessRequest, AnswerAsk, Event, LegalBasis, Receive, RequestId, RequestView, Signed, Standing, Submit,
+    SupplementAsk, Verdict,
+};
+use federation::View;
+use peer::Call;
+use policy::{AnswerStep, MemberRole, Offer, Principal};
+use schema::{FieldName, RecordType};
+use serde::{Deserialize, Serialize};
+use signing::PublicKey;
+use store::transact;
+use vocabulary::{Date, Kind, OrganisationId, Problem, ResourceId, canonical_bytes, date_in_shanghai, ensure};
+
+/// What a person or program fills in.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RequestDraft {
+    /// Who holds the data.
+    pub provider: OrganisationId,
+    /// Which offer.
+    pub offer: ResourceId,
+    /// Which columns; none named: all offered ones.
+    #[serde(default)]
+    pub columns: Vec<FieldName>,
+    /// For what.
+    pub purpose: String,
+    /// By what right.
+    pub basis: LegalBasis,
+    /// For which matter.
+    pub matter: String,
+    /// By which application system.
+    pub system: String,
+    /// How often.
+    pub frequency: String,
+    /// Until when.
+    pub until: Date,
+    /// Which office answers for the use.
+    pub in_charge: String,
+}
+
+/// An answer as it is filled in.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AnswerDraft {
+    /// As which step.
+    pub step: AnswerStep,
+    /// What it says.
+    pub verdict: Verdict,
+    /// Why.
+    #[serde(default)]
+    pub reason: Option<String>,
+    /// Which columns stay.
+    #[serde(default)]
+    pub columns: Option<Vec<FieldName>>,
+}
+
+/// An offer with the record type that it shows, as it is told to members.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct OfferView {
+    /// The offer.
+    pub offer: Offer,
+    /// The record type, only with the columns that are offered and its key.
+    pub record: RecordType,
+}
+
+pub(crate) fn to_json<T: Serialize>(value: &T) -> Result<Vec<u8>, Problem> {
+    serde_json::to_vec(value).map_err(|it| crate::organisation::fault("json", &it))
+}
+
+pub(crate) fn from_json<T: serde::de::DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
+    serde_json::from_slice(body).map_err(|it| {
+        Problem::new(
+            Kind::Peer,
+            "peer.answer",
+            format!("对端答复无法读懂：{it}"),
+            format!("the peer's answer cannot be read: {it}"),
+        )
+    })
+}
+
+impl Organisation {
+    /// The offers of this organisation, as told to members.
+    pub fn offers(&self) -> Vec<OfferView> {
+        let packs = self.packs();
+        let views = packs.offers().filter_map(|offer| {
+            let record = packs.record(&offer.of).ok()?;
+            let mut record = record.clone();
+            let key = record.key.clone();
+            record.fields.retain(|it, _| offer.columns.contains(it) || key.contains(it));
+            Some(OfferView { offer: offer.clone(), record })
+        });
+        views.collect()
+    }
+
+    /// The offers of a member, asked from its node.
+    ///
+    /// # Errors
+    /// `peer.not_member`, `peer.unreachable`.
+    pub async fn offers_of(&self, member: &OrganisationId) -> Result<Vec<OfferView>, Problem> {
+        if member == self.id() {
+            return Ok(self.offers());
+        }
+        let answer = self.client.send(&self.peer(member)?, &Call::get("/peer/v1/offers"), self.now()).await?;
+        from_json(&answer.body)
+    }
+
+    /// Drafts, signs and keeps a request, and takes it to whoever's turn it is.
+    ///
+    /// # Errors
+    /// `exchange.offer_missing` and the reasons of [`exchange::admissible`]; `policy.role`.
+    pub async fn request(&self, principal: &Principal, draft: RequestDraft) -> Result<RequestView, Problem> {
+        let offers = self.offers_of(&draft.provider).await?;
+        let offer = offers.into_iter().map(|it| it.offer).find(|it| it.offer == draft.offer).ok_or_else(|| {
+            Problem::new(
+                Kind::Missing,
+                "exchange.offer_missing",
+                format!("{} 没有提供 {}", draft.provider, draft.offer),
+                format!("{} does not offer {}", draft.provider, draft.offer),
+            )
+        })?;
+        let now = self.now();
+        let columns = if draft.columns.is_empty() { offer.columns.clone() } else { draft.columns };
+        let request = AccessRequest {
+            format: "yunhe-request/1".to_owned(),
+            id: RequestId::from_uuid(draw_uuid(now)),
+            federation: self.federation.clone(),
+            consumer: self.id().clone(),
+            provider: draft.provider,
+            offer: draft.offer,
+            columns,
+            purpose: draft.purpose,
+            basis: draft.basis,
+            matter: draft.matter,
+            system: draft.system,
+            frequency: draft.frequency,
+            until: draft.until,
+            in_charge: draft.in_charge,
+            at: now,
+        };
+        let me = self.member(self.id())?;
+        exchange::admissible(&request, &offer, &me.organisation.facts(), now)?;
+        let request = Signed::sign(request, self.message_key())?;
+        let permit = self.permit(principal, Submit { request, steps: offer.answer })?;
+        let view = transact!(self.store, None, |tx| exchange::submit(tx, &permit, now).await)?;
+        self.take_along(view).await
+    }
+
+    /// Takes a request to the node whose turn it is, as long as that is not us.
+    async fn take_along(&self, view: RequestView) -> Result<RequestView, Problem> {
+        let Some(next) = self.whose_turn(&view)? else { return Ok(view) };
+        if next == *self.id() || view.request.body.consumer != *self.id() {
+            return Ok(view);
+        }
+        let call = Call::post("/peer/v1/requests", to_json(&view)?);
+        let answer = self.client.send(&self.peer(&next)?, &call, self.now()).await?;
+        let told: RequestView = from_json(&answer.body)?;
+        self.check_story(&told)?;
+        transact!(self.store, None, |tx| exchange::merge(tx, &told).await)
+    }
+
+    /// Which member acts next; nobody when it is over or the asker's.
+    fn whose_turn(&self, view: &RequestView) -> Result<Option<OrganisationId>, Problem> {
+        let body = &view.request.body;
+        Ok(match &view.standing {
+            Standing::Waiting { step: AnswerStep::OwnDepartment, .. } | Standing::Supplement { .. } => {
+                Some(body.consumer.clone())
+            }
+            Standing::Waiting { step: AnswerStep::Authority, .. } => Some(authority(&*self.members()?)?),
+            Standing::Waiting { step: AnswerStep::Provider, .. } | Standing::Agreed { .. } => {
+                Some(body.provider.clone())
+            }
+            Standing::Returned { .. } | Standing::Refused { .. } => None,
+        })
+    }
+
+    /// One request; at the consumer, after asking the node whose turn it is for news, and taking it on.
+    ///
+    /// # Errors
+    /// `exchange.request_missing`, `peer.unreachable`.
+    pub async fn request_view(&self, id: RequestId) -> Result<RequestView, Problem> {
+        let mut view = exchange::request(&mut self.store.read().await?, id).await?;
+        if view.request.body.consumer != *self.id() {
+            return Ok(view);
+        }
+        // Each turn moves at most once around: bounded by the steps there are.
+        for _ in 0..=view.steps.len() {
+            let Some(next) = self.whose_turn(&view)?.filter(|it| it != self.id()) else { break };
+            let before = view.events.len();
+            let call = Call::get(format!("/peer/v1/requests/{id}"));
+            view = match self.client.send(&self.peer(&next)?, &call, self.now()).await {
+                Ok(answer) => {
+                    let told: RequestView = from_json(&answer.body)?;
+                    self.check_story(&told)?;
+                    transact!(self.store, None, |tx| exchange::merge(tx, &told).await)?
+                }
+                // It has not been told yet: tell it now.
+                Err(problem) if problem.code == "exchange.request_missing" => self.take_along(view).await?,
+                Err(problem) => return Err(problem),
+            };
+            if view.events.len() == before {
+                break;
+            }
+            view = self.take_along(view).await?;
+        }
+        Ok(view)
+    }
+
+    /// The requests we know of, newest first.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub async fn requests(&self) -> Result<Vec<RequestView>, Problem> {
+        exchange::requests(&mut self.store.read().await?).await
+    }
+
+    /// Answers a request where it is our turn; an agreed one gets its agreement proposed at once.
+    ///
+    /// # Errors
+    /// `exchange.turn`, `exchange.reason`, `exchange.columns`, `policy.role`.
+    pub async fn answer(&self, principal: &Principal, id: RequestId, draft: AnswerDraft) -> Result<RequestView, Problem> {
+        let view = exchange::request(&mut self.store.read().await?, id).await?;
+        self.check_step(&view, draft.step)?;
+        let AnswerDraft { step, verdict, reason, columns } = draft;
+        let ask = AnswerAsk { request: id, step, by: self.id().clone(), verdict, reason, columns };
+        let permit = self.permit(principal, ask)?;
+        let now = self.now();
+        let view = transact!(self.store, None, |tx| exchange::answer(tx, &permit, self.message_key(), now).await)?;
+        if matches!(view.standing, Standing::Agreed { .. }) && view.request.body.provider == *self.id() {
+            self.propose(&view).await?;
+        }
+        self.take_along(view).await
+    }
+
+    /// The step must be ours: own department at the consumer, provider at the provider, authority at an authority.
+    fn check_step(&self, view: &RequestView, step: AnswerStep) -> Result<(), Problem> {
+        let ours = match step {
+            AnswerStep::OwnDepartment => view.request.body.consumer == *self.id(),
+            AnswerStep::Provider => view.request.body.provider == *self.id(),
+            AnswerStep::Authority => self.config.roles.contains(&MemberRole::Authority),
+        };
+        ensure!(
+            ours,
+            Problem::new(Kind::Refused, "exchange.turn", "此环节不由本单位答复", "this step is not ours to answer")
+        );
+        Ok(())
+    }
+
+    /// Supplements a request after 补正 and takes it back to whoever asked for it.
+    ///
+    /// # Errors
+    /// `exchange.turn`, `policy.role`.
+    pub async fn supplement(&self, principal: &Principal, id: RequestId, note: String) -> Result<RequestView, Problem> {
+        let permit = self.permit(principal, SupplementAsk { request: id, note })?;
+        let now = self.now();
+        let view = transact!(self.store, None, |tx| exchange::supplement(tx, &permit, self.message_key(), now).await)?;
+        self.take_along(view).await
+    }
+
+    /// Takes in a request that the consumer's node brings.
+    ///
+    /// # Errors
+    /// `exchange.signature`, `exchange.story`, the reasons of [`exchange::admissible`].
+    pub async fn receive_request(&self, incoming: &Incoming) -> Result<Outcome, Problem> {
+        let mut told: RequestView = incoming.json()?;
+        self.check_story(&told)?;
+        let body = told.request.body.clone();
+        let provider = body.provider == *self.id();
+        if provider {
+            let packs = self.packs();
+            let offer = packs.offer(&body.offer)?;
+            exchange::admissible(&body, offer, &incoming.member.organisation.facts(), incoming.now)?;
+            ensure!(told.steps == offer.answer, steps_differ(&offer.answer));
+        } else {
+            ensure!(
+                told.steps.contains(&AnswerStep::Authority) && self.config.roles.contains(&MemberRole::Authority),
+                Problem::new(Kind::Refused, "exchange.turn", "此申请与本单位无关", "this request is not for us")
+            );
+        }
+        told.due.clear();
+        let standing = exchange::standing(&body, &told.steps, &told.events)?;
+        if let Standing::Waiting { step, .. } = &standing
+            && let Some(due) = self.packs().due(*step, date_in_shanghai(incoming.now))
+        {
+            told.due.insert(*step, due);
+        }
+        let permit = self.permit_with(incoming.principal(), None, Receive { view: told })?;
+        let (now, nonce) = (incoming.now, incoming.nonce());
+        let view = transact!(self.store, None, |tx| {
+            exchange::claim(tx, &nonce).await?;
+            exchange::receive(tx, &permit, now).await
+        })?;
+        if provider && matches!(view.standing, Standing::Agreed { .. }) {
+            self.propose(&view).await?;
+        }
+        Outcome::json(&view)
+    }
+
+    /// Tells the consumer how its request stands.
+    ///
+    /// # Errors
+    /// `exchange.request_missing`, also for another's request.
+    pub async fn tell_request(&self, incoming: &Incoming, id: RequestId) -> Result<Outcome, Problem> {
+        let view = exchange::request(&mut self.store.read().await?, id).await?;
+        ensure!(
+            view.request.body.consumer == incoming.member.organisation.id,
+            Problem::new(
+                Kind::Missing,
+                "exchange.request_missing",
+                format!("没有申请 {id}"),
+                format!("there is no request {id}"),
+            )
+        );
+        Outcome::json(&view)
+    }
+
+    /// Checks every signature of a story: the consumer's, and each answer's by the member whose step it is.
+    fn check_story(&self, view: &RequestView) -> Result<(), Problem> {
+        let members = self.members()?;
+        let body = &view.request.body;
+        let bytes = canonical_bytes(view)?.len();
+        ensure!(
+            bytes <= 256 << 10 && view.events.len() <= 100,
+            Problem::new(Kind::TooLarge, "exchange.story", "申请经过过长", "the request's story is too long")
+        );
+        let keys = |id: &OrganisationId| -> Result<Vec<PublicKey>, Problem> {
+            Ok(members.member(id)?.organisation.keys.messages.clone())
+        };
+        view.request.check(&keys(&body.consumer)?)?;
+        let digest = view.request.digest()?;
+        for event in &view.events {
+            match event {
+                Event::Answered(answer) => {
+                    let by = match answer.body.step {
+                        AnswerStep::OwnDepartment => body.consumer.clone(),
+                        AnswerStep::Authority => authority(&members)?,
+                        AnswerStep::Provider => body.provider.clone(),
+                    };
+                    ensure!(answer.body.by == by && answer.body.request_digest == digest, foreign_answer());
+                    answer.check(&keys(&by)?)?;
+                }
+                Event::Supplemented(note) => {
+                    ensure!(note.body.request_digest == digest, foreign_answer());
+                    note.check(&keys(&body.consumer)?)?;
+                }
+            }
+        }
+        exchange::standing(body, &view.steps, &view.events).map(|_| ())
+    }
+}
+
+fn foreign_answer() -> Problem {
+    Problem::new(
+        Kind::Refused,
+        "exchange.signature",
+        "答复不属于该申请或该环节",
+        "an answer does not belong to this request or this step",
+    )
+}
+
+fn steps_differ(steps: &[AnswerStep]) -> Problem {
+    Problem::new(
+        Kind::Conflict,
+        "exchange.steps",
+        "答复环节与提供方现行规定不符；请重新申请",
+        "the answering steps are not those of the offer as it is now; ask anew",
+    )
+    .with("steps", serde_json::json!(steps))
+}
+
+/// The authority in charge: the member with that role.
+fn authority(members: &View) -> Result<OrganisationId, Problem> {
+    let mut all = members.members().filter(|it| it.organisation.roles.contains(&MemberRole::Authority));
+    all.next().map(|it| it.organisation.id.clone()).ok_or_else(|| {
+        Problem::new(
+            Kind::Unavailable,
+            "exchange.no_authority",
+            "联邦内没有主管部门",
+            "the federation has no authority in charge",
+        )
+    })
+}

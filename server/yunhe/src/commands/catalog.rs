@@ -1,0 +1,137 @@
+//! `yunhe catalog`: find what data exist, in Chinese or English, and gather the catalogues of members.
+
+use crate::client::encoded;
+use crate::context::Context;
+use crate::exit::Failure;
+use crate::output::{Voice, cell, facts, table};
+use clap::{Args, Subcommand};
+use serde_json::{Value, json};
+
+const EXAMPLES: &str = "\
+示例 Examples:
+  yunhe catalog search 法人 --sharing conditional --data ./hub
+  yunhe catalog search 'air quality' --lang en --data ./hub
+  yunhe catalog show 320000-js-scjg-legal-person --data ./hub
+  yunhe catalog harvest js-scjg --data ./hub --as cataloguer";
+
+/// 目录：检索、查看、汇聚。The catalogue: search, show, harvest.
+#[derive(Args, Debug)]
+#[command(after_help = EXAMPLES)]
+pub struct Catalog {
+    #[command(subcommand)]
+    act: Act,
+}
+
+#[derive(Debug, Subcommand)]
+enum Act {
+    /// 检索，并按各方面计数 Search, with counts by facet
+    Search(Search),
+    /// 查看一个条目 One entry
+    Show {
+        /// 目录代码 Its code
+        code: String,
+    },
+    /// 汇聚成员的目录 Take over a member's catalogue
+    Harvest {
+        /// 成员 The member
+        member: String,
+    },
+}
+
+#[derive(Args, Debug)]
+struct Search {
+    /// 检索词 The words
+    #[arg(default_value = "")]
+    words: String,
+    /// 提供方 The provider
+    #[arg(long)]
+    owner: Option<String>,
+    /// 主题 The theme
+    #[arg(long)]
+    theme: Option<String>,
+    /// 类 The class
+    #[arg(long)]
+    class: Option<String>,
+    /// 级别 The grade
+    #[arg(long)]
+    grade: Option<String>,
+    /// 共享类型 The sharing type
+    #[arg(long)]
+    sharing: Option<String>,
+    /// 更新周期 The update cycle
+    #[arg(long)]
+    cycle: Option<String>,
+    /// 条数 Hits at most
+    #[arg(long, default_value_t = 10)]
+    limit: u32,
+    /// 跳过 Hits to skip
+    #[arg(long, default_value_t = 0)]
+    offset: u32,
+}
+
+impl Catalog {
+    /// Runs it.
+    pub async fn run(self, context: &Context) -> Result<(), Failure> {
+        let client = context.client()?;
+        let voice = context.voice();
+        match self.act {
+            Act::Search(it) => {
+                let (limit, offset) = (it.limit.to_string(), it.offset.to_string());
+                let mut query = vec![("q", it.words.as_str()), ("limit", &limit), ("offset", &offset)];
+                let facets = [
+                    ("owner", &it.owner),
+                    ("theme", &it.theme),
+                    ("class", &it.class),
+                    ("grade", &it.grade),
+                    ("sharing", &it.sharing),
+                    ("cycle", &it.cycle),
+                ];
+                query.extend(facets.iter().filter_map(|(name, it)| Some((*name, it.as_deref()?))));
+                let value = client.get("/v1/catalog", &query).await?;
+                voice.answer(&value, || found(voice, &value));
+            }
+            Act::Show { code } => {
+                let value = client.get(&format!("/v1/catalog/{}", encoded(&code)), &[]).await?;
+                voice.answer(&value, || entry(voice, &value));
+            }
+            Act::Harvest { member } => {
+                let value = client.post("/v1/catalog/harvest", &json!({ "member": member })).await?;
+                voice.answer(&value, || {
+                    let taken = cell::at(voice, &value, "/taken");
+                    voice.pick(&format!("已从 {member} 汇聚 {taken} 条"), &format!("took {taken} entries over from {member}")).to_owned()
+                });
+            }
+        }
+        Ok(())
+    }
+}
+
+fn found(voice: Voice, value: &Value) -> String {
+    let rows: Vec<Vec<String>> = cell::list(value, "/hits")
+        .iter()
+        .map(|it| ["/code", "/name", "/owner", "/sharing", "/grade", "/cycle"].iter().map(|at| cell::at(voice, it, at)).collect())
+        .collect();
+    let titles =
+        [("代码", "Code"), ("名称", "Name"), ("提供方", "Provider"), ("共享类型", "Sharing"), ("级别", "Grade"), ("更新周期", "Cycle")];
+    let total = cell::number(value, "/total").map(cell::grouped).unwrap_or_default();
+    let mut text = format!("{} {total}\n{}", voice.pick("命中", "hits:"), table(voice, &titles, &rows));
+    for (facet, counts) in value.get("facets").and_then(Value::as_object).into_iter().flatten() {
+        let counts: Vec<String> = match counts {
+            Value::Object(counts) => counts.iter().map(|(name, it)| format!("{name} {it}")).collect(),
+            other => cell::list(other, "").iter().map(|it| cell::text(voice, it)).collect(),
+        };
+        text.push_str(&format!("{facet}: {}\n", counts.join(" · ")));
+    }
+    text
+}
+
+/// All members of an object, one a line; what is nested stays JSON.
+fn entry(voice: Voice, value: &Value) -> String {
+    let pairs: Vec<(&str, &str, String)> = value
+        .as_object()
+        .into_iter()
+        .flatten()
+        .map(|(name, it)| (name.as_str(), name.as_str(), cell::text(voice, it)))
+        .collect();
+    facts(voice, &pairs)
+}

@@ -1,0 +1,56 @@
+//! The commands, one file each.
+
+pub mod agree;
+pub mod answer;
+pub mod catalog;
+pub mod federation;
+pub mod import;
+pub mod init;
+pub mod log;
+pub mod offer;
+pub mod openapi;
+pub mod pack;
+pub mod pull;
+pub mod query;
+pub mod receipt;
+pub mod record;
+pub mod request;
+pub mod revoke;
+pub mod schemas;
+pub mod serve;
+pub mod token;
+pub mod user;
+
+use crate::cli::Command;
+use crate::context::Context;
+use crate::exit::Failure;
+
+/// Carries out a command.
+///
+/// # Errors
+/// The command's problem with the exit code that it means.
+pub async fn run(command: Command, context: &Context) -> Result<(), Failure> {
+    match command {
+        Command::Init(it) => it.run(context).await,
+        Command::Serve(it) => it.run(context).await,
+        Command::Pack(it) => it.run(context).await,
+        Command::Import(it) => it.run(context).await,
+        Command::Record(it) => it.run(context).await,
+        Command::Catalog(it) => it.run(context).await,
+        Command::Offer(it) => it.run(context).await,
+        Command::Request(it) => it.run(context).await,
+        Command::Answer(it) => it.run(context).await,
+        Command::Agree(it) => it.run(context).await,
+        Command::Revoke(it) => it.run(context).await,
+        Command::Query(it) => it.run(context).await,
+        Command::Pull(it) => it.run(context).await,
+        Command::Receipt(it) => it.run(context).await,
+        Command::Log(it) => it.run(context).await,
+        Command::Federation(it) => it.run(context).await,
+        Command::User(it) => it.run(context).await,
+        Command::Token(it) => it.run(context).await,
+        Command::Demo(it) => it.run(context).await,
+        Command::Schemas(it) => it.run(context),
+        Command::Openapi(it) => it.run(context),
+    }
+}

@@ -1,0 +1,216 @@
+//! `yunhe request`: ask another organisation for data, see whose turn it is, add what was missing.
+
+use crate::client::encoded;
+use crate::context::Context;
+use crate::exit::Failure;
+use crate::output::{Voice, cell, facts, table};
+use clap::{Args, Subcommand};
+use serde_json::{Value, json};
+
+const EXAMPLES: &str = "\
+示例 Examples:
+  yunhe request new --provider js-scjg --offer legal-person-operation --purpose 惠企政策匹配 \\
+        --law 《优化营商环境条例》 --article 第三十七条 --matter 惠企政策兑现 --system 惠企政策平台 \\
+        --frequency 每日 --until 2027-06-30 --in-charge 企业服务处 --data ./nj --org nj-gxj --as requester
+  yunhe request show req_0197… --data ./nj --org nj-gxj
+  yunhe request supplement req_0197… --note 补充用途说明 --data ./nj --org nj-gxj --as requester";
+
+/// 共享申请：提出、查看、补正。Requests for access: make, look at, supplement.
+#[derive(Args, Debug)]
+#[command(after_help = EXAMPLES)]
+pub struct Request {
+    #[command(subcommand)]
+    act: Act,
+}
+
+#[derive(Debug, Subcommand)]
+enum Act {
+    /// 提出申请 Make a request
+    New(Box<New>),
+    /// 列出申请 List requests
+    List,
+    /// 查看申请，先向轮到的节点询问进展 One request; asks the node whose turn it is for news first
+    Show {
+        /// 申请标识 Its id
+        id: String,
+    },
+    /// 补正 Add what was missing
+    Supplement {
+        /// 申请标识 Its id
+        id: String,
+        /// 补正说明 What was missing
+        #[arg(long)]
+        note: String,
+    },
+}
+
+#[derive(Args, Debug)]
+struct New {
+    /// 提供方 Who holds the data
+    #[arg(long, value_name = "MEMBER")]
+    provider: String,
+    /// 共享条件 Which offer of the provider's
+    #[arg(long)]
+    offer: String,
+    /// 列，以逗号分隔；不写则全部 Columns, comma-separated; all when left out
+    #[arg(long, value_delimiter = ',')]
+    columns: Vec<String>,
+    /// 用途 For what
+    #[arg(long)]
+    purpose: String,
+    /// 法律依据 The law
+    #[arg(long)]
+    law: String,
+    /// 条款 Its article
+    #[arg(long)]
+    article: String,
+    /// 事项 For which matter
+    #[arg(long)]
+    matter: String,
+    /// 应用系统 By which application system
+    #[arg(long)]
+    system: String,
+    /// 使用频次 How often
+    #[arg(long)]
+    frequency: String,
+    /// 截止日 The last day it is needed
+    #[arg(long, value_name = "DATE")]
+    until: String,
+    /// 责任处室 Which office answers for the use
+    #[arg(long)]
+    in_charge: String,
+}
+
+impl Request {
+    /// Runs it.
+    pub async fn run(self, context: &Context) -> Result<(), Failure> {
+        let client = context.client()?;
+        let voice = context.voice();
+        let value = match self.act {
+            Act::New(it) => {
+                let body = json!({
+                    "provider": it.provider, "offer": it.offer, "columns": it.columns, "purpose": it.purpose,
+                    "basis": {"law": it.law, "article": it.article}, "matter": it.matter, "system": it.system,
+                    "frequency": it.frequency, "until": it.until, "in_charge": it.in_charge,
+                });
+                client.post("/v1/requests", &body).await?
+            }
+            Act::List => {
+                let value = client.get("/v1/requests", &[]).await?;
+                voice.answer(&value, || listed(voice, super::pack::items(&value, "requests")));
+                return Ok(());
+            }
+            Act::Show { id } => client.get(&format!("/v1/requests/{}", encoded(&id)), &[]).await?,
+            Act::Supplement { id, note } => {
+                client.post(&format!("/v1/requests/{}/supplements", encoded(&id)), &json!({ "note": note })).await?
+            }
+        };
+        voice.answer(&value, || shown(voice, &value));
+        Ok(())
+    }
+}
+
+/// Where a request stands, in words.
+pub fn standing(voice: Voice, view: &Value) -> String {
+    let Some((state, about)) = view.get("standing").and_then(Value::as_object).and_then(|it| it.iter().next()) else {
+        return cell::at(voice, view, "/standing");
+    };
+    let step = step_title(voice, &cell::at(voice, about, "/step"));
+    let reason = cell::at(voice, about, "/reason");
+    match state.as_str() {
+        "waiting" if about["accepted"] == true => format!("{step} {}", voice.pick("已受理，待答复", "has taken it up")),
+        "waiting" => format!("{} {step}", voice.pick("待", "waiting for")),
+        "supplement" => format!("{} {step}：{reason}", voice.pick("须补正", "to be supplemented for")),
+        "returned" => format!("{} {step}：{reason}", voice.pick("退回", "returned by")),
+        "refused" => format!("{} {step}：{reason}", voice.pick("不同意", "refused by")),
+        "agreed" => format!("{}：{}", voice.pick("已同意", "agreed"), cell::at(voice, about, "/columns")),
+        other => other.to_owned(),
+    }
+}
+
+/// A step of the chain, in words.
+pub fn step_title(voice: Voice, step: &str) -> String {
+    let title = match step {
+        "own-department" => voice.pick("本部门", "own department"),
+        "authority" => voice.pick("主管部门", "authority in charge"),
+        "provider" => voice.pick("提供方", "provider"),
+        "" => voice.pick("规则", "policy"),
+        other => other,
+    };
+    title.to_owned()
+}
+
+fn verdict_title(voice: Voice, verdict: &str) -> String {
+    let title = match verdict {
+        "accept" => voice.pick("受理", "taken up"),
+        "supplement" => voice.pick("补正", "to be supplemented"),
+        "return" => voice.pick("退回", "returned"),
+        "agree" => voice.pick("同意", "agreed"),
+        "agree-in-part" => voice.pick("部分同意", "agreed in part"),
+        "refuse" => voice.pick("不同意", "refused"),
+        other => other,
+    };
+    title.to_owned()
+}
+
+fn listed(voice: Voice, views: &[Value]) -> String {
+    let rows: Vec<Vec<String>> = views
+        .iter()
+        .map(|it| {
+            let mut cells: Vec<String> =
+                ["/id", "/consumer", "/provider", "/offer"].iter().map(|at| cell::at(voice, &it["request"]["body"], at)).collect();
+            cells.push(standing(voice, it));
+            cells
+        })
+        .collect();
+    let titles = [("申请", "Request"), ("申请方", "Consumer"), ("提供方", "Provider"), ("共享条件", "Offer"), ("状态", "Standing")];
+    table(voice, &titles, &rows)
+}
+
+/// A request with its story.
+pub fn shown(voice: Voice, view: &Value) -> String {
+    let body = &view["request"]["body"];
+    let at = |pointer| cell::at(voice, body, pointer);
+    let mut text = facts(
+        voice,
+        &[
+            ("申请", "Request", at("/id")),
+            ("申请方", "Consumer", at("/consumer")),
+            ("提供方", "Provider", at("/provider")),
+            ("共享条件", "Offer", at("/offer")),
+            ("列", "Columns", at("/columns")),
+            ("用途", "Purpose", at("/purpose")),
+            ("依据", "Basis", format!("{}{}", at("/basis/law"), at("/basis/article"))),
+            ("事项", "Matter", at("/matter")),
+            ("应用系统", "System", at("/system")),
+            ("截止日", "Until", at("/until")),
+            ("状态", "Standing", standing(voice, view)),
+        ],
+    );
+    for event in cell::list(view, "/events") {
+        text.push_str(&event_line(voice, event));
+    }
+    for (step, day) in view.get("due").and_then(Value::as_object).into_iter().flatten() {
+        let (step, day) = (step_title(voice, step), cell::text(voice, day));
+        text.push_str(&format!("  {} {step} {day}\n", voice.pick("答复期限", "answer due")));
+    }
+    text
+}
+
+fn event_line(voice: Voice, event: &Value) -> String {
+    let answered = event.get("answered").map(|it| &it["body"]);
+    let Some(body) = answered else {
+        let body = &event["supplemented"]["body"];
+        return format!("  {}  {} {}\n", cell::at(voice, body, "/at"), voice.pick("申请方补正：", "supplemented:"), cell::at(voice, body, "/note"));
+    };
+    let at = |pointer| cell::at(voice, body, pointer);
+    let (step, verdict) = (step_title(voice, &at("/step")), verdict_title(voice, &at("/verdict")));
+    let mut line = format!("  {}  {step} {} {verdict}", at("/at"), at("/by"));
+    for more in [at("/columns"), at("/reason")] {
+        if !more.is_empty() {
+            line.push_str(&format!("：{more}"));
+        }
+    }
+    line.push('\n');
+    line
+}

@@ -1,0 +1,91 @@
+//! `yunhe token`: tokens for people's command lines and for application systems.
+
+use crate::context::Context;
+use crate::exit::{Failure, file_problem};
+use crate::output::cell;
+use clap::{Args, Subcommand};
+use serde_json::json;
+use std::io::Write as _;
+use std::path::Path;
+use vocabulary::Problem;
+
+const EXAMPLES: &str = "\
+示例 Examples:
+  yunhe token new --user zhang --save steward --data ./scjg        （之后 then: --as steward）
+  yunhe token new --application huiqi --title-zh 惠企政策平台 --title-en 'Policy platform' --days 90 --data ./nj --org nj-gxj";
+
+/// 令牌。Tokens.
+#[derive(Args, Debug)]
+#[command(after_help = EXAMPLES)]
+pub struct Token {
+    #[command(subcommand)]
+    act: Act,
+}
+
+#[derive(Debug, Subcommand)]
+enum Act {
+    /// 新发令牌，只显示一次 Issue a token; it is shown once
+    New(New),
+}
+
+#[derive(Args, Debug)]
+struct New {
+    /// 给账号 For a person
+    #[arg(long, value_name = "ACCOUNT", required_unless_present = "application")]
+    user: Option<String>,
+    /// 给应用系统，新的会登记 For an application system, which is registered if it is new
+    #[arg(long, value_name = "NAME", conflicts_with = "user")]
+    application: Option<String>,
+    /// 应用系统中文名 The system's title in Chinese
+    #[arg(long, requires = "title_en")]
+    title_zh: Option<String>,
+    /// 应用系统英文名 The system's title in English
+    #[arg(long, requires = "title_zh")]
+    title_en: Option<String>,
+    /// 有效天数 For how many days
+    #[arg(long, default_value_t = 90)]
+    days: u32,
+    /// 存为 DIR/<单位>/tokens/NAME，不显示 Save it in the data folder instead of showing it
+    #[arg(long, value_name = "NAME")]
+    save: Option<String>,
+}
+
+impl Token {
+    /// Runs it.
+    pub async fn run(self, context: &Context) -> Result<(), Failure> {
+        let Act::New(new) = self.act;
+        let mut body = json!({"days": new.days});
+        for (name, text) in [("user", &new.user), ("application", &new.application)] {
+            if let Some(text) = text {
+                body[name] = json!(text);
+            }
+        }
+        if let (Some(zh), Some(en)) = (&new.title_zh, &new.title_en) {
+            body["title"] = json!({"zh": zh, "en": en});
+        }
+        let value = context.client()?.post("/v1/tokens", &body).await?;
+        let voice = context.voice();
+        let token = cell::at(voice, &value, "/token");
+        let Some(name) = new.save else {
+            voice.answer(&value, || token);
+            return Ok(());
+        };
+        let path = context.home()?.join("tokens").join(&name);
+        save(&path, &token)?;
+        voice.answer(&json!({"saved": path}), || path.display().to_string());
+        Ok(())
+    }
+}
+
+/// Writes a secret that only its owner reads; what is there already is replaced.
+fn save(path: &Path, token: &str) -> Result<(), Problem> {
+    let mut options = std::fs::OpenOptions::new();
+    options.write(true).create(true).truncate(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    if let Some(folder) = path.parent() {
+        std::fs::create_dir_all(folder).map_err(|it| file_problem(folder, &it))?;
+    }
+    let written = options.open(path).and_then(|mut it| it.write_all(token.as_bytes()));
+    written.map_err(|it| file_problem(path, &it))
+}

@@ -1,0 +1,234 @@
+//! A private PostgreSQL for one test run: its own folder, a free port on loopback, gone afterwards.
+//!
+//! Whatever ends us (an error, Ctrl-C, `kill -9`), the cluster stops and its folder goes: a watchdog process waits for
+//! its input to close, which the kernel does when we end. PostgreSQL refuses to run as root, so root hands everything
+//! to the system's user `postgres`.
+
+use crate::failure::Failure;
+use std::net::TcpListener;
+use std::os::unix::fs::{PermissionsExt, chown};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::{env, fs, process};
+
+/// How often a port that somebody else took in between is drawn anew.
+const PORT_ATTEMPTS_MAX: usize = 5;
+/// How many folders of earlier runs with our process id are stepped over.
+const FOLDER_ATTEMPTS_MAX: usize = 100;
+
+/// What the watchdog does once its input closes; `$0` is the folder of programs, `$1` the cluster's own.
+const WATCHDOG: &str = "cat >/dev/null; \"$0/pg_ctl\" -D \"$1/data\" -m immediate -w -t 20 stop >/dev/null 2>&1; \
+                        rm -rf \"$1\"";
+
+/// A running cluster; dropping it stops it and removes its folder.
+pub struct Cluster {
+    url: String,
+    watchdog: Child,
+}
+
+/// Who owns the cluster's files and processes.
+#[derive(Clone, Copy)]
+struct Owner {
+    user: u32,
+    group: u32,
+}
+
+impl Cluster {
+    /// Starts one, with the server's programs from `programs`. Without `fsync` it is faster, and safe enough for tests.
+    ///
+    /// # Errors
+    /// Where the folder cannot be made or a program of PostgreSQL fails; its last words are in the message.
+    pub fn start(programs: &Path, fsync: bool) -> Result<Self, Failure> {
+        let owner = owner()?;
+        let folder = folder(owner)?;
+        let watchdog = watchdog(programs, &folder, owner)?;
+        let mut cluster = Self { url: String::new(), watchdog };
+        let initdb = ["-D", "data", "-U", "postgres", "-A", "trust", "--locale=C.UTF-8", "-E", "UTF8", "--no-sync"];
+        owned(programs.join("initdb"), &folder, owner).args(initdb).said("initdb")?;
+        let settings = folder.join("data").join("postgresql.conf");
+        let given = fs::read_to_string(&settings).map_err(|error| Failure::io("postgresql.conf", error))?;
+        for attempt in 1.. {
+            let port = free_port()?;
+            fs::write(&settings, format!("{given}\n{}", lines(port, fsync, &folder)))
+                .map_err(|error| Failure::io("postgresql.conf", error))?;
+            let start = ["-D", "data", "-l", "log", "-w", "-t", "60", "start"];
+            match owned(programs.join("pg_ctl"), &folder, owner).args(start).said("pg_ctl start") {
+                Ok(()) => {
+                    cluster.url = format!("postgres://postgres@127.0.0.1:{port}/postgres");
+                    break;
+                }
+                Err(_) if attempt < PORT_ATTEMPTS_MAX => {}
+                Err(failure) => return Err(with_log(failure, &folder)),
+            }
+        }
+        Ok(cluster)
+    }
+
+    /// Where a client connects, as the cluster's superuser.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+}
+
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        drop(self.watchdog.stdin.take());
+        // The folder may outlive us by a moment where waiting fails; nothing depends on it.
+        let _ = self.watchdog.wait();
+    }
+}
+
+/// The folder with `initdb` and `pg_ctl`: the newest that Debian installed, else what `PATH` knows.
+pub fn programs() -> Option<PathBuf> {
+    let versions = fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
+    let numbered =
+        versions.filter_map(|it| Some((it.file_name().to_str()?.parse::<u32>().ok()?, it.path().join("bin"))));
+    let mut found: Vec<(u32, PathBuf)> = numbered.filter(|(_, bin)| complete(bin)).collect();
+    found.sort();
+    if let Some((_, bin)) = found.pop() {
+        return Some(bin);
+    }
+    env::split_paths(&env::var_os("PATH")?).find(|it| complete(it))
+}
+
+fn complete(bin: &Path) -> bool {
+    ["initdb", "pg_ctl", "postgres"].iter().all(|it| bin.join(it).is_file())
+}
+
+/// Whether we run as root.
+pub fn are_root() -> bool {
+    number(&["-u"]) == Some(0)
+}
+
+/// `postgres` where we are root, else we ourselves (no change).
+fn owner() -> Result<Option<Owner>, Failure> {
+    if !are_root() {
+        return Ok(None);
+    }
+    match (number(&["-u", "postgres"]), number(&["-g", "postgres"])) {
+        (Some(user), Some(group)) => Ok(Some(Owner { user, group })),
+        _ => Err(Failure::new(
+            "没有系统用户 postgres，而 PostgreSQL 不能以 root 运行；请安装 Debian 的 postgresql，或先执行 useradd -r postgres",
+            "there is no system user `postgres`, and PostgreSQL does not run as root; install Debian's postgresql, \
+             or run `useradd -r postgres` first",
+        )),
+    }
+}
+
+fn number(arguments: &[&str]) -> Option<u32> {
+    let output = Command::new("id").args(arguments).output().ok()?;
+    String::from_utf8(output.stdout).ok()?.trim().parse().ok()
+}
+
+/// A new folder that its owner alone enters. Not below a home folder, which `postgres` may not enter.
+fn folder(owner: Option<Owner>) -> Result<PathBuf, Failure> {
+    let base = ["/var/tmp", "/tmp"].map(PathBuf::from).into_iter().find(|it| it.is_dir());
+    let base = base.unwrap_or_else(env::temp_dir);
+    for attempt in 0..FOLDER_ATTEMPTS_MAX {
+        let folder = base.join(format!("yunhe-pg-{}-{attempt}", process::id()));
+        match fs::create_dir(&folder) {
+            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
+            Err(error) => return Err(Failure::io(&folder.display().to_string(), error)),
+            Ok(()) => {
+                let closed = fs::set_permissions(&folder, fs::Permissions::from_mode(0o700));
+                let given = closed.and_then(|()| match owner {
+                    Some(it) => chown(&folder, Some(it.user), Some(it.group)),
+                    None => Ok(()),
+                });
+                given.map_err(|error| Failure::io(&folder.display().to_string(), error))?;
+                return Ok(folder);
+            }
+        }
+    }
+    let base = base.display();
+    Err(Failure::new(
+        format!("{base} 中旧的 yunhe-pg-* 目录太多，请删除"),
+        format!("too many old folders yunhe-pg-* in {base}; remove them"),
+    ))
+}
+
+fn watchdog(programs: &Path, folder: &Path, owner: Option<Owner>) -> Result<Child, Failure> {
+    let mut shell = owned(PathBuf::from("/bin/sh"), Path::new("/"), owner);
+    shell.args(["-c", WATCHDOG]).arg(programs).arg(folder).process_group(0); // Ctrl-C must not reach it
+    shell.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
+    shell.spawn().map_err(|error| Failure::io("无法启动 cannot start /bin/sh", error))
+}
+
+fn owned(program: PathBuf, folder: &Path, owner: Option<Owner>) -> Command {
+    let mut command = Command::new(program);
+    command.current_dir(folder).stdin(Stdio::null());
+    if let Some(owner) = owner {
+        command.uid(owner.user).gid(owner.group);
+    }
+    command
+}
+
+fn free_port() -> Result<u16, Failure> {
+    let listener = TcpListener::bind("127.0.0.1:0").and_then(|it| it.local_addr());
+    listener.map(|it| it.port()).map_err(|error| Failure::io("没有空闲端口 no free port on 127.0.0.1", error))
+}
+
+fn lines(port: u16, fsync: bool, folder: &Path) -> String {
+    let safe = if fsync { "on" } else { "off" };
+    format!(
+        "port = {port}\nlisten_addresses = '127.0.0.1'\nunix_socket_directories = '{}'\nmax_connections = 200\n\
+         fsync = {safe}\nfull_page_writes = {safe}\nlc_messages = 'C'\nlog_min_messages = warning\n\
+         max_wal_size = 512MB\nautovacuum_naptime = 10min\n",
+        folder.display()
+    )
+}
+
+fn with_log(mut failure: Failure, folder: &Path) -> Failure {
+    let log = fs::read_to_string(folder.join("log")).unwrap_or_default();
+    let last: Vec<&str> = log.lines().rev().take(5).collect();
+    for line in last.into_iter().rev() {
+        failure.en += &format!("\n  {line}");
+    }
+    failure
+}
+
+trait Said {
+    /// Runs to the end, quietly; what it said goes into the failure.
+    fn said(&mut self, name: &str) -> Result<(), Failure>;
+}
+
+impl Said for Command {
+    fn said(&mut self, name: &str) -> Result<(), Failure> {
+        let output = self.output().map_err(|error| Failure::io(&format!("无法启动 cannot start {name}"), error))?;
+        if output.status.success() {
+            return Ok(());
+        }
+        let words = String::from_utf8_lossy(&output.stderr).trim().to_owned();
+        Err(Failure::new(format!("{name} 未成功"), format!("{name} did not succeed: {words}")))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn settings_say_whether_writes_are_forced() {
+        assert!(lines(5, true, Path::new("/f")).contains("fsync = on\nfull_page_writes = on"));
+        assert!(lines(5, false, Path::new("/f")).contains("fsync = off"));
+        assert!(lines(5, false, Path::new("/f")).contains("unix_socket_directories = '/f'"));
+    }
+
+    /// Where PostgreSQL is installed: a cluster answers while it is held, and leaves nothing behind.
+    #[test]
+    fn a_cluster_leaves_nothing_behind() {
+        let Some(programs) = programs() else {
+            return;
+        };
+        let cluster = Cluster::start(&programs, false).expect("a cluster");
+        let port = cluster.url().rsplit(':').next().and_then(|it| it.split('/').next()).expect("a port").to_owned();
+        let connect = || std::net::TcpStream::connect(format!("127.0.0.1:{port}"));
+        assert!(connect().is_ok());
+        drop(cluster);
+        assert!(connect().is_err());
+        let left = fs::read_dir("/var/tmp").into_iter().flatten().flatten();
+        let prefix = format!("yunhe-pg-{}-", process::id());
+        assert_eq!(left.filter(|it| it.file_name().to_string_lossy().starts_with(&prefix)).count(), 0);
+    }
+}

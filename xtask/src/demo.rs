@@ -1,0 +1,36 @@
+//! `cargo xtask demo`: builds the binary and lets it run the main job; what the job is, `yunhe demo` knows.
+
+use crate::failure::Failure;
+use crate::place;
+use std::process::Command;
+
+/// What `--help` prints.
+pub const HELP: &str = "\
+用法 usage: cargo xtask demo [--once] [--sabotage STEP] [--rows N] …
+
+编译 `yunhe`（fast 配置）并运行 `yunhe demo`，参数原样传给它。
+Builds `yunhe` with the `fast` profile and runs `yunhe demo`; all arguments are passed on to it.
+
+  --once            做完即退出，仅当每一步都核验通过时退出码为 0
+                    end after the job; exit code 0 only if every step verified
+  --sabotage STEP   故意破坏这一步，必须以非零退出
+                    break that step on purpose; must exit non-zero
+  --rows N          样本法人数（默认一百万） legal persons in the sample (a million by default)
+
+真实数据目录取自 YUNHE_DATA，否则取旁边的 ../shared/data；都没有时只用自造样本。
+Real files come from YUNHE_DATA, else from ../shared/data beside the workspace; without either, from the sample alone.
+";
+
+/// Runs the demo; its exit code becomes ours.
+///
+/// # Errors
+/// Where the build fails, or the demo does.
+pub fn run(arguments: &[String]) -> Result<(), Failure> {
+    let programs = place::build(&["yunhe"], "fast")?;
+    let mut yunhe = Command::new(programs.join("yunhe"));
+    yunhe.current_dir(place::root()).arg("demo").args(arguments);
+    if let Some(data) = place::data() {
+        yunhe.env("YUNHE_DATA", data);
+    }
+    place::finished(&mut yunhe, "yunhe demo")
+}
