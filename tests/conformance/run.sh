@@ -1,5 +1,5 @@
 #!/bin/sh
-# Verifies a folder of evidence with programs that share no code with Yunhe: Go's x/mod (tlog, note) and PyPI's pymerkle.
+# Verifies the vectors and a folder of evidence with programs that share no code with Yunhe: Go's x/mod (tlog, note) and PyPI's pymerkle.
 #
 #   tests/conformance/run.sh [FOLDER]      (without FOLDER: the committed log in vectors/log)
 #
@@ -16,6 +16,11 @@ missing() {
     exit 77
 }
 
+# Tests run side by side: only one sets up.
+mkdir -p "$venv"
+exec 9>"$venv/.lock"
+flock 9
+
 if ! command -v go >/dev/null || [ ! -d $gopath/src/golang.org/x/mod/sumdb/tlog ]; then
     install="apt-get install -y golang-go golang-golang-x-mod-dev"
     [ "${CI:-}" = true ] && [ "$(id -u)" = 0 ] || missing "Go, golang.org/x/mod" "$install"
@@ -28,9 +33,12 @@ if ! "$venv/bin/python" -c 'import pymerkle' 2>/dev/null; then
 fi
 
 binary=$here/.venv/verify-go
-if [ ! "$binary" -nt "$here/go/verify.go" ]; then
-    GO111MODULE=off GOPATH=$gopath GOFLAGS= GOCACHE=$here/.venv/go-cache go build -o "$binary.$$" "$here/go/verify.go"
+if [ -n "$(find "$here/go" -name '*.go' -newer "$binary" 2>/dev/null)" ] || [ ! -x "$binary" ]; then
+    GO111MODULE=off GOPATH=$gopath GOFLAGS= GOCACHE=$here/.venv/go-cache go build -o "$binary.$$" "$here"/go/*.go
     mv "$binary.$$" "$binary"
 fi
+flock -u 9
+
+"$binary" -vectors "$here/vectors"
 "$binary" "$folder"
 "$venv/bin/python" "$here/python/verify.py" "$folder"

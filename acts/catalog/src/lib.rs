@@ -1,1 +1,27 @@
-//! placeholder
+//! Find 目录: what data exists, whose duty it is, what it means, how it is shared; found in Chinese and English.
+//!
+//! An entry is published by its organisation ([`publish`]), announced on the feed [`FEED`], harvested by others
+//! ([`harvest`]), and searched ([`search::Search`]). The feed carries metadata and ids, never values.
+#![cfg_attr(test, expect(clippy::unwrap_used, reason = "tests fail by panicking"))]
+
+mod ask;
+pub mod dcat;
+pub mod decide;
+mod entry;
+mod harvest;
+pub mod search;
+mod store;
+
+pub use ask::{ForgetSource, Harvest, Publish, SecrecyReview, Withdraw};
+pub use entry::{
+    Change, Class, Entry, FORMAT, Item, ItemType, Method, Publication, format_class, publication_schema,
+};
+pub use harvest::{Harvested, Page, Peer, PeerChange, changes, forget_source, harvest, harvest_from};
+pub use crate::store::{
+    ENTRIES_PAGE_MAX, FEED, Published, Source, by_code, count, entries, entry, migrate, publish, sources, withdraw,
+};
+
+#[cfg(test)]
+mod search_tests;
+#[cfg(test)]
+mod tests;

@@ -370,15 +370,15 @@ fn bad_signature(key: &str) -> Problem {
 }
 
 fn bad_genesis(federation: &FederationName) -> Problem {
+    let zh = "创始成员按公钥升序且不重复，门限不超过人数，名称中英文齐全";
+    let en = "founders by ascending distinct keys, a quorum within their number, titles in both languages";
     Problem::new(
         Kind::Unprocessable,
         "federation.genesis",
         format!(
-            "联邦 {federation} 的创始内容有误：创始成员 1 至 {FOUNDERS_MAX} 位、公钥升序不重复，门限不超过人数，名称中英文齐全，视图有效期 1 至 {VIEW_HOURS_MAX} 小时"
+            "联邦 {federation} 的创始内容有误：{zh}，1 至 {FOUNDERS_MAX} 位，视图有效期 1 至 {VIEW_HOURS_MAX} 小时"
         ),
-        format!(
-            "the founding of {federation} does not hold: 1 to {FOUNDERS_MAX} founders by ascending distinct keys, a quorum within them, titles in both languages, a view age of 1 to {VIEW_HOURS_MAX} h"
-        ),
+        format!("{federation} is not founded so: 1 to {FOUNDERS_MAX} {en}, a view age of 1 to {VIEW_HOURS_MAX} h"),
     )
 }
 

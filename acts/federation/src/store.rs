@@ -91,8 +91,8 @@ pub async fn migrate(store: &Store) -> Result<(), Problem> {
 /// Pins a federation. Safe to repeat with the same genesis.
 ///
 /// # Errors
-/// `federation.genesis` when it does not hold, `federation.pinned` when it is not the one of that digest, or another one
-/// is pinned under that name.
+/// `federation.genesis` when it does not hold, `federation.pinned` when it has another digest, or another one is pinned
+/// under that name.
 pub async fn pin(tx: &mut Tx, permit: &Permit<Pin>, now: Timestamp) -> Result<View, Problem> {
     let Pin { genesis, digest } = permit.ask();
     let federation = &genesis.federation;

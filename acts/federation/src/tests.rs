@@ -301,8 +301,8 @@ fn documents_have_schemas_and_read_back() {
     assert_eq!(code(Entry::from_bytes(&[b' '; DOCUMENT_BYTES_MAX + 1])), "federation.format");
 }
 
-/// The bytes of this format, frozen in `vectors/`: whoever changes them breaks every log that exists. Founder n's seed is
-/// n as two bytes, high first, and then thirty times 03.
+/// The bytes of this format, frozen in `vectors/`: whoever changes them breaks every log that exists. Founder n's seed
+/// is n as two bytes, high first, and then thirty times 03.
 #[test]
 fn the_bytes_of_the_format_are_frozen() {
     let view = empty();

@@ -107,8 +107,7 @@ pub(crate) fn read(body: serde_json::Value) -> Result<Announcement, Problem> {
 /// As [`Reader::feed`].
 pub async fn changes(reader: &mut Reader, after: i64, limit: u32) -> Result<Vec<Change>, Problem> {
     let entries = reader.feed(FEED, after, limit).await?;
-    let change = |it: store::Entry| {
-        Ok(Change { id: it.id, position: it.position, at: it.at, announcement: read(it.body)? })
-    };
+    let change =
+        |it: store::Entry| Ok(Change { id: it.id, position: it.position, at: it.at, announcement: read(it.body)? });
     entries.into_iter().map(change).collect()
 }

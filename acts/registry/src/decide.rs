@@ -125,8 +125,8 @@ pub fn check_key(record: &RecordType, values: &[Value]) -> Result<(), Problem> {
     Ok(())
 }
 
-/// Whether `new` may take the place of `old`: it may add optional fields, lengthen texts, make fields optional and
-/// change whatever is only said about them; rows of either then fit both.
+/// Whether `new` may take the place of `old`: it may add optional fields, lengthen texts, lower least values, make fields
+/// optional and change whatever is only said about them; rows of either then fit both.
 ///
 /// # Errors
 /// `registry.revision` with everything that is not additive.
@@ -140,7 +140,16 @@ pub fn check_revision(old: &RecordType, new: &RecordType) -> Result<(), Problem>
             None => flaws.push((format!("字段 {name} 不可删除"), format!("field {name} cannot go"))),
             Some(after) => {
                 if !widens(&before.kind, &after.kind) {
-                    flaws.push((format!("字段 {name} 的类型不可改变"), format!("the type of field {name} cannot change")));
+                    flaws.push((
+                        format!("字段 {name} 的类型不可改变"),
+                        format!("the type of field {name} cannot change"),
+                    ));
+                }
+                if after.min > before.min {
+                    flaws.push((
+                        format!("字段 {name} 的最小值不可提高"),
+                        format!("the least value of field {name} cannot rise"),
+                    ));
                 }
                 if before.optional && !after.optional {
                     flaws.push((format!("字段 {name} 不可改为必填"), format!("field {name} cannot become mandatory")));

@@ -8,9 +8,9 @@
 //! imported file, `_until` (past only) the change that ended it.
 
 use crate::query::Selection;
+use rule::Dialect;
 use rule::sql::{column_type, parameter, quote, select};
 use schema::{Field, FieldName, FieldType, RecordType, Value};
-use rule::Dialect;
 use store::{Arg, Statement};
 use vocabulary::{Kind, Problem, ensure};
 
@@ -131,7 +131,10 @@ impl<'a> Table<'a> {
         let columns: String = self.record.fields.iter().map(|(name, field)| self.declare(name, field)).collect();
         let key = self.key_list("");
         let mut all = vec![
-            format!("CREATE TABLE {} (_id {bytes} NOT NULL PRIMARY KEY, _change {int} NOT NULL, _line {int}{columns})", self.main),
+            format!(
+                "CREATE TABLE {} (_id {bytes} NOT NULL PRIMARY KEY, _change {int} NOT NULL, _line {int}{columns})",
+                self.main
+            ),
             format!(
                 "CREATE TABLE {} (_id {bytes} NOT NULL, _change {int} NOT NULL, _line {int}, _until {int} NOT NULL{columns})",
                 self.past
@@ -230,7 +233,12 @@ impl<'a> Table<'a> {
 
     /// The names of the current rows whose keys `$1` lists.
     pub(crate) fn named(&self) -> Statement {
-        Statement::built(format!("SELECT m._id FROM {} JOIN {} AS m ON {}", self.keys(), self.main, self.key_join("m.")))
+        Statement::built(format!(
+            "SELECT m._id FROM {} JOIN {} AS m ON {}",
+            self.keys(),
+            self.main,
+            self.key_join("m.")
+        ))
     }
 
     /// Copies the rows that `$1` lists into the past; change `$2` ended them. A version that a later change wrote is not
@@ -275,7 +283,11 @@ impl<'a> Table<'a> {
             format!("(${first}, {}, {}{fields})", int(first + 1), int(first + 2))
         };
         let values = (0..rows).map(row).collect::<Vec<_>>().join(", ");
-        Statement::built(format!("INSERT INTO {} (_id, _change, _line{}) VALUES {values}", self.main, self.field_list("")))
+        Statement::built(format!(
+            "INSERT INTO {} (_id, _change, _line{}) VALUES {values}",
+            self.main,
+            self.field_list("")
+        ))
     }
 
     /// `COPY` of the same columns (PostgreSQL).

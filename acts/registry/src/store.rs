@@ -61,7 +61,20 @@ pub(crate) const REJECTS: &str = "
 /// Every constant, for the test that prepares them on both databases.
 #[cfg(test)]
 pub(crate) const ALL: &[&str] = &[
-    TYPE_READ, TYPE_LIST, TYPE_ADD, TYPE_REVISE, IMPORT_BEGIN, IMPORT_READ, IMPORT_LIST, IMPORT_MOVE, IMPORT_END,
-    IMPORT_CHANGE, IMPORT_FORGET_SEEN, IMPORT_FORGET_CHANGES, STAGED, STAGED_FORGET, REJECT_LAST,
+    TYPE_READ,
+    TYPE_LIST,
+    TYPE_ADD,
+    TYPE_REVISE,
+    IMPORT_BEGIN,
+    IMPORT_READ,
+    IMPORT_LIST,
+    IMPORT_MOVE,
+    IMPORT_END,
+    IMPORT_CHANGE,
+    IMPORT_FORGET_SEEN,
+    IMPORT_FORGET_CHANGES,
+    STAGED,
+    STAGED_FORGET,
+    REJECT_LAST,
     REJECTS,
 ];

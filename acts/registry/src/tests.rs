@@ -25,22 +25,32 @@ pub(crate) fn at(second: i64) -> Timestamp {
 
 pub(crate) struct World {
     pub(crate) stores: Vec<Store>,
-    pub(crate) folder: tempfile::TempDir,
+    /// Addresses and schemas of the stores.
+    places: Vec<(String, String)>,
+    _folder: tempfile::TempDir,
+}
+
+impl World {
+    /// What another process would see after a kill.
+    async fn reopened(&self, at: usize) -> Store {
+        Store::open(&self.places[at].0, &self.places[at].1).await.unwrap()
+    }
 }
 
 pub(crate) async fn world() -> World {
-    drop(tracing_subscriber::fmt().with_writer(std::io::stderr).try_init());
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("t.db");
-    let mut stores = vec![Store::open(&format!("sqlite:{}", path.display()), "t").await.unwrap()];
+    let mut places = vec![(format!("sqlite:{}", path.display()), "t".to_owned())];
     if let Ok(url) = std::env::var("YUNHE_TEST_POSTGRES") {
-        let schema = format!("registry_{}_{}", std::process::id(), fresh("s").replace('-', "_"));
-        stores.push(Store::open(&url, &schema).await.unwrap());
+        places.push((url, format!("registry_{}_{}", std::process::id(), fresh("s").replace('-', "_"))));
     }
-    for store in &stores {
-        migrate(store).await.unwrap();
+    let mut stores = Vec::new();
+    for (url, schema) in &places {
+        let store = Store::open(url, schema).await.unwrap();
+        migrate(&store).await.unwrap();
+        stores.push(store);
     }
-    World { stores, folder }
+    World { stores, places, _folder: folder }
 }
 
 pub(crate) fn permit<A: policy::Ask>(ask: A) -> Permit<A> {
@@ -470,7 +480,10 @@ async fn pages_go_on_behind_the_last_key_and_filters_narrow() {
         let filter = Filter::compare(&columns[0], &kind, By::Ge, &Value::Integer(4)).unwrap();
         let few = Selection { columns, filter, after: Some(vec![text("3201"), day(4)]), as_of: None };
         let found = page(&mut reader, &record, &few, 100).await.unwrap();
-        assert_eq!(found.iter().map(|it| it.values.clone()).collect::<Vec<_>>(), [5, 4, 5, 4, 5].map(|it| vec![Value::Integer(it)]));
+        assert_eq!(
+            found.iter().map(|it| it.values.clone()).collect::<Vec<_>>(),
+            [5, 4, 5, 4, 5].map(|it| vec![Value::Integer(it)])
+        );
         let wrong = Selection { columns: vec![FieldName::new("secret").unwrap()], ..Selection::all(&record) };
         assert_eq!(page(&mut reader, &record, &wrong, 1).await.unwrap_err().code, "registry.column");
         let most = PAGE_ROWS_MAX + 1;
@@ -490,13 +503,16 @@ async fn the_feed_lists_rows_by_name_and_never_a_value() {
         store.sequence(at(9)).await.unwrap();
         let mut reader = store.read().await.unwrap();
         let found = changes(&mut reader, 0, 100).await.unwrap();
-        let rows: Vec<_> = found.iter().filter_map(|it| match &it.announcement {
-            Announcement::Rows { record: of, added, changed, removed, cause, .. } if *of == record.name => {
-                assert_eq!((cause.by.as_str(), cause.why.as_str()), ("js-scjg/job:test", "test"));
-                Some((added.clone(), changed.clone(), removed.clone()))
-            }
-            _ => None,
-        }).collect();
+        let rows: Vec<_> = found
+            .iter()
+            .filter_map(|it| match &it.announcement {
+                Announcement::Rows { record: of, added, changed, removed, cause, .. } if *of == record.name => {
+                    assert_eq!((cause.by.as_str(), cause.why.as_str()), ("js-scjg/job:test", "test"));
+                    Some((added.clone(), changed.clone(), removed.clone()))
+                }
+                _ => None,
+            })
+            .collect();
         let [(added, ..), (_, changed, _), (_, _, removed)] = rows.as_slice() else { panic!("{rows:?}") };
         assert_eq!((added.len(), added[0].count), (1, 3));
         assert_eq!(changed[0].from, added[0].from);
@@ -509,7 +525,8 @@ async fn the_feed_lists_rows_by_name_and_never_a_value() {
         .await
         .unwrap();
         assert_eq!(now, [text("amber"), text("cedar")]);
-        let raw = reader.rows("SELECT body FROM store_change WHERE body NOT LIKE '%definition%'", vec![]).await.unwrap();
+        let raw =
+            reader.rows("SELECT body FROM store_change WHERE body NOT LIKE '%definition%'", vec![]).await.unwrap();
         for row in raw {
             let body = row.text("body").unwrap().to_owned();
             assert!(!body.contains("139") && !body.contains("amber") && !body.contains("birch"), "{body}");
@@ -551,7 +568,10 @@ async fn writers_at_once_lose_nothing() {
             let found = history(&mut reader, &record, &[text(&format!("k{key}"))]).await.unwrap();
             versions += found.len();
             assert_eq!(found.iter().filter(|it| it.until.is_none()).count(), 1);
-            let bounds: Vec<_> = found.iter().map(|it| (it.from.numbered.unwrap().0, it.until.as_ref().map(|it| it.numbered.unwrap().0))).collect();
+            let bounds: Vec<_> = found
+                .iter()
+                .map(|it| (it.from.numbered.unwrap().0, it.until.as_ref().map(|it| it.numbered.unwrap().0)))
+                .collect();
             for pair in bounds.windows(2) {
                 assert_eq!(pair[0].1, Some(pair[1].0), "{bounds:?}");
             }
@@ -679,15 +699,17 @@ async fn a_commit_that_goes_wrong_at_any_batch_loses_and_doubles_nothing() {
 async fn an_import_that_is_dropped_anywhere_goes_on() {
     let world = world().await;
     let file = numbers(12_345);
-    for store in &world.stores {
+    for (place, store) in world.stores.iter().enumerate() {
         let record = installed(store, simple(&fresh("kill"))).await;
         let ask = ask(&record);
         for milliseconds in [1, 3, 9, 27, 50, 80] {
-            let half = load(store, ask.clone(), std::io::Cursor::new(file.clone()));
+            let store = world.reopened(place).await;
+            let half = load(&store, ask.clone(), std::io::Cursor::new(file.clone()));
             drop(tokio::time::timeout(std::time::Duration::from_millis(milliseconds), half).await);
         }
-        let done = load(store, ask, std::io::Cursor::new(file.clone())).await.unwrap();
-        check_numbers(store, &record, &done, 12_345).await;
+        let store = world.reopened(place).await;
+        let done = load(&store, ask, std::io::Cursor::new(file.clone())).await.unwrap();
+        check_numbers(&store, &record, &done, 12_345).await;
     }
 }
 
@@ -722,7 +744,8 @@ async fn atomic_rows_become_visible_together() {
     for store in &world.stores {
         let record = installed(store, simple(&fresh("atomic"))).await;
         let permit = permit(Import { atomic: true, ..ask(&record) });
-        let intake = Intake { source: Box::new(std::io::Cursor::new(file.clone())), codes: Arc::new(AnyCode), clock: &now };
+        let intake =
+            Intake { source: Box::new(std::io::Cursor::new(file.clone())), codes: Arc::new(AnyCode), clock: &now };
         let mut states = Vec::new();
         let done = import(store, &permit, intake, &mut |it| states.push(it.state)).await.unwrap();
         assert_eq!(states, [State::Open, State::Open, State::Staged, State::Done]);
@@ -730,7 +753,11 @@ async fn atomic_rows_become_visible_together() {
         store.sequence(at(7)).await.unwrap();
         let mut reader = store.read().await.unwrap();
         let found = changes(&mut reader, 0, 1_000).await.unwrap();
-        let times: BTreeSet<_> = found.iter().filter(|it| matches!(&it.announcement, Announcement::Rows { record: of, .. } if *of == record.name)).map(|it| it.at).collect();
+        let times: BTreeSet<_> = found
+            .iter()
+            .filter(|it| matches!(&it.announcement, Announcement::Rows { record: of, .. } if *of == record.name))
+            .map(|it| it.at)
+            .collect();
         assert_eq!(times.len(), 1, "no time shows a part");
         let left = reader.row("SELECT COUNT(*) AS n FROM registry_import_staged", vec![]).await.unwrap().unwrap();
         assert_eq!(left.int("n").unwrap(), 0);

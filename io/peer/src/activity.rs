@@ -1,7 +1,7 @@
 //! What happens on one connection: how many requests are under way, whether the client takes its answers.
 //!
-//! Three pieces share one [`Activity`]: the counted stream, the counted answers, and the judge that the accept loop asks
-//! at every tick.
+//! Three pieces share one [`Activity`]: the counted stream, the counted answers, and the judge that the accept loop
+//! asks at every tick.
 
 use crate::server::Limits;
 use hyper::body::{Body, Frame, SizeHint};

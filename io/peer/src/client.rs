@@ -175,8 +175,7 @@ impl PeerClient {
         Err(unreachable(&peer.host, &"no try left"))
     }
 
-    /// Calls and gives the answer's body piece by piece; its last piece comes only if the whole is what was signed. Tried
-    /// once.
+    /// Calls and gives the answer's body piece by piece; it ends well only if the whole is what was signed. Tried once.
     ///
     /// # Errors
     /// As [`PeerClient::send`].

@@ -247,8 +247,8 @@ pub fn sign_answer(
     set_signature(&mut parts.headers, &input, &base, key).map(|_| ())
 }
 
-/// Checks the head of the answer to `request` and says the digest that its body must have, and who signed. The binding to the
-/// request's signature makes a replayed answer fail, so the answerer's clock does not matter.
+/// Checks the head of the answer to `request` and says who signed, and the digest that its body must have. The binding
+/// to the request's signature makes a replayed answer fail, so the answerer's clock does not matter.
 ///
 /// # Errors
 /// `peer.signature`, and what `keys` refuses with.
@@ -355,7 +355,7 @@ fn check_clock(created: i64, expires: i64, now: Timestamp) -> Result<Timestamp, 
             "peer.clock",
             format!("签名时间 {at} 与本机时间 {now} 相差 {offset_ms} 毫秒，超过 {WINDOW_SECONDS} 秒；请校准时钟"),
             format!(
-                "signed at {at}, which is {offset_ms} ms from our clock ({now}) and more than {WINDOW_SECONDS} s; set your clock"
+                "signed at {at}, {offset_ms} ms from our clock ({now}), more than {WINDOW_SECONDS} s; set your clock"
             ),
         )
         .with("offset_ms", offset_ms)

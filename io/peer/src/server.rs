@@ -1,4 +1,5 @@
-//! The accept loop: TLS, bounds, idle and slow clients, graceful stop. It serves any tower service; axum's `Router` is one.
+//! The accept loop: TLS, bounds, idle and slow clients, graceful stop. It serves any tower service, such as axum's
+//! `Router`.
 //!
 //! Every wait has a bound in [`Limits`]; past it the connection is cut and, where someone is to blame, counted.
 

@@ -26,7 +26,11 @@ fn signatures_are_those_of_rfc_8032() {
 proptest! {
     /// One bit changed in the bytes, the key or the signature, and it does not verify.
     #[test]
-    fn a_changed_bit_is_refused(bytes in prop::collection::vec(any::<u8>(), 1..64), bit in 0usize..512, seed in 0u8..9) {
+    fn a_changed_bit_is_refused(
+        bytes in prop::collection::vec(any::<u8>(), 1..64),
+        bit in 0usize..512,
+        seed in 0u8..9,
+    ) {
         let key = key(seed);
         let signature = key.sign(&bytes);
         prop_assert!(key.public().verify(&bytes, &signature).is_ok());

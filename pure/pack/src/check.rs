@@ -181,6 +181,31 @@ pub(crate) fn order(drafts: &[(&str, Draft)], findings: &mut Vec<Finding>) -> Ve
     order
 }
 
+/// Names that two packs give: a record type is a table, and an organisation has one table of a name.
+pub(crate) fn across(drafts: &[(&str, Draft)], findings: &mut Vec<Finding>) {
+    let mut taken: BTreeMap<(&str, &str), &str> = BTreeMap::new();
+    for (folder, draft) in drafts {
+        let named = |key, id, file, node| (key, id, file, node);
+        let records = draft.records.iter().map(|it| named("record", it.value.name.as_str(), &it.file, &it.node));
+        let offers = draft.offers.iter().map(|it| named("offer", it.value.offer.as_str(), &it.file, &it.node));
+        let sources = draft.sources.iter().map(|it| named("source", it.value.source.as_str(), &it.file, &it.node));
+        let lists = draft.lists.iter().map(|it| named("list", it.value.list().as_str(), &it.file, &it.node));
+        for (key, id, file, node) in records.chain(offers).chain(sources).chain(lists) {
+            let first = *taken.entry((key, id)).or_insert(folder);
+            if first != *folder {
+                let fact = (
+                    format!("{key} {id} 在业务包 {first} 中已有"),
+                    format!("{key} {id} stands in pack {first} already"),
+                );
+                let place = node.place_of(&format!("/{key}"));
+                let remedy = ("改名，或以 needs 引用那一个", "rename it, or need that pack and use its own");
+                let file = format!("{folder}/{file}");
+                Report::new(&file, findings).add(place, "pack.twice", (&fact.0, &fact.1), remedy);
+            }
+        }
+    }
+}
+
 /// Names that two files give.
 fn twins<T>(parts: &[Part<T>], key: &str, name: fn(&T) -> &ResourceId, findings: &mut Vec<Finding>) {
     for (at, part) in parts.iter().enumerate() {

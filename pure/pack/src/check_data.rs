@@ -159,7 +159,7 @@ fn entry(
         );
         let remedy = (
             "无条件：不写 condition；有条件：写 condition；不予共享：condition 写法律依据，method 写 none",
-            "unconditional: no condition; conditional: a condition; refused: the legal basis as condition, and method none",
+            "unconditional: no condition; conditional: a condition; refused: the legal basis as condition, method none",
         );
         report.add(place("share"), "pack.entry_share", (&fact.0, &fact.1), remedy);
     }

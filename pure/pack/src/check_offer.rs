@@ -65,7 +65,7 @@ fn masks(part: &Part<Offer>, record: &RecordType, report: &mut Report<'_>) {
             let fact = (format!("列 {column} 不能脱敏"), format!("column {column} cannot be masked"));
             let remedy = (
                 "只脱敏 columns 中的文本列，主键列除外；数值与日期列请不列入 columns",
-                "mask text columns that the offer names, key columns excepted; leave numbers and dates out of columns instead",
+                "mask text columns that the offer names, key columns excepted; leave numbers and dates out instead",
             );
             report.add(place, "pack.mask", (&fact.0, &fact.1), remedy);
         }

@@ -122,8 +122,8 @@ pub enum ItemType {
     File,
 }
 
-/// Whether a code has the structure of the guide: class (1 digit), item (2), subject (3), detail (1 to 5), a slash and a
-/// serial number of 1 to 8 digits.
+/// Whether a code has the structure of the guide: class (1 digit), item (2), subject (3), detail (1 to 5), a slash and
+/// a serial number of 1 to 8 digits.
 pub fn code_is_formed(code: &str) -> bool {
     let digits = |text: &str| text.bytes().all(|it| it.is_ascii_digit());
     code.split_once('/').is_some_and(|(front, serial)| {

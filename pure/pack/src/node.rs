@@ -164,7 +164,8 @@ fn report_yaml(error: &serde_saphyr::Error, report: &mut Report<'_>) {
             let remedy_zh =
                 format!("不用锚点、别名和合并键，至多 {YAML_DEPTH_MAX} 层、{YAML_NODES_MAX} 个值、一个文档");
             let remedy_en = format!(
-                "use no anchors, aliases or merge keys; at most {YAML_DEPTH_MAX} levels, {YAML_NODES_MAX} values, one document"
+                "use no anchors, aliases or merge keys, one document, at most {YAML_DEPTH_MAX} levels and \
+                 {YAML_NODES_MAX} values"
             );
             report.add(at, "pack.yaml_bound", (&fact.0, &fact.1), (&remedy_zh, &remedy_en));
         }

@@ -11,6 +11,8 @@ use vocabulary::{Bilingual, PackId, ResourceId};
 
 /// A pack has at most this many files.
 pub const FILES_MAX: usize = 500;
+/// The files of a pack have at most this many bytes together.
+pub const PACK_BYTES_MAX: usize = 64 << 20;
 
 /// The files of a pack's folder: path within it, with `/`, and text.
 pub type Files = BTreeMap<String, String>;
@@ -58,6 +60,18 @@ pub struct Pack {
     pub calendars: Vec<Calendar>,
     /// Statutory terms.
     pub deadlines: Vec<Deadlines>,
+}
+
+/// The code lists of packs together.
+pub fn codes<'a>(packs: impl IntoIterator<Item = &'a Pack>) -> CodeBook {
+    packs.into_iter().flat_map(|it| it.lists.iter().cloned()).collect()
+}
+
+/// The functional zones of packs together.
+pub fn zones<'a>(packs: impl IntoIterator<Item = &'a Pack>) -> Zones {
+    let pairs = packs.into_iter().flat_map(|it| it.zones.iter());
+    // Each pack's zones were checked when it was read.
+    Zones::new(pairs.map(|(zone, parent)| (zone.to_owned(), parent.to_owned()))).unwrap_or_default()
 }
 
 impl Pack {

@@ -3,7 +3,7 @@
 use crate::finding::{Finding, Place, Report};
 use crate::list_file::{ListFile, read_csv};
 use crate::node::Node;
-use crate::pack::FILES_MAX;
+use crate::pack::{FILES_MAX, PACK_BYTES_MAX};
 use crate::schemas::{EntriesFile, FileKind, ZonesFile};
 use crate::{Calendar, Deadlines, Entry, Files, Manifest, Pack, Source, check, shape};
 use policy::Offer;
@@ -59,6 +59,7 @@ pub fn read_all(folders: &BTreeMap<String, Files>) -> Result<Vec<Pack>, Vec<Find
         findings.extend(own.into_iter().map(|it| in_folder(folder, it)));
     }
     let order = check::order(&drafts, &mut findings);
+    check::across(&drafts, &mut findings);
     for (folder, draft) in &drafts {
         let mut own = Vec::new();
         check::check(draft, check::Around::Known(&drafts), &mut own);
@@ -118,9 +119,14 @@ fn no_manifest() -> Finding {
 /// Reads every file by itself.
 fn draft(files: &Files, findings: &mut Vec<Finding>) -> Draft {
     let mut draft = Draft::default();
-    if files.len() > FILES_MAX {
-        let (zh, en) = (format!("有 {} 个文件", files.len()), format!("has {} files", files.len()));
-        let remedy = (format!("至多 {FILES_MAX} 个"), format!("keep it within {FILES_MAX}"));
+    let bytes: usize = files.values().map(String::len).sum();
+    if files.len() > FILES_MAX || bytes > PACK_BYTES_MAX {
+        let count = files.len();
+        let (zh, en) = (format!("有 {count} 个文件、{bytes} 字节"), format!("has {count} files, {bytes} bytes"));
+        let remedy = (
+            format!("至多 {FILES_MAX} 个文件、{PACK_BYTES_MAX} 字节"),
+            format!("keep it within {FILES_MAX} files and {PACK_BYTES_MAX} bytes"),
+        );
         Report::new("", findings).add(Place::START, "pack.too_large", (&zh, &en), (&remedy.0, &remedy.1));
         return draft;
     }
@@ -170,8 +176,9 @@ fn unknown_file(report: &mut Report<'_>) {
         "pack.unknown_file",
         ("业务包中没有这样的文件", "a pack has no such file"),
         (
-            "可用：pack.yaml、records/*.yaml、offers/*.yaml、sources/*.yaml、data/*.yaml、data/*.csv、data/catalogue/*.yaml、README.md、scenario.hurl",
-            "known: pack.yaml, records/*.yaml, offers/*.yaml, sources/*.yaml, data/*.yaml, data/*.csv, data/catalogue/*.yaml, README.md, scenario.hurl",
+            "可用：pack.yaml，records、offers、sources、data、data/catalogue 下的 *.yaml，data/*.csv，README.md，scenario.hurl",
+            "known: pack.yaml; *.yaml in records, offers, sources, data and data/catalogue; data/*.csv; README.md; \
+             scenario.hurl",
         ),
     );
 }

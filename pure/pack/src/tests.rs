@@ -447,6 +447,9 @@ fn packs_together_must_have_what_they_need() {
     assert_eq!(gone, ["pack.needs other/pack.yaml:7"]);
     let circle = both("needs: [sample]\n", "needs: [other]\n").unwrap_err();
     assert_eq!(circle, ["pack.needs other/pack.yaml:7", "pack.needs sample/pack.yaml:7"]);
+    let folders = BTreeMap::from([("other".to_owned(), small()), ("sample".to_owned(), small())]);
+    let same = codes(read_all(&folders).map(|mut it| it.remove(0)));
+    assert!(same.contains(&"pack.twice sample/records/firm.yaml:1:1".to_owned()), "{same:?}");
     let misplaced = read_all(&BTreeMap::from([("elsewhere".to_owned(), small())])).unwrap_err();
     assert_eq!(codes(Err(misplaced)), ["pack.file_name elsewhere/pack.yaml:1:1"]);
     // Alone, a pack is taken at its word about what it needs.
@@ -460,6 +463,28 @@ fn findings_make_one_problem() {
     let problem = problem(&findings);
     assert_eq!(problem.code, "pack.findings");
     assert_eq!(problem.more["findings"][0]["file"], "pack.yaml");
+}
+
+/// What slips into a file: marks that YAML gives a meaning, or anything.
+const SLIP: &str = "[\\[\\]{}:,&*!#|>'\"%@ a1\n\t-]{0,4}|\\PC{0,3}";
+
+proptest::proptest! {
+    #![proptest_config(proptest::test_runner::Config::with_cases(400))]
+
+    /// Whatever slip is made in a file, the answer is a pack, or findings in files that are there, at places that are.
+    #[test]
+    fn any_slip_is_answered(file in 0_usize..12, from in 0.0..1.0, cut in 0_usize..12, put in SLIP) {
+        let mut files = small();
+        let text = files.values_mut().nth(file).unwrap();
+        let letters: Vec<char> = text.chars().collect();
+        let at = (letters.len() as f64 * from) as usize;
+        let rest = letters.iter().skip(at + cut).copied();
+        *text = letters[..at].iter().copied().chain(put.chars()).chain(rest).collect();
+        for finding in read(&files).err().unwrap_or_default() {
+            let lines = files.get(&finding.file).map_or(0, |it| it.lines().count());
+            proptest::prop_assert!((1..=lines + 1).contains(&(finding.line as usize)), "{}", finding);
+        }
+    }
 }
 
 /// The check of shape understands every word and pattern that our types write into their schemas.
@@ -517,5 +542,102 @@ fn templates_name_their_columns() {
     assert_eq!(template_columns("{year}-{month:02}"), Some(vec!["year", "month"]));
     for bad in ["", "year", "{year", "year}", "{}", "{{year}}", "{year:0}", "{year:0x}", "{year:099}"] {
         assert_eq!(template_columns(bad), None, "{bad}");
+    }
+}
+
+// ---- real data, where it is ----
+
+/// The folder of real data: `YUNHE_DATA`, or `shared/data` beside the project; `None` where neither is.
+fn real_data() -> Option<std::path::PathBuf> {
+    let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data");
+    let folder = std::env::var_os("YUNHE_DATA").map_or(beside, Into::into);
+    folder.is_dir().then_some(folder)
+}
+
+#[test]
+fn real_files_have_the_columns_that_sources_name() {
+    let Some(data) = real_data() else { return };
+    let packs = read_all(&folders()).unwrap();
+    let mut files = 0;
+    for source in packs.iter().flat_map(|it| it.sources.values()) {
+        let templates = source.templates.values().flat_map(|it| template_columns(it).unwrap());
+        let named = source.columns.keys().map(String::as_str).chain(templates);
+        let named: Vec<&str> = named.chain(source.ignore.iter().map(String::as_str)).collect();
+        for file in &source.files {
+            let mut reader = csv::Reader::from_path(data.join(file)).unwrap();
+            let header: Vec<String> = reader.headers().unwrap().iter().map(str::to_owned).collect();
+            for column in &named {
+                assert!(header.iter().any(|it| it == column), "{file} lacks {column}");
+            }
+            for column in &header {
+                assert!(named.contains(&column.as_str()), "{} forgets {column} of {file}", source.source);
+            }
+            files += 1;
+        }
+    }
+    assert!(files >= 7, "{files}");
+}
+
+#[test]
+fn real_rows_fit_their_record_types_but_for_known_dirt() {
+    let Some(data) = real_data() else { return };
+    let packs = read_all(&folders()).unwrap();
+    let codes: schema::CodeBook = packs.iter().flat_map(|it| it.lists.iter().cloned()).collect();
+    for (pack, source) in packs.iter().flat_map(|pack| pack.sources.values().map(move |it| (pack, it))) {
+        let record = &pack.records[&source.record];
+        for file in &source.files {
+            let mut reader = csv::Reader::from_path(data.join(file)).unwrap();
+            let header = reader.headers().unwrap().clone();
+            let columns = source
+                .columns
+                .iter()
+                .map(|(column, field)| (header.iter().position(|it| it == column).unwrap(), &record.fields[field]));
+            let columns: Vec<_> = columns.collect();
+            let (mut rows, mut bad) = (0_u32, 0_u32);
+            for row in reader.records().map(Result::unwrap) {
+                let text = |at: usize| if source.nulls.iter().any(|it| it == &row[at]) { "" } else { &row[at] };
+                rows += 1;
+                bad += u32::from(!columns.iter().all(|(at, field)| field.parse(text(*at), &codes).is_ok()));
+            }
+            assert!(rows > 900 && bad * 100 < rows, "{file}: {bad} of {rows} rejected");
+        }
+    }
+}
+
+#[test]
+fn foreign_catalogues_become_entries_that_a_pack_would_accept() {
+    let packs = read_all(&folders()).unwrap();
+    let themes = packs.iter().find_map(|it| it.lists.get(&id("catalogue-themes"))).unwrap();
+    let themes: Vec<&str> = themes.entries().iter().map(|it| it.code.as_str()).collect();
+    let lines = concat!(
+        r#"{"id": "ena", "name": {"en": "Nucleotide Archive", "zh": "核苷酸档案库"}, "description": {"en": "x"},"#,
+        r#" "website": "https://www.ebi.ac.uk", "update_frequency": "daily", "domains": ["genomics"],"#,
+        r#" "data_content": {"en": ["Raw reads"], "zh": ["原始读数"]}}"#,
+        "\n",
+        r#"{"resource": {"name": "Jobs", "id": "ic3t-wcy2", "description": "<p>All <b>jobs</b></p>","#,
+        r#" "columns_name": ["Lot"], "columns_datatype": ["Number"], "publication_date": "2022-07-22T13:47:51.000Z"},"#,
+        r#" "classification": {"domain_category": "Housing"}, "metadata": {"domain": "data.example.us"}}"#,
+        "\n",
+        r#"{"name": "africa_open", "title": "Africa Open Data", "notes": null, "url": "http://africa.example/"}"#,
+        "\nnot json\n{}\n",
+        r#"{"name": "africa_open", "title": "Twin", "notes": "x"}"#,
+    );
+    let read = foreign("web", 7, &themes, lines);
+    assert_eq!(read.unread, [4, 5, 6]);
+    let [ena, jobs, africa] = read.entries.as_slice() else { panic!("{:?}", read.entries) };
+    assert_eq!((ena.entry.as_str(), ena.title.zh.as_str(), ena.theme.as_str()), ("web-ena", "核苷酸档案库", "health"));
+    assert_eq!((ena.cycle, ena.items[0].title.zh.as_str()), (schema::Cycle::Daily, "原始读数"));
+    assert_eq!((jobs.description.zh.as_str(), jobs.items[0].kind), ("All jobs", ItemType::Number));
+    assert_eq!((jobs.published, jobs.theme.as_str()), (Date::constant(2022, 7, 22), "construction"));
+    assert_eq!((africa.provider.en.as_str(), africa.description.en.as_str()), ("africa.example", "Africa Open Data"));
+    assert!(read.entries.iter().all(|it| code_is_formed(&it.code)));
+    assert!(africa.code.ends_with("/000009"), "{}", africa.code);
+    let Some(data) = real_data() else { return };
+    for (file, least) in
+        [("firstdata-sources", 600), ("socrata-data-cityofnewyork-us", 900), ("datacatalogs-ckan-packages", 350)]
+    {
+        let lines = std::fs::read_to_string(data.join(format!("catalogues/{file}.jsonl"))).unwrap();
+        let read = foreign("web", 1, &themes, &lines);
+        assert!(read.entries.len() >= least, "{file}: {} entries, {:?} unread", read.entries.len(), read.unread);
     }
 }

@@ -358,6 +358,6 @@ impl CodeLists for CodeBook {
 
     /// By the list [`division::LIST`]; without it, any well-formed code is one.
     fn has_division(&self, code: &str, on: Option<Date>) -> bool {
-        self.lists.get(&division::list()).is_none_or(|it| it.knows_division(code, on))
+        self.lists.get(division::list()).is_none_or(|it| it.knows_division(code, on))
     }
 }

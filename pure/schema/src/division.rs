@@ -3,14 +3,16 @@
 use crate::Fault;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::sync::OnceLock;
 use vocabulary::ResourceId;
 
 /// The code list that knows the divisions; where a node has none, any well-formed code passes.
 pub const LIST: &str = "divisions";
 
 /// The name of [`LIST`] as an id.
-pub fn list() -> ResourceId {
-    ResourceId::new(LIST).expect("a constant that the test `division_list_has_a_name` checks")
+pub fn list() -> &'static ResourceId {
+    static NAME: OnceLock<ResourceId> = OnceLock::new();
+    NAME.get_or_init(|| ResourceId::new(LIST).expect("a constant that the test `division_list_has_a_name` checks"))
 }
 
 /// Checks the form of a code: 2, 4, 6, 9 or 12 digits (省、市、县、乡、村).

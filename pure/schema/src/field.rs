@@ -28,15 +28,14 @@ impl FieldName {
         let ok = text.len() <= FIELD_NAME_CHARS_MAX
             && text.starts_with(|it: char| it.is_ascii_lowercase())
             && text.bytes().all(|it| it.is_ascii_lowercase() || it.is_ascii_digit() || it == b'_');
+        let most = FIELD_NAME_CHARS_MAX;
         ensure!(
             ok,
             Problem::new(
                 Kind::Malformed,
                 "format.field_name",
-                format!("信息项名“{text}”应为 1–{FIELD_NAME_CHARS_MAX} 个小写字母、数字或下划线，以字母开头"),
-                format!(
-                    "field name {text:?} should be 1 to {FIELD_NAME_CHARS_MAX} of a-z, 0-9 and '_', beginning with a letter"
-                ),
+                format!("信息项名“{text}”应为 1–{most} 个小写字母、数字或下划线，以字母开头"),
+                format!("field name {text:?} should be 1 to {most} of a-z, 0-9 and '_', beginning with a letter"),
             )
         );
         Ok(Self(text))

@@ -1,7 +1,6 @@
 //! Record types: fields, units, code lists, class and grade; values against their types; types as Arrow.
 //!
 //! Pure. A [`RecordType`] is what a pack declares; a [`Value`] is what a row holds, in the order of its fields.
-#![cfg_attr(test, expect(clippy::unwrap_used, reason = "tests fail by panicking"))]
 
 pub mod arrow;
 mod code_list;

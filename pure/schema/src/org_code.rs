@@ -12,8 +12,20 @@ const WEIGHTS: [u32; 17] = [1, 3, 9, 27, 19, 26, 16, 17, 20, 29, 25, 13, 8, 24, 
 /// Weights of GB 11714.
 const INNER_WEIGHTS: [u32; 8] = [3, 7, 9, 10, 5, 8, 4, 2];
 
+/// The value of each byte, 255 outside the alphabet: imports check millions of codes.
+const VALUES: [u8; 256] = {
+    let mut values = [u8::MAX; 256];
+    let mut at = 0;
+    while at < ALPHABET.len() {
+        values[ALPHABET[at] as usize] = at as u8;
+        at += 1;
+    }
+    values
+};
+
 fn value(character: u8) -> Option<u32> {
-    ALPHABET.iter().position(|it| *it == character).and_then(|it| u32::try_from(it).ok())
+    let value = VALUES[usize::from(character)];
+    (value != u8::MAX).then_some(u32::from(value))
 }
 
 /// The check character of the 17 characters before it, or `None` when one is outside the alphabet.

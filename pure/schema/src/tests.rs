@@ -334,7 +334,8 @@ proptest! {
     #[test]
     fn decimals_are_their_digits(whole in 0_i64..1_000_000, fraction in 0_i64..1_000, negative: bool) {
         let sign = if negative { "-" } else { "" };
-        let value = FieldType::Decimal { precision: 9, scale: 3 }.parse(&format!("{sign}{whole}.{fraction:03}"), &AnyCode);
+        let text = format!("{sign}{whole}.{fraction:03}");
+        let value = FieldType::Decimal { precision: 9, scale: 3 }.parse(&text, &AnyCode);
         let number = whole * 1_000 + fraction;
         prop_assert_eq!(value, Ok(Value::Scaled(if negative { -number } else { number })));
     }
@@ -436,6 +437,20 @@ fn printed_examples_of_the_standards_pass() {
     }
 }
 
+/// Every code of the public bodies in the folder of real data passes, where that folder is.
+#[test]
+fn codes_of_real_public_bodies_pass() {
+    let beside = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data");
+    let folder = std::env::var_os("YUNHE_DATA").map_or(beside, Into::into);
+    let Ok(table) = std::fs::read_to_string(folder.join("government/uscc-of-public-bodies.csv")) else { return };
+    let codes: Vec<&str> = table.lines().skip(1).map(|it| it.split(',').next().unwrap()).collect();
+    assert!(codes.len() >= 40);
+    for code in codes {
+        assert_eq!(org_code::check_uscc(code), Ok(()), "{code}");
+        assert!(org_code::inner_agrees(code), "{code}");
+    }
+}
+
 #[test]
 fn makers_refuse_what_cannot_be_a_code() {
     assert_eq!(org_code::make_uscc("91", "32990", "00000001"), None);
@@ -501,7 +516,7 @@ entries:
     assert_eq!(FieldType::Code { list: id("nothing") }.parse("1", &book).unwrap_err().code, "value.code");
     assert!(FieldType::Division.parse("320699", &CodeBook::default()).is_ok());
     let again: CodeList = serde_json::from_value(serde_json::to_value(book.iter().next().unwrap()).unwrap()).unwrap();
-    assert_eq!(Some(&again), book.get(&division::list()));
+    assert_eq!(Some(&again), book.get(division::list()));
 }
 
 #[test]

@@ -148,8 +148,9 @@ impl Organisation {
     /// The rejected rows of an import, as CSV.
     ///
     /// # Errors
-    /// Those of the store.
-    pub async fn import_rejects(&self, id: ImportId) -> Result<Vec<u8>, Problem> {
+    /// `policy.role`.
+    pub async fn import_rejects(&self, principal: &Principal, id: ImportId) -> Result<Vec<u8>, Problem> {
+        self.permit(principal, crate::records::ReadRecords)?;
         let mut out = Vec::new();
         registry::rejects_csv(&mut self.store.read().await?, id, &mut out).await?;
         Ok(out)

@@ -27,7 +27,7 @@ mod requests;
 mod store;
 
 pub use access::{Incoming, Outcome};
-pub use catalogs::CatalogHit;
+pub use catalogs::SearchAsk;
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use config::{NodeConfig, OrganisationConfig};
 pub use draw::{draw_bytes, draw_salt, draw_uuid};
@@ -40,7 +40,7 @@ pub use people::{NewToken, NewUser, UserView};
 pub use pulls::PullAsk;
 pub use queries::{QueryAnswer, QueryAsk};
 pub use records::{Page, PageAsk, TypeView};
-pub use requests::{AnswerDraft, RequestDraft};
+pub use requests::{AnswerDraft, OfferView, RequestDraft};
 
 /// Organisations in one process at most.
 pub const ORGANISATIONS_MAX: usize = 256;

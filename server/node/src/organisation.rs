@@ -63,7 +63,7 @@ async fn open_store(folder: &Path, config: &OrganisationConfig) -> Result<Store,
     registry::migrate(&store).await?;
     identity::migrate(&store).await?;
     federation::migrate(&store).await?;
-    // catalog::migrate(&store).await?;
+    catalog::migrate(&store).await?;
     store.migrate("exchange", exchange::MIGRATIONS).await?;
     store.migrate("node", crate::store::MIGRATIONS).await?;
     Ok(store)

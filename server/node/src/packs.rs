@@ -40,6 +40,8 @@ pub struct InstalledPack {
     pub offers: Vec<ResourceId>,
     /// How many catalogue entries it has.
     pub entries: usize,
+    /// How many of them this installation published: none without the secrecy review's confirmation.
+    pub published: usize,
 }
 
 impl From<&Pack> for InstalledPack {
@@ -51,6 +53,7 @@ impl From<&Pack> for InstalledPack {
             records: pack.records.keys().cloned().collect(),
             offers: pack.offers.keys().cloned().collect(),
             entries: pack.entries.len(),
+            published: 0,
         }
     }
 }
@@ -144,11 +147,17 @@ impl Organisation {
         Ok(())
     }
 
-    /// Installs a pack, or a later version of it: its record types become tables, its entries stand in the catalogue.
+    /// Installs a pack, or a later version of it: its record types become tables; its entries stand in the catalogue if
+    /// their secrecy review is confirmed.
     ///
     /// # Errors
     /// `pack.findings` with all of them; `registry.revision`; `policy.role`.
-    pub async fn install_pack(&self, principal: &Principal, files: Files) -> Result<InstalledPack, Problem> {
+    pub async fn install_pack(
+        &self,
+        principal: &Principal,
+        files: Files,
+        review: Option<catalog::SecrecyReview>,
+    ) -> Result<InstalledPack, Problem> {
         let pack = pack::read(&files).map_err(|it| pack::problem(&it))?;
         let mut together = self.packs().files.clone();
         together.insert(pack.id().to_string(), files.clone());
@@ -177,7 +186,10 @@ impl Organisation {
             Ok(())
         })?;
         self.set_packs(packs);
-        self.publish_entries(&pack).await?;
-        Ok(InstalledPack::from(&pack))
+        let published = match &review {
+            Some(review) => self.publish_entries(&pack, review).await?,
+            None => 0,
+        };
+        Ok(InstalledPack { published, ..InstalledPack::from(&pack) })
     }
 }

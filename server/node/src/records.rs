@@ -183,8 +183,9 @@ impl Organisation {
     /// A page of a feed.
     ///
     /// # Errors
-    /// Those of the store.
-    pub async fn feed(&self, feed: &str, after: i64, limit: u32) -> Result<Json, Problem> {
+    /// `policy.role`.
+    pub async fn feed(&self, principal: &Principal, feed: &str, after: i64, limit: u32) -> Result<Json, Problem> {
+        self.permit(principal, ReadRecords)?;
         let mut reader = self.store.read().await?;
         let head = reader.feed_head(feed).await?;
         let entries = reader.feed(feed, after, limit).await?;
@@ -211,7 +212,7 @@ fn stamp(stamp: Option<&registry::Stamp>) -> Json {
 
 /// Reading the organisation's own records.
 #[derive(Debug)]
-struct ReadRecords;
+pub(crate) struct ReadRecords;
 
 impl policy::Ask for ReadRecords {
     fn need(&self) -> policy::Need<'_> {

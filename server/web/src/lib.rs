@@ -1,1 +1,25 @@
-//! placeholder
+//! Our HTTP: the client port for programs, people and the command line, and the peer port for other nodes.
+//!
+//! Handlers translate and nothing else. Which organisation is meant is decided before routing; who asks is decided by an
+//! extractor; what may be is decided in `policy`, far below.
+#![cfg_attr(test, expect(clippy::unwrap_used, reason = "tests fail by panicking"))]
+
+mod caller;
+mod openapi;
+mod peers;
+mod problem;
+mod routes;
+mod serve;
+mod tenant;
+
+pub use openapi::{Method, Port, ROUTES, Route, openapi};
+pub use problem::Failure;
+pub use serve::{Served, serve};
+pub use tenant::Tenants;
+
+/// A JSON body is at most this long.
+pub const BODY_BYTES_MAX: usize = 1 << 20;
+/// The files of a pack together are at most this long.
+pub const PACK_BYTES_MAX: usize = 16 << 20;
+/// A file to import is at most this long.
+pub const IMPORT_BYTES_MAX: usize = 64 << 30;

@@ -2,7 +2,8 @@
 // tlog-tiles), log proofs (C2SP tlog-proof) and receipts. It uses golang.org/x/mod's tlog and note; checkpoints, proofs,
 // canonical JSON, batches and receipts are read by hand.
 //
-//	verify FOLDER
+//	verify FOLDER             a log with its proofs and receipts
+//	verify -vectors FOLDER    the committed vectors of each format
 //
 // FOLDER has log.vkey, checkpoint, checkpoints/SIZE, tile/…, proofs/DIGEST.tlog-proof, and, where there are receipts,
 // keys.json ({"provider": [base64], "consumer": [base64]}) and receipts/*.json. Exit 0: all verified; 1: refused.
@@ -48,11 +49,14 @@ type log struct {
 }
 
 func main() {
-	if len(os.Args) != 2 {
-		fmt.Fprintln(os.Stderr, "usage: verify FOLDER")
+	check, folder := run, os.Args[len(os.Args)-1]
+	if len(os.Args) == 3 && os.Args[1] == "-vectors" {
+		check = vectors
+	} else if len(os.Args) != 2 {
+		fmt.Fprintln(os.Stderr, "usage: verify [-vectors] FOLDER")
 		os.Exit(2)
 	}
-	if err := run(os.Args[1]); err != nil {
+	if err := check(folder); err != nil {
 		fmt.Fprintln(os.Stderr, "refused:", err)
 		os.Exit(1)
 	}
@@ -300,13 +304,7 @@ type receipt struct {
 		Leaf        string `json:"leaf"`
 		IntegrateBy string `json:"integrate_by"`
 	} `json:"log"`
-	Batch struct {
-		Root      string    `json:"root"`
-		Index     int64     `json:"index"`
-		Size      int64     `json:"size"`
-		Path      []string  `json:"path"`
-		Signature signature `json:"signature"`
-	} `json:"batch"`
+	Batch batch `json:"batch"`
 	Asked *struct {
 		Base      string    `json:"base"`
 		Signature signature `json:"signature"`
@@ -316,6 +314,14 @@ type receipt struct {
 		Signatures []signature     `json:"signatures"`
 	} `json:"acknowledgement"`
 	LogProof string `json:"log_proof"`
+}
+
+type batch struct {
+	Root      string    `json:"root"`
+	Index     int64     `json:"index"`
+	Size      int64     `json:"size"`
+	Path      []string  `json:"path"`
+	Signature signature `json:"signature"`
 }
 
 type signature struct {
@@ -383,28 +389,10 @@ func (l *log) receipt(r *receipt, known keys) error {
 	if r.Log.Origin != l.origin {
 		return fmt.Errorf("the receipt promises log %q", r.Log.Origin)
 	}
-	var path tlog.RecordProof
-	for _, text := range r.Batch.Path {
-		hash, err := digest(text)
-		if err != nil {
-			return err
-		}
-		path = append(path, hash)
-	}
-	root, err := digest(r.Batch.Root)
-	if err != nil {
-		return err
-	}
-	if r.Batch.Index < 0 || r.Batch.Index >= r.Batch.Size {
-		return errors.New("the index lies outside the batch")
-	}
-	if err := tlog.CheckRecord(path, r.Batch.Size, root, r.Batch.Index, tlog.RecordHash(append([]byte{1}, leaf[:]...))); err != nil {
-		return fmt.Errorf("batch: %w", err)
-	}
-	// Members in the order of RFC 8785; none of the values needs an escape that encoding/json writes otherwise.
+	// Members in the order of RFC 8785; none of the values needs an escape that %q writes otherwise.
 	statement := fmt.Sprintf(`{"format":"yunhe-batch/1","integrate_by":%q,"origin":%q,"root":%q,"size":%d}`,
 		r.Log.IntegrateBy, r.Log.Origin, r.Batch.Root, r.Batch.Size)
-	if err := check(r.Batch.Signature, known.Provider, []byte("yunhe/v1/receipt\n"+statement)); err != nil {
+	if err := r.Batch.check(leaf[:], []byte("yunhe/v1/receipt\n"+statement), known.Provider); err != nil {
 		return fmt.Errorf("batch: %w", err)
 	}
 	if err := r.others(known, body); err != nil {
@@ -414,6 +402,29 @@ func (l *log) receipt(r *receipt, known keys) error {
 		return nil
 	}
 	return l.proof(r.LogProof, leaf[:])
+}
+
+// check goes from the leaf over the path to the root, and to the signature under it.
+func (b *batch) check(leaf, signed []byte, known []string) error {
+	var path tlog.RecordProof
+	for _, text := range b.Path {
+		hash, err := digest(text)
+		if err != nil {
+			return err
+		}
+		path = append(path, hash)
+	}
+	root, err := digest(b.Root)
+	if err != nil {
+		return err
+	}
+	if b.Index < 0 || b.Index >= b.Size {
+		return errors.New("the index lies outside the batch")
+	}
+	if err := tlog.CheckRecord(path, b.Size, root, b.Index, tlog.RecordHash(append([]byte{1}, leaf...))); err != nil {
+		return err
+	}
+	return check(b.Signature, known, signed)
 }
 
 // others checks the consumer's request and countersignature, where they are there.

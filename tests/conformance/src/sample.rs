@@ -165,7 +165,8 @@ pub fn receipt(number: u64, log_proof: Option<String>, acknowledged: bool) -> Re
     Ok(receipt)
 }
 
-/// JSON as it stands in the folder.
+/// JSON as it stands in the folder: members sorted, whatever order the JSON library keeps.
 pub fn pretty(value: &Value) -> Vec<u8> {
-    format!("{value:#}\n").into_bytes()
+    let sorted = canonical_bytes(value).ok().and_then(|it| serde_json::from_slice::<Value>(&it).ok());
+    format!("{:#}\n", sorted.unwrap_or_default()).into_bytes()
 }

@@ -107,3 +107,26 @@ async fn independent_programs_refuse_any_change() {
     }
     assert!(verify(folder.path()).unwrap().status.success(), "unchanged again");
 }
+
+/// The receipts of the sample are receipts to `exchange`, which verifies them too; and a receipt with any bit flipped
+/// is refused, unless the flip means nothing (white space).
+#[tokio::test]
+async fn the_sample_receipts_are_receipts_of_ours() {
+    let keys = sample::keys();
+    let log = [evidence::VerifierKey::new(sample::ORIGIN, keys.log.public()).unwrap()];
+    let (provider, consumer) = ([keys.provider.public()], [keys.consumer.public()]);
+    let keys = exchange::Keys { provider: &provider, consumer: &consumer, log: &log };
+    let files = sample::folder(&[11]).await.unwrap();
+    for (name, acknowledged) in [("receipts/3.json", false), ("receipts/7.json", true)] {
+        let receipt: exchange::Receipt = serde_json::from_slice(&files[name]).unwrap();
+        let proven = exchange::verify(&receipt, &keys).unwrap();
+        assert_eq!((proven.acknowledged, proven.logged), (acknowledged, true), "{name}");
+        for bit in 0..files[name].len() * 8 {
+            let mut bad = files[name].clone();
+            bad[bit / 8] ^= 1 << (bit % 8);
+            let Ok(other) = serde_json::from_slice::<exchange::Receipt>(&bad) else { continue };
+            let refused = exchange::verify(&other, &keys).is_err();
+            assert!(refused || other == receipt, "{name} byte {}: {}", bit / 8, String::from_utf8_lossy(&bad));
+        }
+    }
+}

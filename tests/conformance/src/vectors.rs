@@ -100,7 +100,9 @@ fn inclusion() -> Value {
     let cases = cases.map(|(index, size)| {
         let leaves = hashes(size);
         let path = merkle::hashes(&leaves, &merkle::inclusion_ranges(index, size));
-        json!({"index": index, "size": size, "root": hex::encode(merkle::root(&leaves)), "path": hex_all(&path)})
+        let leaf = usize::try_from(index).ok().and_then(|it| leaves.get(it)).map(hex::encode);
+        let root = hex::encode(merkle::root(&leaves));
+        json!({"index": index, "size": size, "merkle_leaf": leaf, "root": root, "path": hex_all(&path)})
     });
     json!({"about": "RFC 6962 inclusion proofs over the leaves of this sample", "cases": cases})
 }

@@ -2,7 +2,6 @@
 //!
 //! Deterministic: a seed gives the same bytes on every machine. Nothing here names a real person or firm: credit codes
 //! lie in the never-issued area 3299xx, telephones in an unassigned prefix, brands are drawn from word lists of ours.
-#![cfg_attr(test, expect(clippy::unwrap_used, reason = "tests fail by panicking"))]
 
 mod defect;
 mod legal_persons;

@@ -62,7 +62,7 @@ impl Collector for Tally {
         let columns = segment.fast_fields();
         let texts = COLUMNS.iter().map(|(facet, name)| {
             let column = columns.str(name)?;
-            let size = column.as_ref().map_or(0, StrColumn::num_terms);
+            let size = column.as_ref().map_or(0, |it| it.num_terms());
             Ok((*facet, column, vec![0; size]))
         });
         Ok(SegmentTally {

@@ -7,6 +7,7 @@
 //! Bytes are split before they are decoded: no byte of a UTF-8 or GB18030 character is a quote, a comma, a semicolon, a
 //! tab or a line end.
 
+use memchr::{memchr, memchr_iter, memchr2};
 use sha2::{Digest as _, Sha256};
 use std::{io::Read, ops::Range};
 use vocabulary::{Digest, Kind, Problem, Suite};
@@ -38,7 +39,7 @@ pub enum Broken {
 pub struct Cells {
     /// The line it begins on, from 1.
     pub line: u64,
-    /// Contents of the cells, with a line feed between two, so that no character spans cells.
+    /// Contents of the cells, with an ASCII character between two, so that no character spans cells.
     pub bytes: Vec<u8>,
     /// Where each cell lies.
     pub ranges: Vec<Range<usize>>,
@@ -164,7 +165,7 @@ impl<R: Read> Rows<R> {
     pub fn next(&mut self, cells: &mut Cells) -> Result<Option<Result<(), Broken>>, Problem> {
         let mut searched = self.start;
         loop {
-            let end = self.buffer[searched..].iter().position(|it| *it == b'\n').map(|it| searched + it);
+            let end = memchr(b'\n', &self.buffer[searched..]).map(|it| searched + it);
             let line = match end {
                 Some(end) => &self.buffer[self.start..end],
                 None if self.ended && self.start == self.buffer.len() => return Ok(None),
@@ -185,10 +186,11 @@ impl<R: Read> Rows<R> {
                 continue;
             }
             cells.line = self.line;
-            if content.contains(&b'"') {
+            if memchr(b'"', content).is_some() {
                 return self.quoted(cells).map(Some);
             }
-            let row = split(content, self.delimiter, cells);
+            let fits = line.len() <= ROW_BYTES_MAX;
+            let row = if fits { split(content, self.delimiter, cells) } else { Err(Broken::RowTooLarge) };
             self.consume(after - self.start, 1);
             return Ok(Some(row));
         }
@@ -208,7 +210,7 @@ impl<R: Read> Rows<R> {
         let large = cells.ranges.iter().position(|it| it.len() > CELL_BYTES_MAX);
         Ok(match large {
             Some(at) => Err(Broken::CellTooLarge(at)),
-            None if cells.bytes.contains(&0) => Err(Broken::Nul),
+            None if memchr(0, &cells.bytes).is_some() => Err(Broken::Nul),
             None => Ok(()),
         })
     }
@@ -216,7 +218,7 @@ impl<R: Read> Rows<R> {
     /// Rejects the line at `start`, after looking as far as `seen`.
     fn give_up(&mut self, seen: usize) -> Result<Result<(), Broken>, Problem> {
         let rest = &self.buffer[self.start..];
-        let end = rest.iter().position(|it| *it == b'\n').map_or(rest.len(), |it| it + 1);
+        let end = memchr(b'\n', rest).map_or(rest.len(), |it| it + 1);
         self.rescanned += (seen - self.start) as u64;
         vocabulary::ensure!(
             self.rescanned <= RESCAN_BYTES_MAX,
@@ -224,7 +226,10 @@ impl<R: Read> Rows<R> {
                 Kind::Unprocessable,
                 "registry.not_csv",
                 format!("第 {} 行附近引号屡次不闭合，文件不像 CSV；请检查引号与分隔符", self.line),
-                format!("quotes around line {} do not close again and again: this is no CSV; see to quotes and delimiter", self.line),
+                format!(
+                    "quotes around line {} do not close again and again: this is no CSV; see to quotes and delimiter",
+                    self.line
+                ),
             )
             .with("line", self.line)
         );
@@ -243,11 +248,11 @@ impl<R: Read> Rows<R> {
                 cells.begin();
                 at += 1;
                 loop {
-                    let Some(to) = all[at..].iter().position(|it| *it == b'"') else {
+                    let Some(to) = memchr(b'"', &all[at..]) else {
                         return if self.ended { Scan::Broken(all.len()) } else { Scan::More };
                     };
                     let part = &all[at..at + to];
-                    lines += part.iter().filter(|it| **it == b'\n').count() as u64;
+                    lines += memchr_iter(b'\n', part).count() as u64;
                     cells.bytes.extend_from_slice(part);
                     at += to + 1;
                     if all.get(at) != Some(&b'"') {
@@ -258,8 +263,7 @@ impl<R: Read> Rows<R> {
                 }
                 cells.end();
             } else {
-                let stop = |it: &u8| *it == self.delimiter || *it == b'\n';
-                let to = all[at..].iter().position(stop).map_or(all.len(), |it| at + it);
+                let to = memchr2(self.delimiter, b'\n', &all[at..]).map_or(all.len(), |it| at + it);
                 if to == all.len() && !self.ended {
                     return Scan::More;
                 }
@@ -287,7 +291,7 @@ impl<R: Read> Rows<R> {
         cells.line = self.line;
         loop {
             let rest = &self.buffer[self.start..];
-            let end = rest.iter().position(|it| *it == b'\n');
+            let end = memchr(b'\n', rest);
             self.consume(end.map_or(rest.len(), |it| it + 1), u64::from(end.is_some()));
             if end.is_some() || !self.fill()? {
                 return Ok(Err(Broken::RowTooLarge));
@@ -315,7 +319,8 @@ impl<R: Read> Rows<R> {
             (self.start, self.digested) = (0, 0);
         }
         let before = self.buffer.len();
-        let most = READ_BYTES.max(before - self.start);
+        let held = before - self.start;
+        let most = held.min((ROW_BYTES_MAX + READ_BYTES).saturating_sub(held)).max(READ_BYTES);
         let read = (&mut self.source).take(most as u64).read_to_end(&mut self.buffer);
         read.map_err(|it| unreadable(&it))?;
         self.ended = self.buffer.len() == before;
@@ -326,16 +331,12 @@ impl<R: Read> Rows<R> {
 /// Splits a line without quotes.
 fn split(line: &[u8], delimiter: u8, cells: &mut Cells) -> Result<(), Broken> {
     cells.clear();
-    cells.bytes.reserve(line.len());
-    // The same bytes with line feeds for delimiters: one copy, then the borders.
+    // The delimiters stay between the cells, so no character spans two.
     cells.bytes.extend_from_slice(line);
     let mut from = 0;
-    for (at, byte) in cells.bytes.iter_mut().enumerate() {
-        if *byte == delimiter {
-            *byte = b'\n';
-            cells.ranges.push(from..at);
-            from = at + 1;
-        }
+    for at in memchr_iter(delimiter, line) {
+        cells.ranges.push(from..at);
+        from = at + 1;
     }
     cells.ranges.push(from..line.len());
     if line.len() > CELL_BYTES_MAX
@@ -343,7 +344,7 @@ fn split(line: &[u8], delimiter: u8, cells: &mut Cells) -> Result<(), Broken> {
     {
         return Err(Broken::CellTooLarge(at));
     }
-    if line.contains(&0) { Err(Broken::Nul) } else { Ok(()) }
+    if memchr(0, line).is_some() { Err(Broken::Nul) } else { Ok(()) }
 }
 
 fn unreadable(error: &std::io::Error) -> Problem {

@@ -1,6 +1,9 @@
 //! How the columns of a file become the fields of a record type. A pack's sources are turned into these.
 
-use super::{reject::Fault, text::{Encoding, Texts}};
+use super::{
+    reject::Fault,
+    text::{Encoding, Texts},
+};
 use schema::{CodeLists, Field, FieldName, RecordType, Value};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -194,12 +197,14 @@ fn reason(field: &Field, fault: schema::Fault) -> schema::Fault {
     if !field.personal || fault.code == "value.missing" {
         return fault;
     }
-    let hidden = Bilingual::new("个人信息字段的值不合要求（值不显示）", "a value about a person does not fit (it is not shown)");
+    let hidden =
+        Bilingual::new("个人信息字段的值不合要求（值不显示）", "a value about a person does not fit (it is not shown)");
     schema::Fault { code: fault.code, reason: hidden }
 }
 
 fn template(text: &str, find: impl Fn(&str) -> Result<usize, Problem>) -> Result<Vec<Piece>, Problem> {
-    let bad = || bad_mapping(format!("模板“{text}”中花括号不成对"), format!("braces do not pair up in template {text:?}"));
+    let bad =
+        || bad_mapping(format!("模板“{text}”中花括号不成对"), format!("braces do not pair up in template {text:?}"));
     let mut pieces = Vec::new();
     let mut rest = text;
     while let Some((before, after)) = rest.split_once('{') {

@@ -111,11 +111,7 @@ pub async fn rejects(
 ///
 /// # Errors
 /// As [`rejects`]; `registry.fault` when `out` does not take it.
-pub async fn rejects_csv(
-    reader: &mut Reader,
-    import: ImportId,
-    out: &mut (dyn Write + Send),
-) -> Result<(), Problem> {
+pub async fn rejects_csv(reader: &mut Reader, import: ImportId, out: &mut (dyn Write + Send)) -> Result<(), Problem> {
     let mut failed = None;
     let mut put = |cells: [&str; 5]| {
         if failed.is_none() {

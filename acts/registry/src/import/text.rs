@@ -12,11 +12,12 @@ use vocabulary::{Kind, Problem};
 
 /// How a file's bytes become characters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
 pub enum Encoding {
     /// UTF-8, with or without a byte order mark.
+    #[serde(rename = "utf-8")]
     Utf8,
     /// GB 18030, and with it GBK and GB 2312.
+    #[serde(rename = "gb18030")]
     Gb18030,
 }
 

@@ -165,19 +165,15 @@ async fn forget(tx: &mut Tx, import: &Progress) -> Result<(), Problem> {
 }
 
 async fn stage(tx: &mut Tx, import: &Progress, batch: &Batch) -> Result<(), Problem> {
-    let rows = batch.rows.iter().map(|row| {
-        args![import.id.to_string(), row.line, row.id.bytes(), cell::row_json(&row.values)]
-    });
+    let rows = batch
+        .rows
+        .iter()
+        .map(|row| args![import.id.to_string(), row.line, row.id.bytes(), cell::row_json(&row.values)]);
     many(tx, Bulk::Staged, rows.collect()).await
 }
 
 /// The next staged rows behind a line.
-async fn staged(
-    tx: &mut Tx,
-    record: &RecordType,
-    import: &Progress,
-    behind: i64,
-) -> Result<Vec<Incoming>, Problem> {
+async fn staged(tx: &mut Tx, record: &RecordType, import: &Progress, behind: i64) -> Result<Vec<Incoming>, Problem> {
     let limit = i64::try_from(BATCH_ROWS_MAX).unwrap_or(i64::MAX);
     let mut rows = Vec::new();
     tx.each(sql::STAGED, args![import.id.to_string(), behind, limit], |row| {

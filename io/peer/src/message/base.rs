@@ -66,7 +66,7 @@ fn normal(authority: &str) -> String {
     authority.strip_suffix(":443").map(str::to_owned).unwrap_or(authority)
 }
 
-/// The value of a field: one line, without the spaces around it. A field that comes twice is joined as section 2.1 says.
+/// The value of a field on one line, without the spaces around it; one that comes twice is joined as section 2.1 says.
 pub(crate) fn field(fields: &HeaderMap, name: &str) -> Option<String> {
     let mut joined: Option<String> = None;
     for value in fields.get_all(name) {

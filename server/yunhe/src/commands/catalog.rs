@@ -1,11 +1,13 @@
 //! `yunhe catalog`: find what data exist, in Chinese or English, and gather the catalogues of members.
 
+use super::pack::Review;
 use crate::client::encoded;
 use crate::context::Context;
-use crate::exit::Failure;
+use crate::exit::{Failure, file_problem, json_problem};
 use crate::output::{Voice, cell, facts, table};
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
+use std::path::PathBuf;
 
 const EXAMPLES: &str = "\
 示例 Examples:
@@ -30,6 +32,13 @@ enum Act {
     Show {
         /// 目录代码 Its code
         code: String,
+    },
+    /// 发布条目 Publish an entry of our own
+    Publish {
+        /// 条目文件（JSON，字段见 yunhe schemas 的 pack-catalogue） The entry's file
+        file: PathBuf,
+        #[command(flatten)]
+        review: Review,
     },
     /// 汇聚成员的目录 Take over a member's catalogue
     Harvest {
@@ -92,7 +101,14 @@ impl Catalog {
             }
             Act::Show { code } => {
                 let value = client.get(&format!("/v1/catalog/{}", encoded(&code)), &[]).await?;
-                voice.answer(&value, || entry(voice, &value));
+                voice.answer(&value, || entry_lines(voice, super::pack::items(&value, "entries").first().unwrap_or(&value)));
+            }
+            Act::Publish { file, review } => {
+                let bytes = std::fs::read(&file).map_err(|it| file_problem(&file, &it))?;
+                let entry: Value =
+                    serde_json::from_slice(&bytes).map_err(|it| json_problem(&file.display().to_string(), &it))?;
+                let value = client.post("/v1/catalog", &json!({"entry": entry, "review": review.json()})).await?;
+                voice.answer(&value, || entry_lines(voice, &value));
             }
             Act::Harvest { member } => {
                 let value = client.post("/v1/catalog/harvest", &json!({ "member": member })).await?;
@@ -109,24 +125,22 @@ impl Catalog {
 fn found(voice: Voice, value: &Value) -> String {
     let rows: Vec<Vec<String>> = cell::list(value, "/hits")
         .iter()
-        .map(|it| ["/code", "/name", "/owner", "/sharing", "/grade", "/cycle"].iter().map(|at| cell::at(voice, it, at)).collect())
+        .map(|it| ["/code", "/title", "/provider", "/share", "/grade", "/cycle"].iter().map(|at| cell::at(voice, it, at)).collect())
         .collect();
     let titles =
         [("代码", "Code"), ("名称", "Name"), ("提供方", "Provider"), ("共享类型", "Sharing"), ("级别", "Grade"), ("更新周期", "Cycle")];
     let total = cell::number(value, "/total").map(cell::grouped).unwrap_or_default();
     let mut text = format!("{} {total}\n{}", voice.pick("命中", "hits:"), table(voice, &titles, &rows));
     for (facet, counts) in value.get("facets").and_then(Value::as_object).into_iter().flatten() {
-        let counts: Vec<String> = match counts {
-            Value::Object(counts) => counts.iter().map(|(name, it)| format!("{name} {it}")).collect(),
-            other => cell::list(other, "").iter().map(|it| cell::text(voice, it)).collect(),
-        };
+        let pair = |it: &Value| format!("{} {}", cell::at(voice, it, "/0"), cell::at(voice, it, "/1"));
+        let counts: Vec<String> = cell::list(counts, "").iter().map(pair).collect();
         text.push_str(&format!("{facet}: {}\n", counts.join(" · ")));
     }
     text
 }
 
 /// All members of an object, one a line; what is nested stays JSON.
-fn entry(voice: Voice, value: &Value) -> String {
+fn entry_lines(voice: Voice, value: &Value) -> String {
     let pairs: Vec<(&str, &str, String)> = value
         .as_object()
         .into_iter()

@@ -222,11 +222,10 @@ async fn join(context: &Context, genesis: &Path, log: Option<&Path>) -> Result<(
     let client = context.client()?;
     let genesis: Genesis = read(genesis)?;
     let digest = genesis.digest()?;
-    let mut value = client.post("/v1/federation/genesis", &json!({"genesis": genesis, "digest": digest})).await?;
+    let mut value = client.post("/v1/federation", &json!({"genesis": genesis, "digest": digest})).await?;
     if let Some(log) = log {
-        for entry in member_log(log)?.entries {
-            value = client.post("/v1/federation/entries", &json!(entry)).await?;
-        }
+        let entries = member_log(log)?.entries;
+        value = client.post("/v1/federation/entries", &json!({ "entries": entries })).await?;
     }
     let voice = context.voice();
     voice.answer(&value, || {
@@ -279,10 +278,8 @@ fn sign(context: &Context, path: &Path) -> Result<(), Failure> {
 
 async fn submit(context: &Context, entries: &[PathBuf]) -> Result<(), Failure> {
     let client = context.client()?;
-    for path in entries {
-        let entry: Entry = read(path)?;
-        client.post("/v1/federation/entries", &json!(entry)).await?;
-    }
+    let entries = entries.iter().map(|it| read(it)).collect::<Result<Vec<Entry>, Problem>>()?;
+    client.post("/v1/federation/entries", &json!({ "entries": entries })).await?;
     let (voice, count) = (context.voice(), entries.len());
     voice.answer(&json!({"submitted": count}), || {
         voice.pick(&format!("已提交 {count} 个条目"), &format!("{count} entries taken in")).to_owned()

@@ -2,6 +2,7 @@
 
 use crate::context::Context;
 use crate::exit::Failure;
+use crate::output::print;
 use clap::Args;
 
 /// 打印接口描述（OpenAPI 3.1）。Print the description of the HTTP interface.
@@ -12,6 +13,7 @@ pub struct Openapi {}
 impl Openapi {
     /// Runs it.
     pub fn run(self, _: &Context) -> Result<(), Failure> {
+        print(&format!("{:#}\n", web::openapi()));
         Ok(())
     }
 }

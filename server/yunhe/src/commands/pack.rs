@@ -8,12 +8,13 @@ use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
-use vocabulary::{Kind, Problem, ensure};
+use vocabulary::{Problem, ensure};
 
 const EXAMPLES: &str = "\
 示例 Examples:
   yunhe pack check packs/legal-persons packs/divisions
   yunhe pack install packs/divisions packs/legal-persons --data ./node
+  yunhe pack install packs/catalogue-samples --review 2026-017 --reviewed-by 办公室 --reviewed-on 2026-11-24 --data ./node
   yunhe pack list --data ./node";
 
 /// 数据包：检查、安装、列出。Packs: check, install, list.
@@ -37,9 +38,35 @@ enum Act {
         /// 数据包目录 The packs' folders
         #[arg(required = true, value_name = "DIR")]
         folders: Vec<PathBuf>,
+        #[command(flatten)]
+        review: Review,
     },
     /// 列出已安装的数据包 List the installed packs
     List,
+}
+
+/// The secrecy review (保密审查) without which nothing is published in a catalogue.
+#[derive(Args, Debug)]
+pub struct Review {
+    /// 保密审查表编号；不给出则目录条目不发布 Number of the secrecy review; without it no catalogue entry is published
+    #[arg(long, value_name = "NUMBER", requires_all = ["reviewed_by", "reviewed_on"])]
+    review: Option<String>,
+    /// 审查单位 The office that reviewed
+    #[arg(long, value_name = "OFFICE")]
+    reviewed_by: Option<String>,
+    /// 审查日期 When
+    #[arg(long, value_name = "DATE")]
+    reviewed_on: Option<String>,
+}
+
+impl Review {
+    /// As the interface wants it; nothing without a number.
+    pub fn json(&self) -> Value {
+        match &self.review {
+            Some(number) => json!({"number": number, "by": self.reviewed_by, "on": self.reviewed_on}),
+            None => Value::Null,
+        }
+    }
 }
 
 impl Pack {
@@ -47,7 +74,7 @@ impl Pack {
     pub async fn run(self, context: &Context) -> Result<(), Failure> {
         match self.act {
             Act::Check { folders } => check(context, &folders),
-            Act::Install { folders } => install(context, &folders).await,
+            Act::Install { folders, review } => install(context, &folders, &review).await,
             Act::List => list(context).await,
         }
     }
@@ -101,11 +128,11 @@ fn name(folder: &Path) -> String {
     full.file_name().map(|it| it.to_string_lossy().into_owned()).unwrap_or_default()
 }
 
-async fn install(context: &Context, folders: &[PathBuf]) -> Result<(), Failure> {
+async fn install(context: &Context, folders: &[PathBuf], review: &Review) -> Result<(), Failure> {
     let client = context.client()?;
     let mut installed = Vec::new();
     for folder in folders {
-        installed.push(client.post("/v1/packs", &json!({"files": files(folder)?})).await?);
+        installed.push(client.post("/v1/packs", &json!({"files": files(folder)?, "review": review.json()})).await?);
     }
     let value = Value::from(installed);
     context.voice().answer(&value, || shown(context, cell::list(&value, "")));
@@ -136,14 +163,4 @@ fn shown(context: &Context, packs: &[Value]) -> String {
     let titles =
         [("数据包", "Pack"), ("名称", "Title"), ("记录类型", "Records"), ("共享条件", "Offers"), ("目录条目", "Entries")];
     table(voice, &titles, &rows)
-}
-
-/// The problem of a folder without packs.
-pub fn no_packs(folder: &Path) -> Problem {
-    Problem::new(
-        Kind::Unprocessable,
-        "cli.packs",
-        format!("{} 中没有数据包；请用 --packs 指明", folder.display()),
-        format!("there are no packs in {}; name their folder by --packs", folder.display()),
-    )
 }

@@ -1,16 +1,107 @@
-//! `yunhe serve`: runs the node until it is told to stop.
+//! `yunhe serve`: runs the node until it is told to stop (Ctrl-C or SIGTERM); then no new connections are taken,
+//! requests under way end, and databases close.
 
 use crate::context::Context;
 use crate::exit::Failure;
-use clap::Args;
+use crate::output::facts;
+use clap::{Args, ValueEnum};
+use node::{NodeConfig, Organisation, SystemClock};
+use serde_json::json;
+use std::io::IsTerminal as _;
+use std::sync::Arc;
+use tracing_subscriber::EnvFilter;
+use vocabulary::{Kind, Problem};
 
-/// 运行节点。Run a node.
+const EXAMPLES: &str = "\
+示例 Examples:
+  yunhe serve --data ./node
+  yunhe serve --data ./node --log json --log-level info,store=debug";
+
+/// 运行节点，直至 Ctrl-C 或 SIGTERM。Run a node until Ctrl-C or SIGTERM.
 #[derive(Args, Debug)]
-pub struct Serve {}
+#[command(after_help = EXAMPLES)]
+pub struct Serve {
+    /// 日志格式 How the log is written, on standard error
+    #[arg(long, value_enum, default_value_t = LogFormat::Text, env = "YUNHE_LOG_FORMAT")]
+    log: LogFormat,
+    /// 日志级别 What is logged
+    #[arg(long, default_value = "info", env = "YUNHE_LOG", value_name = "FILTER")]
+    log_level: String,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum LogFormat {
+    /// 文本 Lines of text
+    Text,
+    /// JSON One object a line
+    Json,
+}
 
 impl Serve {
     /// Runs it.
-    pub async fn run(self, _: &Context) -> Result<(), Failure> {
+    pub async fn run(self, context: &Context) -> Result<(), Failure> {
+        self.start_log()?;
+        let folder = context.folder()?;
+        let config = NodeConfig::read(&folder)?;
+        let clock: Arc<dyn node::Clock> = Arc::new(SystemClock);
+        let mut organisations = Vec::new();
+        for one in &config.organisation {
+            let home = folder.join(one.id.as_str());
+            organisations.push(Organisation::open(&home, &config.federation, one, clock.clone()).await?);
+        }
+        let served = web::serve(&config, web::Tenants::new(organisations)).await?;
+        tracing::info!(client = %served.client, peers = ?served.peers, "the node serves");
+        let voice = context.voice();
+        let ids: Vec<&str> = config.organisation.iter().map(|it| it.id.as_str()).collect();
+        let peers: Vec<String> = served.peers.iter().map(ToString::to_string).collect();
+        let client = format!("http://{}", served.client);
+        voice.answer(&json!({"client": client, "peers": peers, "organisations": ids}), || {
+            facts(
+                voice,
+                &[
+                    ("单位", "Organisations", ids.join(", ")),
+                    ("人员和程序", "People and programs", client.clone()),
+                    ("其他节点", "Other nodes", peers.join(", ")),
+                    ("停止", "Stop", "Ctrl-C".to_owned()),
+                ],
+            )
+        });
+        told_to_stop().await?;
+        tracing::info!("stopping");
+        served.stop().await;
+        tracing::info!("stopped");
         Ok(())
     }
+
+    fn start_log(&self) -> Result<(), Problem> {
+        let filter = EnvFilter::try_new(&self.log_level).map_err(|it| {
+            Problem::new(
+                Kind::Unprocessable,
+                "cli.log",
+                format!("日志级别 {} 有误：{it}；例如 info 或 info,store=debug", self.log_level),
+                format!("log filter {}: {it}; for example info or info,store=debug", self.log_level),
+            )
+        })?;
+        let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+        match self.log {
+            LogFormat::Text => log.with_ansi(std::io::stderr().is_terminal()).init(),
+            LogFormat::Json => log.json().init(),
+        }
+        Ok(())
+    }
+}
+
+async fn told_to_stop() -> Result<(), Problem> {
+    let fault = |it: std::io::Error| Problem::new(Kind::Internal, "cli.signal", format!("无法接收信号：{it}"), it.to_string());
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        let mut terminate = signal(SignalKind::terminate()).map_err(fault)?;
+        tokio::select! {
+            it = tokio::signal::ctrl_c() => it.map_err(fault),
+            _ = terminate.recv() => Ok(()),
+        }
+    }
+    #[cfg(not(unix))]
+    tokio::signal::ctrl_c().await.map_err(fault)
 }

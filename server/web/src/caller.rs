@@ -1,0 +1,100 @@
+//! Who asks on the client port, and JSON bodies that say what is wrong with them.
+
+use crate::{BODY_BYTES_MAX, Failure, Tenants, tenant::Tenant};
+use axum::{
+    body::Body,
+    extract::{FromRequest, FromRequestParts, Query, Request},
+};
+use http::{header, request::Parts};
+use http_body_util::{BodyExt as _, Limited};
+use node::Organisation;
+use policy::Principal;
+use serde::de::DeserializeOwned;
+use std::sync::Arc;
+use vocabulary::{Kind, Problem};
+
+/// A caller with a valid token, and the organisation that it is an account of.
+pub(crate) struct Caller {
+    pub(crate) org: Arc<Organisation>,
+    pub(crate) principal: Principal,
+}
+
+impl FromRequestParts<Tenants> for Caller {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, tenants: &Tenants) -> Result<Self, Failure> {
+        let Tenant(org) = Tenant::from_request_parts(parts, tenants).await?;
+        let token = parts.headers.get(header::AUTHORIZATION).and_then(|it| it.to_str().ok());
+        let token = token.and_then(|it| it.strip_prefix("Bearer ")).ok_or_else(|| {
+            Problem::new(
+                Kind::Unauthenticated,
+                "identity.token",
+                "请出示令牌：Authorization: Bearer yht_…（yunhe token create 可签发）",
+                "show a token: Authorization: Bearer yht_… (yunhe token create issues one)",
+            )
+        })?;
+        let principal = org.caller(token).await?;
+        Ok(Self { org, principal })
+    }
+}
+
+fn body_problem(why: &dyn std::fmt::Display) -> Problem {
+    Problem::new(
+        Kind::Unprocessable,
+        "web.body",
+        format!("正文无法读懂：{why}"),
+        format!("the body cannot be read: {why}"),
+    )
+}
+
+pub(crate) fn too_large(max: usize) -> Problem {
+    Problem::new(
+        Kind::TooLarge,
+        "web.too_large",
+        format!("正文超过上限 {max} 字节"),
+        format!("the body is longer than the bound of {max} bytes"),
+    )
+    .with("bytes_max", max)
+}
+
+/// Reads a body up to a bound.
+pub(crate) async fn read_body(body: Body, max: usize) -> Result<bytes::Bytes, Problem> {
+    match Limited::new(body, max).collect().await {
+        Ok(whole) => Ok(whole.to_bytes()),
+        Err(error) if error.is::<http_body_util::LengthLimitError>() => Err(too_large(max)),
+        Err(error) => Err(body_problem(&error)),
+    }
+}
+
+/// A JSON body of at most `MAX` bytes.
+pub(crate) struct Json<T, const MAX: usize = BODY_BYTES_MAX>(pub(crate) T);
+
+impl<T: DeserializeOwned, S: Send + Sync, const MAX: usize> FromRequest<S> for Json<T, MAX> {
+    type Rejection = Failure;
+
+    async fn from_request(request: Request, _: &S) -> Result<Self, Failure> {
+        let bytes = read_body(request.into_body(), MAX).await?;
+        // An empty body is an empty object: the endpoints without parameters need none.
+        let bytes = if bytes.is_empty() { bytes::Bytes::from_static(b"{}") } else { bytes };
+        Ok(Self(serde_json::from_slice(&bytes).map_err(|it| body_problem(&it))?))
+    }
+}
+
+/// Parameters in the query part of the address.
+pub(crate) struct Params<T>(pub(crate) T);
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Params<T> {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Failure> {
+        match Query::<T>::from_request_parts(parts, state).await {
+            Ok(Query(params)) => Ok(Self(params)),
+            Err(error) => Err(Failure(Problem::new(
+                Kind::Unprocessable,
+                "web.parameter",
+                format!("地址参数有误：{error}"),
+                format!("a parameter is wrong: {error}"),
+            ))),
+        }
+    }
+}

@@ -1,0 +1,186 @@
+//! The peer port: every message is verified before a handler sees it, every answer to a verified one is signed.
+
+use crate::{BODY_BYTES_MAX, Failure, Tenants, caller::read_body};
+use axum::{
+    Router,
+    extract::{Path, Request, State},
+    response::{IntoResponse, Response},
+    routing::{get, post},
+};
+use exchange::{DeliveryId, RequestId};
+use http::{HeaderValue, StatusCode, header};
+use node::{Incoming, Organisation, Outcome};
+use peer::{
+    PeerKey, ServedHost,
+    message::{sign_answer, verify_head},
+};
+use std::sync::Arc;
+use vocabulary::{Digest, Kind, Problem};
+
+/// The routes between nodes.
+pub(crate) fn router(tenants: Tenants) -> Router {
+    Router::new()
+        .route("/peer/v1/offers", get(offers))
+        .route("/peer/v1/requests", post(receive_request))
+        .route("/peer/v1/requests/{id}", get(tell_request))
+        .route("/peer/v1/requests/{id}/agreement", get(tell_agreement))
+        .route("/peer/v1/agreements", post(countersigned))
+        .route("/peer/v1/revocations", post(revoked))
+        .route("/peer/v1/query", post(query))
+        .route("/peer/v1/parcels", post(open_parcel))
+        .route("/peer/v1/parcels/{id}", get(tell_parcel))
+        .route("/peer/v1/parcels/{id}/parts/{number}", post(hand_out))
+        .route("/peer/v1/acknowledgements", post(acknowledged))
+        .route("/peer/v1/log/proof/{leaf}", get(log_proof))
+        .route("/peer/v1/catalog", get(catalog))
+        .route("/peer/v1/federation", get(federation))
+        .fallback(unknown)
+        .with_state(tenants)
+}
+
+async fn unknown() -> Failure {
+    Failure(Problem::new(Kind::Missing, "web.route", "没有这个接口", "there is no such route"))
+}
+
+/// Verifies the message, lets `act` answer it, signs the answer.
+async fn judged<F, Fut>(tenants: &Tenants, request: Request, act: F) -> Response
+where
+    F: FnOnce(Arc<Organisation>, Incoming) -> Fut,
+    Fut: Future<Output = Result<Outcome, Problem>>,
+{
+    match verify(tenants, request).await {
+        Err(problem) => Failure(problem).into_response(),
+        Ok((org, incoming)) => {
+            let sent = incoming.verified.sent.clone();
+            let outcome = act(Arc::clone(&org), incoming).await;
+            let (mut parts, body) = answer(outcome);
+            match sign_answer(&mut parts, &Digest::of(&body), &sent, org.message_key(), org.now()) {
+                Ok(()) => Response::from_parts(parts, body.into()),
+                Err(problem) => Failure(problem).into_response(),
+            }
+        }
+    }
+}
+
+fn answer(outcome: Result<Outcome, Problem>) -> (http::response::Parts, bytes::Bytes) {
+    let (status, media, body, receipt) = match outcome {
+        Ok(it) => (StatusCode::OK, it.media, it.body, it.receipt),
+        Err(problem) => {
+            let status = StatusCode::from_u16(problem.kind.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+            let body = serde_json::to_vec(&problem).unwrap_or_default();
+            (status, "application/problem+json", body.into(), None)
+        }
+    };
+    let (mut parts, ()) = http::Response::new(()).into_parts();
+    parts.status = status;
+    parts.headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(media));
+    if let Some(receipt) = receipt.and_then(|it| HeaderValue::try_from(it).ok()) {
+        parts.headers.insert("yunhe-receipt", receipt);
+    }
+    (parts, body)
+}
+
+async fn verify(tenants: &Tenants, request: Request) -> Result<(Arc<Organisation>, Incoming), Problem> {
+    let (parts, body) = request.into_parts();
+    let connection = (parts.extensions.get::<ServedHost>(), parts.extensions.get::<PeerKey>());
+    let (Some(host), Some(PeerKey(pin))) = connection else {
+        return Err(Problem::new(Kind::Refused, "peer.tls", "须经双向 TLS 连接", "mutual TLS is needed"));
+    };
+    host.check(&parts)?;
+    let org = tenants.by_host(&host.0).ok_or_else(|| {
+        Problem::new(Kind::Missing, "web.organisation", "此处没有该机构", "there is no such organisation here")
+    })?;
+    let members = org.members()?;
+    let now = org.now();
+    members.fresh(now)?;
+    let by_tls = Arc::clone(members.by_tls_pin(pin)?);
+    let verified = verify_head(&parts, |id| members.by_key_id(id).map(|(key, _)| key), now)?;
+    let member = Arc::clone(members.by_message_key(&verified.key)?);
+    vocabulary::ensure!(
+        member.organisation.id == by_tls.organisation.id,
+        Problem::new(
+            Kind::Refused,
+            "peer.signature",
+            "消息签名与连接不属同一成员",
+            "the message's key and the connection's key belong to two members",
+        )
+    );
+    let body = read_body(body, BODY_BYTES_MAX).await?;
+    verified.check_body(&Digest::of(&body))?;
+    Ok((org, Incoming { member, verified, body, now }))
+}
+
+/// `GET /peer/v1/offers`: what a member may ask for.
+async fn offers(State(tenants): State<Tenants>, request: Request) -> Response {
+    judged(&tenants, request, |org, _| async move { Outcome::json(&org.offers()) }).await
+}
+
+/// `POST /peer/v1/requests`: takes in a request with its story.
+async fn receive_request(State(tenants): State<Tenants>, request: Request) -> Response {
+    judged(&tenants, request, |org, it| async move { org.receive_request(&it).await }).await
+}
+
+/// `GET /peer/v1/requests/{id}`: how a request stands.
+async fn tell_request(State(tenants): State<Tenants>, Path(id): Path<RequestId>, request: Request) -> Response {
+    judged(&tenants, request, |org, it| async move { org.tell_request(&it, id).await }).await
+}
+
+/// `GET /peer/v1/requests/{id}/agreement`: the provider's proposal.
+async fn tell_agreement(State(tenants): State<Tenants>, Path(id): Path<RequestId>, request: Request) -> Response {
+    judged(&tenants, request, |org, it| async move { org.tell_agreement(&it, id).await }).await
+}
+
+/// `POST /peer/v1/agreements`: the consumer's signature.
+async fn countersigned(State(tenants): State<Tenants>, request: Request) -> Response {
+    judged(&tenants, request, |org, it| async move { org.countersigned(&it).await }).await
+}
+
+/// `POST /peer/v1/revocations`: the other side's revocation.
+async fn revoked(State(tenants): State<Tenants>, request: Request) -> Response {
+    judged(&tenants, request, |org, it| async move { org.revoked(&it).await }).await
+}
+
+/// `POST /peer/v1/query`: one receipted query.
+async fn query(State(tenants): State<Tenants>, request: Request) -> Response {
+    judged(&tenants, request, |org, it| async move { org.answer_query(&it).await }).await
+}
+
+/// `POST /peer/v1/parcels`: opens a batch, or says how it stands.
+async fn open_parcel(State(tenants): State<Tenants>, request: Request) -> Response {
+    judged(&tenants, request, |org, it| async move { org.open_parcel(&it).await }).await
+}
+
+/// `GET /peer/v1/parcels/{id}`: how a batch stands.
+async fn tell_parcel(State(tenants): State<Tenants>, Path(id): Path<DeliveryId>, request: Request) -> Response {
+    judged(&tenants, request, |org, it| async move { org.tell_parcel(&it, id).await }).await
+}
+
+/// `POST /peer/v1/parcels/{id}/parts/{number}`: a part with its receipt.
+async fn hand_out(
+    State(tenants): State<Tenants>,
+    Path((id, number)): Path<(DeliveryId, u32)>,
+    request: Request,
+) -> Response {
+    judged(&tenants, request, |org, it| async move { org.hand_out(&it, id, number).await }).await
+}
+
+/// `POST /peer/v1/acknowledgements`: countersignatures of receipts.
+async fn acknowledged(State(tenants): State<Tenants>, request: Request) -> Response {
+    judged(&tenants, request, |org, it| async move { org.acknowledged(&it).await }).await
+}
+
+/// `GET /peer/v1/log/proof/{leaf}`: the proof that a leaf is in the log.
+async fn log_proof(State(tenants): State<Tenants>, Path(leaf): Path<Digest>, request: Request) -> Response {
+    judged(&tenants, request, |org, _| async move { org.tell_proof(leaf).await }).await
+}
+
+/// `GET /peer/v1/catalog?after=`: a page of catalogue changes.
+async fn catalog(State(tenants): State<Tenants>, request: Request) -> Response {
+    let after = request.uri().query().and_then(|it| it.strip_prefix("after=")?.parse().ok()).unwrap_or(0);
+    judged(&tenants, request, |org, _| async move { org.tell_catalog(after).await }).await
+}
+
+/// `GET /peer/v1/federation`: the membership log.
+async fn federation(State(tenants): State<Tenants>, request: Request) -> Response {
+    judged(&tenants, request, |org, _| async move { Outcome::json(&org.membership_log().await?) }).await
+}

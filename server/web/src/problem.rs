@@ -1,0 +1,23 @@
+//! Problems as HTTP answers (RFC 9457).
+
+use axum::response::{IntoResponse, Response};
+use http::{StatusCode, header};
+use vocabulary::Problem;
+
+/// A problem on its way out. `?` turns any [`Problem`] into one.
+#[derive(Debug)]
+pub struct Failure(pub Problem);
+
+impl From<Problem> for Failure {
+    fn from(problem: Problem) -> Self {
+        Self(problem)
+    }
+}
+
+impl IntoResponse for Failure {
+    fn into_response(self) -> Response {
+        let status = StatusCode::from_u16(self.0.kind.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let body = serde_json::to_vec(&self.0).unwrap_or_default();
+        (status, [(header::CONTENT_TYPE, "application/problem+json")], body).into_response()
+    }
+}

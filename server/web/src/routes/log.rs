@@ -1,0 +1,46 @@
+//! Receipts and the log.
+
+use super::Answer;
+use crate::{
+    Failure,
+    caller::{Caller, Params},
+    tenant::Tenant,
+};
+use ::exchange::{AgreementId, Receipt, ReceiptId, ReceiptView};
+use axum::{Json, extract::Path, response::IntoResponse};
+use http::header;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+/// Which receipts.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ReceiptsAsk {
+    agreement: Option<AgreementId>,
+}
+
+/// `GET /v1/receipts`: the newest receipts.
+pub(crate) async fn receipts(caller: Caller, Params(ask): Params<ReceiptsAsk>) -> Answer<Vec<ReceiptView>> {
+    Ok(Json(caller.org.receipts(ask.agreement).await?))
+}
+
+/// `GET /v1/receipts/{id}`: a receipt as a file.
+pub(crate) async fn receipt(caller: Caller, Path(id): Path<ReceiptId>) -> Answer<Receipt> {
+    Ok(Json(caller.org.receipt(id).await?))
+}
+
+/// `POST /v1/receipts/acknowledge`: countersigns what is due now.
+pub(crate) async fn acknowledge(caller: Caller) -> Answer<Value> {
+    Ok(Json(json!({"acknowledged": caller.org.acknowledge_due().await?})))
+}
+
+/// `GET /v1/log`: where our log stands.
+pub(crate) async fn log(Tenant(org): Tenant) -> Answer<Value> {
+    Ok(Json(org.log().await?))
+}
+
+/// `GET /log/checkpoint`, `GET /log/tile/…`: the log for anyone (C2SP tlog-tiles).
+pub(crate) async fn file(Tenant(org): Tenant, Path(path): Path<String>) -> Result<impl IntoResponse, Failure> {
+    let media = if path == "checkpoint" { "text/plain; charset=utf-8" } else { "application/octet-stream" };
+    Ok(([(header::CONTENT_TYPE, media)], org.log_file(&path).await?))
+}

@@ -1,0 +1,81 @@
+//! The client port's routes, by act.
+
+mod catalog;
+mod exchange;
+mod federation;
+mod identity;
+mod log;
+mod node;
+mod registry;
+
+use crate::{Failure, Tenants};
+use ::peer::{RemoteAddress, Refusals};
+use axum::{Router, routing::{delete, get, post}};
+use std::sync::Arc;
+use vocabulary::{Kind, Problem};
+
+/// What every handler gives back.
+pub(crate) type Answer<T> = Result<axum::Json<T>, Failure>;
+
+/// The router of the client port.
+pub(crate) fn router(tenants: Tenants, refusals: Arc<Refusals>) -> Router {
+    Router::new()
+        .route("/health", get(node::health))
+        .route("/openapi.json", get(node::openapi))
+        .route("/v1/node", get(node::about))
+        .route("/v1/packs", get(registry::packs).post(registry::install))
+        .route("/v1/imports", post(registry::import))
+        .route("/v1/imports/{id}", get(registry::import_progress))
+        .route("/v1/imports/{id}/rejects", get(registry::import_rejects))
+        .route("/v1/records", get(registry::types))
+        .route("/v1/records/{name}", get(registry::page))
+        .route("/v1/records/{name}/history", get(registry::history))
+        .route("/v1/changes", get(registry::changes))
+        .route("/v1/catalog", get(catalog::search).post(catalog::publish))
+        .route("/v1/catalog/{code}", get(catalog::entry).delete(catalog::withdraw))
+        .route("/v1/catalog/harvest", post(catalog::harvest))
+        .route("/v1/offers", get(exchange::offers))
+        .route("/v1/members/{id}/offers", get(exchange::offers_of))
+        .route("/v1/requests", get(exchange::requests).post(exchange::request))
+        .route("/v1/requests/{id}", get(exchange::request_view))
+        .route("/v1/requests/{id}/answers", post(exchange::answer))
+        .route("/v1/requests/{id}/supplements", post(exchange::supplement))
+        .route("/v1/requests/{id}/agreement", post(exchange::agree))
+        .route("/v1/agreements", get(exchange::agreements))
+        .route("/v1/agreements/{id}", get(exchange::agreement))
+        .route("/v1/agreements/{id}/revocation", post(exchange::revoke))
+        .route("/v1/queries", post(exchange::query))
+        .route("/v1/pulls", post(exchange::pull))
+        .route("/v1/pulls/{id}", get(exchange::pull_state))
+        .route("/v1/pulls/{id}/parts/{number}", get(exchange::pulled_part))
+        .route("/v1/receipts", get(log::receipts))
+        .route("/v1/receipts/acknowledge", post(log::acknowledge))
+        .route("/v1/receipts/{id}", get(log::receipt))
+        .route("/v1/log", get(log::log))
+        .route("/log/{*path}", get(log::file))
+        .route("/v1/federation", get(federation::about).post(federation::join))
+        .route("/v1/federation/log", get(federation::log))
+        .route("/v1/federation/entries", post(federation::adopt))
+        .route("/v1/users", get(identity::users).post(identity::create_user))
+        .route("/v1/tokens", post(identity::create_token))
+        .route("/v1/tokens/{id}", delete(identity::revoke_token))
+        .fallback(unknown)
+        .with_state(tenants.clone())
+        .merge(Router::new().route("/metrics", get(node::metrics)).with_state((tenants, refusals)))
+        .layer(axum::middleware::map_request(keep_address))
+}
+
+async fn unknown() -> Failure {
+    Failure(Problem::new(
+        Kind::Missing,
+        "web.route",
+        "没有这个接口；接口清单见 /openapi.json",
+        "there is no such route; /openapi.json lists them",
+    ))
+}
+
+/// The remote address stands in the request's extensions already; this layer only keeps the types in line.
+async fn keep_address(request: axum::extract::Request) -> axum::extract::Request {
+    tracing::trace!(remote = ?request.extensions().get::<RemoteAddress>().map(|it| it.0), "request");
+    request
+}

@@ -1,0 +1,149 @@
+//! Packs, imports, records.
+
+use super::Answer;
+use crate::{
+    Failure, IMPORT_BYTES_MAX, PACK_BYTES_MAX,
+    caller::{Caller, Json as Body, Params},
+};
+use ::registry::ImportId;
+use catalog::SecrecyReview;
+use axum::{Json, extract::{Path, RawQuery, Request}, response::IntoResponse};
+use futures::TryStreamExt as _;
+use http::header;
+use http_body_util::{BodyExt as _, Limited};
+use node::{ImportAsk, ImportReport, InstalledPack, Page, PageAsk, TypeView};
+use pack::Files;
+use serde::Deserialize;
+use serde_json::{Value, json};
+use tokio_util::io::{StreamReader, SyncIoBridge};
+use vocabulary::{ResourceId, Timestamp};
+
+/// The files of a pack.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct PackFiles {
+    files: Files,
+    /// The secrecy review of its catalogue entries; without it they are not published.
+    #[serde(default)]
+    review: Option<SecrecyReview>,
+}
+
+/// `GET /v1/packs`: the installed packs.
+pub(crate) async fn packs(caller: Caller) -> Json<Vec<InstalledPack>> {
+    Json(caller.org.packs().all.iter().map(InstalledPack::from).collect())
+}
+
+/// `POST /v1/packs`: installs a pack.
+pub(crate) async fn install(
+    caller: Caller,
+    Body(pack): Body<PackFiles, PACK_BYTES_MAX>,
+) -> Answer<InstalledPack> {
+    Ok(Json(caller.org.install_pack(&caller.principal, pack.files, pack.review).await?))
+}
+
+/// `POST /v1/imports?record=…`: the body is the file.
+pub(crate) async fn import(
+    caller: Caller,
+    Params(ask): Params<ImportAsk>,
+    request: Request,
+) -> Answer<ImportReport> {
+    let body = Limited::new(request.into_body(), IMPORT_BYTES_MAX).into_data_stream();
+    let reader = StreamReader::new(body.map_err(std::io::Error::other));
+    let file = Box::new(SyncIoBridge::new(Box::pin(reader)));
+    Ok(Json(caller.org.import(&caller.principal, ask, file).await?))
+}
+
+/// `GET /v1/imports/{id}`: how far an import is.
+pub(crate) async fn import_progress(caller: Caller, Path(id): Path<ImportId>) -> Answer<ImportReport> {
+    Ok(Json(caller.org.import_progress(id).await?))
+}
+
+/// `GET /v1/imports/{id}/rejects`: the rows turned away, as CSV.
+pub(crate) async fn import_rejects(caller: Caller, Path(id): Path<ImportId>) -> Result<impl IntoResponse, Failure> {
+    let csv = caller.org.import_rejects(&caller.principal, id).await?;
+    Ok(([(header::CONTENT_TYPE, "text/csv; charset=utf-8")], csv))
+}
+
+/// `GET /v1/records`: the record types.
+pub(crate) async fn types(caller: Caller) -> Answer<Vec<TypeView>> {
+    Ok(Json(caller.org.types().await?))
+}
+
+/// Parameters of a page; `key` and `after` may be given several times, once per field of the key.
+fn page_ask(query: Option<&str>) -> Result<PageAsk, Failure> {
+    let mut ask = PageAsk::default();
+    for (name, value) in query_pairs(query.unwrap_or_default()) {
+        let wrong = |why: &str| {
+            Failure(vocabulary::Problem::new(
+                vocabulary::Kind::Unprocessable,
+                "web.parameter",
+                format!("参数 {name}={value} 有误：{why}"),
+                format!("parameter {name}={value}: {why}"),
+            ))
+        };
+        match name.as_str() {
+            "key" => ask.key.push(value),
+            "after" => ask.after.push(value),
+            "where" => ask.r#where = Some(value),
+            "limit" => ask.limit = Some(value.parse().map_err(|_| wrong("a number"))?),
+            "as_of" => ask.as_of = Some(value.parse::<Timestamp>().map_err(|it| wrong(&it.to_string()))?),
+            _ => return Err(wrong("key, after, where, limit, as_of")),
+        }
+    }
+    Ok(ask)
+}
+
+fn query_pairs(query: &str) -> Vec<(String, String)> {
+    let decode = |text: &str| {
+        let text = text.replace('+', " ");
+        let mut bytes = Vec::with_capacity(text.len());
+        let mut rest = text.as_bytes();
+        while let [first, tail @ ..] = rest {
+            let hex = tail.get(..2).and_then(|it| std::str::from_utf8(it).ok());
+            match (first, hex.and_then(|it| u8::from_str_radix(it, 16).ok())) {
+                (b'%', Some(byte)) => {
+                    bytes.push(byte);
+                    rest = &tail[2..];
+                }
+                _ => {
+                    bytes.push(*first);
+                    rest = tail;
+                }
+            }
+        }
+        String::from_utf8_lossy(&bytes).into_owned()
+    };
+    let pairs = query.split('&').filter(|it| !it.is_empty());
+    pairs.map(|it| it.split_once('=').unwrap_or((it, ""))).map(|(name, value)| (decode(name), decode(value))).collect()
+}
+
+/// `GET /v1/records/{name}`: a page of rows, now or as of a time.
+pub(crate) async fn page(caller: Caller, Path(name): Path<ResourceId>, RawQuery(query): RawQuery) -> Answer<Page> {
+    Ok(Json(caller.org.page(&caller.principal, &name, page_ask(query.as_deref())?).await?))
+}
+
+/// `GET /v1/records/{name}/history?key=…`: every version of a row.
+pub(crate) async fn history(
+    caller: Caller,
+    Path(name): Path<ResourceId>,
+    RawQuery(query): RawQuery,
+) -> Answer<Value> {
+    let key = page_ask(query.as_deref())?.key;
+    Ok(Json(json!({"versions": caller.org.history(&caller.principal, &name, &key).await?})))
+}
+
+/// Which part of a feed.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct FeedAsk {
+    feed: Option<String>,
+    #[serde(default)]
+    after: i64,
+    limit: Option<u32>,
+}
+
+/// `GET /v1/changes?feed=registry`: a page of a feed.
+pub(crate) async fn changes(caller: Caller, Params(ask): Params<FeedAsk>) -> Answer<Value> {
+    let feed = ask.feed.as_deref().unwrap_or("registry");
+    Ok(Json(caller.org.feed(&caller.principal, feed, ask.after, ask.limit.unwrap_or(100)).await?))
+}
