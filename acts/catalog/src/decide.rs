@@ -275,12 +275,7 @@ pub struct Known {
 ///
 /// An organisation speaks for itself: its own word overrides what others passed on, and nobody else's word overrides
 /// it. Between others, the first that told goes on telling.
-pub fn takes_over(
-    own: &OrganisationId,
-    owner: &OrganisationId,
-    peer: &OrganisationId,
-    known: Option<&Known>,
-) -> bool {
+pub fn takes_over(own: &OrganisationId, owner: &OrganisationId, peer: &OrganisationId, known: Option<&Known>) -> bool {
     if owner == own {
         return false;
     }

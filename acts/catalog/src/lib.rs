@@ -12,14 +12,12 @@ mod harvest;
 pub mod search;
 mod store;
 
-pub use ask::{ForgetSource, Harvest, Publish, SecrecyReview, Withdraw};
-pub use entry::{
-    Change, Class, Entry, FORMAT, Item, ItemType, Method, Publication, format_class, publication_schema,
-};
-pub use harvest::{Harvested, Page, Peer, PeerChange, changes, forget_source, harvest, harvest_from};
 pub use crate::store::{
     ENTRIES_PAGE_MAX, FEED, Published, Source, by_code, count, entries, entry, migrate, publish, sources, withdraw,
 };
+pub use ask::{ForgetSource, Harvest, Publish, SecrecyReview, Withdraw};
+pub use entry::{Change, Class, Entry, FORMAT, Item, ItemType, Method, Publication, format_class, publication_schema};
+pub use harvest::{Harvested, Page, Peer, PeerChange, changes, forget_source, harvest, harvest_from};
 
 #[cfg(test)]
 mod search_tests;

@@ -6,7 +6,7 @@ use crate::{
         Facet, Query, Search,
         analyse::{TOKENIZER, Weighted, fold, query, section},
     },
-    tests::{at, organisation, put, samples, stores, take_out},
+    tests::{at, organisation, put, put_at, samples, stores, take_out},
 };
 use ::store::Store;
 use proptest::prelude::*;
@@ -75,8 +75,15 @@ async fn counts_of_facets_are_those_of_the_entries() {
         }
     };
     let facets = [
-        Facet::Organisation, Facet::Provider, Facet::Theme, Facet::Class, Facet::Grade, Facet::Share, Facet::Cycle,
-        Facet::Open, Facet::Format,
+        Facet::Organisation,
+        Facet::Provider,
+        Facet::Theme,
+        Facet::Class,
+        Facet::Grade,
+        Facet::Share,
+        Facet::Cycle,
+        Facet::Open,
+        Facet::Format,
     ];
     let everything = search.search(&Query::words("")).unwrap();
     assert_eq!(everything.total, samples().len() as u64);
@@ -182,10 +189,9 @@ async fn an_index_of_another_feed_or_version_is_built_anew() {
     let (other, _other_folder) = stores().await;
     let place = folder.path().join("index");
     put(&one[0], "a", samples().swap_remove(0)).await.unwrap();
-    put(&other[0], "a", samples().swap_remove(4)).await.unwrap();
+    put_at(&other[0], "a", samples().swap_remove(4), 60).await.unwrap();
     let search = Search::at(&place);
     search.follow(&one[0]).await.unwrap();
-    // Another database has another epoch, as a restored one does.
     assert!(search.follow(&other[0]).await.unwrap().rebuilt);
     assert_eq!(names(&search, &Query::words("")), ["administrative-penalty"]);
     drop(search);

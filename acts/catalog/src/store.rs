@@ -58,8 +58,20 @@ const SOURCES: &str = "SELECT organisation, epoch, position, at FROM catalog_sou
 
 #[cfg(test)]
 pub(crate) const STATEMENTS: &[(&str, usize)] = &[
-    (KNOWN, 2), (PUT, 8), (REMOVE, 4), (ENTRY, 2), (BY_CODE, 2), (ENTRIES, 3), (COUNT, 0), (VIA, 1), (FORGET_VIA, 1),
-    (TAKE_SOURCE, 3), (SET_SOURCE, 4), (DROP_SOURCE, 1), (SOURCE, 1), (SOURCES, 1),
+    (KNOWN, 2),
+    (PUT, 8),
+    (REMOVE, 4),
+    (ENTRY, 2),
+    (BY_CODE, 2),
+    (ENTRIES, 3),
+    (COUNT, 0),
+    (VIA, 1),
+    (FORGET_VIA, 1),
+    (TAKE_SOURCE, 3),
+    (SET_SOURCE, 4),
+    (DROP_SOURCE, 1),
+    (SOURCE, 1),
+    (SOURCES, 1),
 ];
 
 /// Makes or updates the tables.
@@ -97,12 +109,7 @@ pub struct Source {
 /// # Errors
 /// `catalog.secrecy_review` without its confirmation, `catalog.entry` with every flaw, `catalog.code_taken`,
 /// `catalog.concurrent` when somebody else changed it at the same time.
-pub async fn publish(
-    tx: &mut Tx,
-    permit: &Permit<Publish>,
-    salt: Salt,
-    now: Timestamp,
-) -> Result<Published, Problem> {
+pub async fn publish(tx: &mut Tx, permit: &Permit<Publish>, salt: Salt, now: Timestamp) -> Result<Published, Problem> {
     let Publish { entry, review } = permit.ask();
     let review = review.as_ref().ok_or_else(|| unreviewed(&entry.entry))?;
     let flaws = decide::flaws(entry, date_in_shanghai(now));

@@ -90,9 +90,14 @@ async fn beside(folder: &tempfile::TempDir) -> Store {
 }
 
 pub(crate) async fn put(store: &Store, own: &str, entry: Entry) -> Result<Published, Problem> {
+    put_at(store, own, entry, 0).await
+}
+
+/// Publishes at a moment; the first one names the epoch of the feed.
+pub(crate) async fn put_at(store: &Store, own: &str, entry: Entry, second: i64) -> Result<Published, Problem> {
     let permit = permit(own, Publish { entry, review: review() });
-    let done = transact!(store, None, |tx| publish(tx, &permit, salt(), at(0)).await);
-    store.sequence(at(0)).await.unwrap();
+    let done = transact!(store, None, |tx| publish(tx, &permit, salt(), at(second)).await);
+    store.sequence(at(second)).await.unwrap();
     done
 }
 
@@ -119,7 +124,10 @@ async fn what_is_published_is_there_at_its_revision() {
         let second = put(&store, "a", other.clone()).await.unwrap();
         assert_eq!((second.revision, second.changed), (2, true));
         let there = read(&store, "a", "enterprise-base").await.unwrap();
-        assert_eq!(there, Publication { format: FORMAT.to_owned(), organisation: organisation("a"), revision: 2, entry: other });
+        assert_eq!(
+            there,
+            Publication { format: FORMAT.to_owned(), organisation: organisation("a"), revision: 2, entry: other }
+        );
         assert_eq!(there.digest().unwrap(), second.digest);
         take_out(&store, "a", "enterprise-base").await.unwrap();
         assert_eq!(read(&store, "a", "enterprise-base").await, None);
@@ -302,8 +310,7 @@ async fn a_restored_peer_is_taken_anew_and_one_that_left_is_forgotten() {
             put(&old, "a", entry).await.unwrap();
         }
         gather(&hub, "hub", "a", &Neighbour::of(&old)).await.unwrap();
-        put(&restored, "a", samples().swap_remove(9)).await.unwrap();
-        // Another database has another epoch, as a restored one does.
+        put_at(&restored, "a", samples().swap_remove(9), 60).await.unwrap();
         gather(&hub, "hub", "a", &Neighbour::of(&restored)).await.unwrap();
         assert_eq!(all(&hub).await, all(&restored).await);
         let leave = permit("hub", ForgetSource { from: organisation("a") });
@@ -396,7 +403,10 @@ fn each_flaw_is_told_with_its_place() {
         let found = flaws(&entry, today());
         assert!(found.iter().any(|it| it.pointer == place), "{place}: {found:?}");
         let problem = crate::decide::problem(&entry, &found);
-        assert_eq!((problem.code.as_ref(), problem.more["flaws"].as_array().unwrap().len()), ("catalog.entry", found.len()));
+        assert_eq!(
+            (problem.code.as_ref(), problem.more["flaws"].as_array().unwrap().len()),
+            ("catalog.entry", found.len())
+        );
     }
     let refused = set(|it| {
         it.share = Sharing::Refused;
@@ -412,7 +422,16 @@ fn each_flaw_is_told_with_its_place() {
 #[test]
 fn a_code_has_its_parts() {
     assert_eq!(code_parts("102001001/000001"), Some(["1", "02", "001", "001", "000001"]));
-    for bad in ["", "102001/1", "102001001", "102001001/", "102001001/123456789", "10200100x/1", "1020010011111/1", "１02001001/1"] {
+    for bad in [
+        "",
+        "102001/1",
+        "102001001",
+        "102001001/",
+        "102001001/123456789",
+        "10200100x/1",
+        "1020010011111/1",
+        "１02001001/1",
+    ] {
         assert!(!code_is_formed(bad), "{bad}");
         assert_eq!(code_parts(bad), None);
     }
@@ -513,7 +532,8 @@ fn dcat_says_how_it_is_shared() {
         }
     }
     let of = |name: &str| graph.iter().find(|it| it["@id"].as_str().unwrap().ends_with(&format!("/{name}"))).unwrap();
-    let right = |name: &str| of(name)["dcterms:accessRights"]["@id"].as_str().unwrap().rsplit('/').next().unwrap().to_owned();
+    let right =
+        |name: &str| of(name)["dcterms:accessRights"]["@id"].as_str().unwrap().rsplit('/').next().unwrap().to_owned();
     assert_eq!(right("enterprise-base"), "PUBLIC");
     assert_eq!(right("population-base"), "RESTRICTED");
     assert_eq!(right("classified-maps"), "NON_PUBLIC");

@@ -111,6 +111,7 @@ async fn a_log_is_served_and_proved_on_both_databases() {
             from = to;
         }
         check(&store, &origin(), &all).await;
+        no_partial_tile_outlives_its_full_one(&store).await;
         let mut reader = store.read().await.unwrap();
         let found = leaf(&mut reader, &all[300]).await.unwrap().unwrap();
         assert_eq!((found.position, found.body), (Some(300), Some(new_leaf(300).body)));
@@ -124,6 +125,17 @@ async fn a_log_is_served_and_proved_on_both_databases() {
         let duplicate = transact!(store, None, |tx| append(tx, &new_leaf(5), at(9)).await);
         assert_eq!(duplicate.unwrap_err().code, "store.duplicate");
     }
+}
+
+/// Every partial tile of a signed checkpoint is kept until it is full, then dropped.
+async fn no_partial_tile_outlives_its_full_one(store: &Store) {
+    let rows = store.read().await.unwrap().rows("SELECT path FROM evidence_tile", vec![]).await.unwrap();
+    let paths = rows.iter().map(|it| it.text("path").unwrap().parse::<TilePath>().unwrap()).collect::<Vec<_>>();
+    let partial = paths.iter().filter(|it| !it.is_full()).collect::<Vec<_>>();
+    assert!(partial.iter().all(|it| !paths.contains(&it.full())), "{partial:?}");
+    let widths = |level| partial.iter().filter(|it| it.level == level).map(|it| it.width).collect::<Vec<_>>();
+    assert_eq!(widths(Level::Hashes(0)), [88], "the last of 600, and none below 512 (300 grew full)");
+    assert_eq!(widths(Level::Hashes(1)), [1, 2]);
 }
 
 fn naive_consistency(all: &[Digest], from: u64, to: u64) -> Vec<Hash> {

@@ -1,1 +1,329 @@
+use crate::*;
+use policy::{AnswerStep, Level, MemberFacts, MemberRole, Offer, Sharing};
+use proptest::prelude::*;
+use schema::FieldName;
+use signing::{Purpose, SigningKey};
+use vocabulary::{Bilingual, Date, Digest, FederationName, OrganisationId, ResourceId, Suite, Timestamp, uuid::Uuid};
 
+const STEPS: [AnswerStep; 3] = [AnswerStep::OwnDepartment, AnswerStep::Authority, AnswerStep::Provider];
+
+fn at() -> Timestamp {
+    "2026-11-24T04:00:00Z".parse().unwrap()
+}
+
+fn key(seed: u8) -> SigningKey {
+    SigningKey::from_seed(Suite::default(), &[seed; 32])
+}
+
+fn name(text: &str) -> FieldName {
+    FieldName::new(text).unwrap()
+}
+
+fn request() -> AccessRequest {
+    AccessRequest {
+        format: "yunhe-request/1".to_owned(),
+        id: RequestId::from_uuid(Uuid::from_u128(1)),
+        federation: FederationName::new("jiangsu").unwrap(),
+        consumer: OrganisationId::new("nj-gxj").unwrap(),
+        provider: OrganisationId::new("js-scjg").unwrap(),
+        offer: ResourceId::new("legal-person-operation").unwrap(),
+        columns: ["uscc", "staff", "telephone"].map(name).to_vec(),
+        purpose: "惠企政策匹配".to_owned(),
+        basis: LegalBasis { law: "江苏省公共数据管理办法".to_owned(), article: "第二十条".to_owned() },
+        matter: "惠企政策兑现".to_owned(),
+        system: "惠企政策平台".to_owned(),
+        frequency: "daily".to_owned(),
+        until: Date::constant(2027, 6, 30),
+        in_charge: "政策法规处".to_owned(),
+        at: at(),
+    }
+}
+
+fn offer() -> Offer {
+    Offer {
+        offer: request().offer,
+        of: ResourceId::new("legal-person-operation").unwrap(),
+        title: None,
+        share: Sharing::Conditional,
+        who: None,
+        purpose: vec!["惠企政策匹配".to_owned()],
+        rows: None,
+        columns: ["uscc", "staff", "revenue", "telephone"].map(name).to_vec(),
+        mask: Default::default(),
+        quota: None,
+        until: Some(Date::constant(2027, 3, 31)),
+        answer: STEPS.to_vec(),
+    }
+}
+
+fn asker() -> MemberFacts {
+    MemberFacts {
+        id: request().consumer,
+        division: "320100".to_owned(),
+        level: Level::City,
+        roles: vec![MemberRole::Department],
+    }
+}
+
+fn answered(step: AnswerStep, verdict: Verdict, reason: Option<&str>, columns: Option<Vec<FieldName>>) -> Event {
+    let answer = Answer {
+        format: "yunhe-answer/1".to_owned(),
+        request: request().id,
+        request_digest: Digest::of(b"request"),
+        step,
+        by: request().provider,
+        verdict,
+        reason: reason.map(str::to_owned),
+        columns,
+        at: at(),
+    };
+    Event::Answered(Box::new(Signed::sign(answer, &key(1)).unwrap()))
+}
+
+fn supplemented() -> Event {
+    let note = Supplement {
+        format: "yunhe-supplement/1".to_owned(),
+        request: request().id,
+        request_digest: Digest::of(b"request"),
+        note: "附件".to_owned(),
+        at: at(),
+    };
+    Event::Supplemented(Signed::sign(note, &key(2)).unwrap())
+}
+
+fn any_event() -> impl Strategy<Value = Event> {
+    let step = prop::sample::select(STEPS.to_vec());
+    let verdict = prop::sample::select(vec![
+        Verdict::Accept,
+        Verdict::Supplement,
+        Verdict::Return,
+        Verdict::Agree,
+        Verdict::Agree,
+        Verdict::AgreeInPart,
+        Verdict::Refuse,
+    ]);
+    let columns = prop::option::of(prop::sample::subsequence(vec!["uscc", "staff", "telephone", "revenue"], 0..4));
+    let reason = prop::option::of("理由| ");
+    let answer = (step, verdict, reason, columns).prop_map(|(step, verdict, reason, columns)| {
+        answered(step, verdict, reason.as_deref(), columns.map(|all| all.into_iter().map(name).collect()))
+    });
+    prop_oneof![4 => answer, 1 => Just(supplemented())]
+}
+
+proptest! {
+    /// Whatever happens in whatever order: it is agreed only after each step agreed in its turn, with columns that were
+    /// asked for, and a request that was refused or sent back takes nothing more.
+    #[test]
+    fn nobody_is_skipped(events in prop::collection::vec(any_event(), 0..12)) {
+        let mut story: Vec<Event> = Vec::new();
+        for event in events {
+            story.push(event);
+            if standing(&request(), &STEPS, &story).is_err() {
+                story.pop();
+            }
+        }
+        let agreed: Vec<AnswerStep> = story.iter().filter_map(|it| match it {
+            Event::Answered(it) if matches!(it.body.verdict, Verdict::Agree | Verdict::AgreeInPart) => Some(it.body.step),
+            _ => None,
+        }).collect();
+        match standing(&request(), &STEPS, &story).unwrap() {
+            Standing::Agreed { columns } => {
+                prop_assert_eq!(&agreed[..], &STEPS[..]);
+                prop_assert!(!columns.is_empty());
+                prop_assert!(columns.iter().all(|it| request().columns.contains(it)));
+            }
+            Standing::Waiting { step, .. } => prop_assert_eq!(Some(&step), STEPS.get(agreed.len())),
+            Standing::Refused { .. } | Standing::Returned { .. } => {
+                for more in [answered(AnswerStep::Provider, Verdict::Agree, None, None), supplemented()] {
+                    let mut longer = story.clone();
+                    longer.push(more);
+                    prop_assert_eq!(standing(&request(), &STEPS, &longer).unwrap_err().code, "exchange.turn");
+                }
+            }
+            Standing::Supplement { step, reason } => {
+                prop_assert_eq!(Some(&step), STEPS.get(agreed.len()));
+                prop_assert!(!reason.trim().is_empty());
+            }
+        }
+    }
+}
+
+#[test]
+fn a_request_without_steps_is_agreed_at_once() {
+    assert_eq!(standing(&request(), &[], &[]).unwrap(), Standing::Agreed { columns: request().columns });
+}
+
+#[test]
+fn an_answer_out_of_turn_without_reason_or_with_foreign_columns_is_refused() {
+    let code = |events: &[Event]| standing(&request(), &STEPS, events).unwrap_err().code.into_owned();
+    let own = |verdict, reason, columns| answered(AnswerStep::OwnDepartment, verdict, reason, columns);
+    assert_eq!(code(&[answered(AnswerStep::Provider, Verdict::Agree, None, None)]), "exchange.turn");
+    assert_eq!(code(&[supplemented()]), "exchange.turn");
+    for verdict in [Verdict::Refuse, Verdict::Return, Verdict::Supplement, Verdict::AgreeInPart] {
+        assert_eq!(code(&[own(verdict, None, Some(vec![name("uscc")]))]), "exchange.reason");
+        assert_eq!(code(&[own(verdict, Some("  "), Some(vec![name("uscc")]))]), "exchange.reason");
+    }
+    assert_eq!(code(&[own(Verdict::AgreeInPart, Some("因"), None)]), "exchange.columns");
+    assert_eq!(code(&[own(Verdict::AgreeInPart, Some("因"), Some(vec![name("revenue")]))]), "exchange.columns");
+    assert_eq!(code(&[own(Verdict::Agree, None, Some(vec![name("uscc")]))]), "exchange.columns");
+}
+
+#[test]
+fn policy_lets_in_only_what_is_offered() {
+    let code = |request: &AccessRequest, offer: &Offer| admissible(request, offer, &asker(), at()).unwrap_err().code.into_owned();
+    assert!(admissible(&request(), &offer(), &asker(), at()).is_ok());
+    assert_eq!(code(&request(), &Offer { share: Sharing::Refused, ..offer() }), "exchange.not_shared");
+    let who = policy::Who { role: MemberRole::Enterprise, level: vec![] };
+    assert_eq!(code(&request(), &Offer { who: Some(who), ..offer() }), "exchange.who");
+    assert_eq!(code(&AccessRequest { purpose: "营销".to_owned(), ..request() }, &offer()), "exchange.purpose");
+    assert_eq!(code(&AccessRequest { columns: vec![], ..request() }, &offer()), "exchange.columns");
+    assert_eq!(code(&AccessRequest { columns: vec![name("capital")], ..request() }, &offer()), "exchange.restriction");
+    assert_eq!(code(&AccessRequest { until: Date::constant(2026, 11, 23), ..request() }, &offer()), "exchange.until");
+    assert!(admissible(&AccessRequest { until: Date::constant(2026, 11, 24), ..request() }, &offer(), &asker(), at()).is_ok());
+}
+
+#[test]
+fn a_signature_of_one_kind_never_passes_for_another() {
+    let signed = Signed::sign(request(), &key(1)).unwrap();
+    assert!(signed.check(&[key(2).public(), key(1).public()]).is_ok());
+    assert_eq!(signed.check(&[key(2).public()]).unwrap_err().code, "exchange.signature");
+    let mut other = signed.clone();
+    other.body.purpose.push('。');
+    assert_eq!(other.check(&[key(1).public()]).unwrap_err().code, "exchange.signature");
+    let mut old = signed.clone();
+    old.body.format = "yunhe-request/0".to_owned();
+    assert_eq!(old.check(&[key(1).public()]).unwrap_err().code, "exchange.format");
+    let wrong = signed.signatures[0].clone();
+    assert!(key(1).public().verify_canonical(Purpose::Answer, &signed.body, &wrong).is_err());
+}
+
+/// A receipt as a provider issues it, with its keys.
+fn receipt() -> Receipt {
+    let agreement = AgreementId::from_uuid(Uuid::from_u128(2));
+    let base = format!(
+        "\"@method\": POST\n\"content-digest\": sha-256=:{}:\n\"@signature-params\": ()",
+        base64::Engine::encode(&base64::engine::general_purpose::STANDARD, Digest::of(b"query").hash)
+    );
+    let body = ReceiptBody {
+        format: "yunhe-receipt/1".to_owned(),
+        id: ReceiptId::from_uuid(Uuid::from_u128(3)),
+        federation: request().federation,
+        provider: request().provider,
+        consumer: request().consumer,
+        actor: "application:huiqi".to_owned(),
+        agreement,
+        agreement_digest: Digest::of(b"agreement"),
+        record: request().offer,
+        purpose: request().purpose,
+        delivery: None,
+        part: None,
+        request: Digest::of(b"query"),
+        answer: Digest::of(b"answer"),
+        rows: 3,
+        bytes: 6,
+        at: at(),
+    };
+    let salt = evidence::Salt([7; 32]);
+    let bytes = vocabulary::canonical_bytes(&body).unwrap();
+    let log = evidence::LogPromise {
+        origin: "jiangsu/js-scjg/1".parse().unwrap(),
+        leaf: evidence::leaf_digest(Suite::default(), &salt, &bytes),
+        integrate_by: at(),
+    };
+    let others = [Digest::of(b"a"), log.leaf, Digest::of(b"b")];
+    let batch = evidence::batch::sign(&key(1), &log.origin, log.integrate_by, &others).unwrap().remove(1);
+    let asked = Asked { signature: key(2).sign(base.as_bytes()), base };
+    let acknowledgement = Acknowledgement {
+        format: "yunhe-acknowledgement/1".to_owned(),
+        leaves: vec![log.leaf],
+        by: body.consumer.clone(),
+        at: at(),
+    };
+    let acknowledgement = Some(Signed::sign(acknowledgement, &key(2)).unwrap());
+    Receipt { body, salt: hex::encode(salt.0), log, batch, asked, acknowledgement, log_proof: None }
+}
+
+fn check(receipt: &Receipt) -> Result<Proven, vocabulary::Problem> {
+    let (provider, consumer) = ([key(1).public()], [key(2).public()]);
+    verify(receipt, &Keys { provider: &provider, consumer: &consumer, log: &[] })
+}
+
+#[test]
+fn a_receipt_proves_itself_in_words() {
+    let proven = check(&receipt()).unwrap();
+    assert!(proven.acknowledged && !proven.logged);
+    assert!(proven.words.zh.contains("js-scjg") && proven.words.zh.contains("3 行"), "{}", proven.words);
+    assert_ne!(proven.words, Bilingual::default());
+}
+
+/// Every byte of a receipt, flipped in turn: the file no longer reads, or some part of it is named as wrong.
+#[test]
+fn no_byte_of_a_receipt_can_change_unnoticed() {
+    let receipt = receipt();
+    let text = serde_json::to_vec(&receipt).unwrap();
+    for at in 0..text.len() {
+        for bit in [0x01, 0x20] {
+            let mut bytes = text.clone();
+            bytes[at] ^= bit;
+            let Ok(changed) = serde_json::from_slice::<Receipt>(&bytes) else { continue };
+            if changed == receipt {
+                continue;
+            }
+            let problem = check(&changed).expect_err(&format!("byte {at} {:?}", String::from_utf8_lossy(&bytes)));
+            assert!(problem.code.contains('.'), "{problem}");
+        }
+    }
+}
+
+#[test]
+fn a_receipt_of_other_keys_or_another_request_is_refused() {
+    let code = |receipt: &Receipt| check(receipt).unwrap_err().code.into_owned();
+    let swapped = [key(2).public()];
+    let proven = verify(&receipt(), &Keys { provider: &swapped, consumer: &swapped, log: &[] });
+    assert_eq!(proven.unwrap_err().code, "receipt.provider");
+    let mut other = receipt();
+    other.asked = Asked { base: "\"content-digest\": sha-256=:AAAA:".to_owned(), ..other.asked };
+    other.asked.signature = key(2).sign(other.asked.base.as_bytes());
+    assert_eq!(code(&other), "receipt.request");
+    let mut other = receipt();
+    if let Some(it) = &mut other.acknowledgement {
+        it.body.leaves.clear();
+        *it = Signed::sign(it.body.clone(), &key(2)).unwrap();
+    }
+    assert_eq!(code(&other), "receipt.acknowledgement");
+}
+
+#[test]
+fn a_base_with_two_digests_has_none() {
+    let line = "\"content-digest\": sha-256=:ungWv48Bz+pBQUDeXa4iI7ADYaOWF3qctBD/YfIAFa0=:";
+    assert_eq!(content_digest(line), Some(Digest::of(b"abc")));
+    assert_eq!(content_digest(&format!("{line}\n{line}")), None);
+    assert_eq!(content_digest("\"@method\": GET"), None);
+}
+
+#[tokio::test]
+async fn every_statement_prepares_on_both_databases() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut stores = vec![store_at(&format!("sqlite:{}", folder.path().join("t.db").display())).await];
+    if let Ok(url) = std::env::var("YUNHE_TEST_POSTGRES") {
+        stores.push(store_at(&url).await);
+    }
+    for store in stores {
+        let word = if store.dialect() == vocabulary::Dialect::Sqlite { "EXPLAIN " } else { "" };
+        for (number, sql) in crate::store::ALL.iter().enumerate() {
+            let statement = if word.is_empty() {
+                format!("PREPARE s{number} AS {sql}")
+            } else {
+                format!("{word}{sql}")
+            };
+            let done = store.read().await.unwrap().rows(::store::Statement::built(statement), vec![]).await;
+            assert!(done.is_ok(), "{sql}: {done:?}");
+        }
+    }
+}
+
+async fn store_at(url: &str) -> ::store::Store {
+    let store = ::store::Store::open(url, &format!("exchange_{}", std::process::id())).await.unwrap();
+    store.migrate("exchange", MIGRATIONS).await.unwrap();
+    store
+}

@@ -109,7 +109,14 @@ macro_rules! administrators {
 }
 
 administrators!(
-    CreateAccount, SetRoles, SetEnabled, ResetPassword, RegisterApplication, RetireApplication, IssueToken, RevokeToken
+    CreateAccount,
+    SetRoles,
+    SetEnabled,
+    ResetPassword,
+    RegisterApplication,
+    RetireApplication,
+    IssueToken,
+    RevokeToken
 );
 
 impl Ask for ListIdentities {

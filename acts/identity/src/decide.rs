@@ -66,7 +66,8 @@ pub enum Refusal {
 impl From<Refusal> for Problem {
     fn from(refusal: Refusal) -> Self {
         let en = refusal.to_string();
-        let new = |kind, code: &'static str, zh: String, remedy: &str| Self::new(kind, code, zh, format!("{en}; {remedy}"));
+        let new =
+            |kind, code: &'static str, zh: String, remedy: &str| Self::new(kind, code, zh, format!("{en}; {remedy}"));
         let who = Kind::Unauthenticated;
         match &refusal {
             Refusal::Credentials => new(who, "identity.credentials", "账号或密码不对；请重试".to_owned(), "try again"),
@@ -77,12 +78,18 @@ impl From<Refusal> for Problem {
             Refusal::TokenUnknown => {
                 new(who, "identity.token", "令牌无效；请重新登录或申请令牌".to_owned(), "sign in again or ask for one")
             }
-            Refusal::TokenExpired(at) => {
-                new(who, "identity.token_expired", format!("令牌已于 {at} 到期；请重新登录或换发"), "sign in again or renew it")
-            }
-            Refusal::TokenRevoked => {
-                new(who, "identity.token_revoked", "令牌已吊销；请重新登录或申请令牌".to_owned(), "sign in again or ask for one")
-            }
+            Refusal::TokenExpired(at) => new(
+                who,
+                "identity.token_expired",
+                format!("令牌已于 {at} 到期；请重新登录或换发"),
+                "sign in again or renew it",
+            ),
+            Refusal::TokenRevoked => new(
+                who,
+                "identity.token_revoked",
+                "令牌已吊销；请重新登录或申请令牌".to_owned(),
+                "sign in again or ask for one",
+            ),
             Refusal::HolderDisabled => {
                 let zh = "令牌持有人已停用；请联系系统管理员".to_owned();
                 new(who, "identity.holder_disabled", zh, "ask your administrator")

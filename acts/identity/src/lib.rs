@@ -16,6 +16,11 @@ mod session;
 mod store;
 mod trace;
 
+pub use crate::store::{
+    Account, Application, Caller, PAGE_MAX, Token, accounts, application, applications, authenticate, create_account,
+    forget_tokens, issue_token, migrate, register_application, reset_password, retire_application, revoke_token,
+    set_enabled, set_roles, sign_out, tokens, used,
+};
 pub use ask::{
     CreateAccount, Holder, IssueToken, ListIdentities, RegisterApplication, ResetPassword, RetireApplication,
     RevokeToken, SetEnabled, SetRoles,
@@ -26,11 +31,6 @@ pub use password::{PASSWORD_CHARS_MAX, PASSWORD_CHARS_MIN, Password, PasswordHas
 pub use role::{ROLES, parse_role, role_title, role_word};
 pub use secret::{Scope, TokenDigest, TokenSecret};
 pub use session::{Session, SignIn, change_password, new_password, sign_in};
-pub use crate::store::{
-    Account, Application, Caller, PAGE_MAX, Token, accounts, application, applications, authenticate,
-    create_account, forget_tokens, issue_token, migrate, register_application, reset_password, retire_application, revoke_token,
-    set_enabled, set_roles, sign_out, tokens, used,
-};
 
 #[cfg(test)]
 mod tests;

@@ -4,8 +4,7 @@
 //! that may block.
 
 use argon2::{
-    Algorithm, Argon2, Params, PasswordHasher, PasswordVerifier, Version,
-    password_hash::phc::PasswordHash as Phc,
+    Algorithm, Argon2, Params, PasswordHasher, PasswordVerifier, Version, password_hash::phc::PasswordHash as Phc,
 };
 use std::fmt;
 use unicode_normalization::UnicodeNormalization;
@@ -27,7 +26,8 @@ pub const PASSWORD_CHARS_MAX: usize = 128;
 const DISTINCT_CHARS_MIN: usize = 6;
 
 /// What is checked against where there is no such account: a hash nobody knows the password of, of the same cost.
-const NOBODY: &str = "$argon2id$v=19$m=19456,t=2,p=1$AAAAAAAAAAAAAAAAAAAAAA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
+const NOBODY: &str =
+    "$argon2id$v=19$m=19456,t=2,p=1$AAAAAAAAAAAAAAAAAAAAAA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
 
 /// A password as it was typed; it prints as a dot.
 #[derive(Clone, Debug)]

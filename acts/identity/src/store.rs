@@ -69,10 +69,29 @@ const TOKENS: &str = "
 
 #[cfg(test)]
 pub(crate) const STATEMENTS: &[(&str, usize)] = &[
-    (CREATE, 4), (ADD_ROLE, 2), (DROP_ROLES, 1), (TAKE_ADMINISTRATORS, 1), (OTHER_ADMINISTRATORS, 1), (ACCOUNT, 1),
-    (ROLES, 1), (SET_DISABLED, 3), (SET_PASSWORD, 3), (END_ACCOUNT_TOKENS, 2), (REGISTER, 4), (RETIRE, 1),
-    (END_APPLICATION_TOKENS, 2), (APPLICATION, 1), (ISSUE, 7), (REVOKE, 2), (REVOKE_SHOWN, 2), (SHOWN, 1), (USED, 2), (FORGET_TOKENS, 1), (ACCOUNTS, 2),
-    (APPLICATIONS, 2), (TOKENS, 2),
+    (CREATE, 4),
+    (ADD_ROLE, 2),
+    (DROP_ROLES, 1),
+    (TAKE_ADMINISTRATORS, 1),
+    (OTHER_ADMINISTRATORS, 1),
+    (ACCOUNT, 1),
+    (ROLES, 1),
+    (SET_DISABLED, 3),
+    (SET_PASSWORD, 3),
+    (END_ACCOUNT_TOKENS, 2),
+    (REGISTER, 4),
+    (RETIRE, 1),
+    (END_APPLICATION_TOKENS, 2),
+    (APPLICATION, 1),
+    (ISSUE, 7),
+    (REVOKE, 2),
+    (REVOKE_SHOWN, 2),
+    (SHOWN, 1),
+    (USED, 2),
+    (FORGET_TOKENS, 1),
+    (ACCOUNTS, 2),
+    (APPLICATIONS, 2),
+    (TOKENS, 2),
 ];
 
 /// Makes or updates the tables.
@@ -181,15 +200,11 @@ pub async fn create_account(
 ///
 /// # Errors
 /// `identity.no_account`, `identity.oneself`, `identity.last_administrator`, `identity.apart`.
-pub async fn set_roles(
-    tx: &mut Tx,
-    permit: &Permit<SetRoles>,
-    salt: Salt,
-    now: Timestamp,
-) -> Result<(), Problem> {
+pub async fn set_roles(tx: &mut Tx, permit: &Permit<SetRoles>, salt: Salt, now: Timestamp) -> Result<(), Problem> {
     let ask = permit.ask();
     decide::roles_together(&ask.roles)?;
-    let facts = administrator_facts(tx, &ask.account, now, |was| was && ask.roles.contains(&Role::Administrator)).await?;
+    let facts =
+        administrator_facts(tx, &ask.account, now, |was| was && ask.roles.contains(&Role::Administrator)).await?;
     decide::change_account(&permit.principal().actor, &ask.account, facts)?;
     tx.execute(DROP_ROLES, args![ask.account.as_str()]).await?;
     put_roles(tx, &ask.account, &ask.roles).await?;
@@ -201,12 +216,7 @@ pub async fn set_roles(
 ///
 /// # Errors
 /// `identity.no_account`, `identity.oneself`, `identity.last_administrator`.
-pub async fn set_enabled(
-    tx: &mut Tx,
-    permit: &Permit<SetEnabled>,
-    salt: Salt,
-    now: Timestamp,
-) -> Result<(), Problem> {
+pub async fn set_enabled(tx: &mut Tx, permit: &Permit<SetEnabled>, salt: Salt, now: Timestamp) -> Result<(), Problem> {
     let ask = permit.ask();
     let facts = administrator_facts(tx, &ask.account, now, |was| was && ask.enabled).await?;
     decide::change_account(&permit.principal().actor, &ask.account, facts)?;
@@ -282,12 +292,7 @@ pub async fn retire_application(
 ///
 /// # Errors
 /// `identity.lifetime`, `identity.no_account`, `identity.no_application`, `identity.holder_disabled`.
-pub async fn issue_token(
-    tx: &mut Tx,
-    permit: &Permit<IssueToken>,
-    salt: Salt,
-    now: Timestamp,
-) -> Result<(), Problem> {
+pub async fn issue_token(tx: &mut Tx, permit: &Permit<IssueToken>, salt: Salt, now: Timestamp) -> Result<(), Problem> {
     let ask = permit.ask();
     decide::lifetime(ask.expires_at, now)?;
     ensure!(!ask.scopes.is_empty(), no_scope());
@@ -302,7 +307,8 @@ pub async fn issue_token(
         }
     }
     put_token(tx, ask, Some(&ask.scopes), now).await?;
-    let about = json!({"token": ask.id, "holder": holder_word(&ask.holder), "scopes": ask.scopes, "until": ask.expires_at});
+    let about =
+        json!({"token": ask.id, "holder": holder_word(&ask.holder), "scopes": ask.scopes, "until": ask.expires_at});
     trace::leave(tx, permit.principal(), ("identity.issue_token", about), salt, now).await
 }
 

@@ -1,11 +1,11 @@
 use crate::decide::{
-    ATTEMPTS_MAX, AdministratorFacts, Attempts, LOCK_MICROS, TokenFacts, attempt, change_account, lifetime, roles_together,
-    token,
+    ATTEMPTS_MAX, AdministratorFacts, Attempts, LOCK_MICROS, TokenFacts, attempt, change_account, lifetime,
+    roles_together, token,
 };
 use crate::*;
+use ::store::{Store, args, transact};
 use policy::{Actor, Ask, Facts, Permit, Principal, Role, decide};
 use proptest::prelude::*;
-use ::store::{Store, args, transact};
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU32, Ordering};
 use vocabulary::{Bilingual, OrganisationId, Personal, Problem, Timestamp, micros};
@@ -141,7 +141,9 @@ async fn many_tries_at_once_do_not_slip_through() {
     for store in stores {
         let tries = (0..20).map(|_| {
             let store = store.clone();
-            tokio::spawn(async move { transact!(store, None, |tx| crate::session::count_attempt(tx, &account("x"), at(0)).await) })
+            tokio::spawn(async move {
+                transact!(store, None, |tx| crate::session::count_attempt(tx, &account("x"), at(0)).await)
+            })
         });
         let mut counted = 0;
         for one in tries.collect::<Vec<_>>() {
@@ -200,10 +202,10 @@ async fn the_last_administrator_stays_and_nobody_changes_themselves() {
         open(&store, "second", [Role::Administrator]).await.unwrap();
         // Each takes the other's role away at the same time: one of them stays.
         let (one, other) = (demote("first", "second"), demote("second", "first"));
-        let (one, other) = tokio::join!(
-            async { transact!(store, None, |tx| set_roles(tx, &one, salt(), at(2)).await) },
-            async { transact!(store, None, |tx| set_roles(tx, &other, salt(), at(2)).await) }
-        );
+        let (one, other) =
+            tokio::join!(async { transact!(store, None, |tx| set_roles(tx, &one, salt(), at(2)).await) }, async {
+                transact!(store, None, |tx| set_roles(tx, &other, salt(), at(2)).await)
+            });
         assert!(one.is_ok() != other.is_ok(), "{one:?} {other:?}");
     }
 }
@@ -223,7 +225,10 @@ async fn a_program_has_a_token_with_scopes_of_its_application() {
         let issue = |until: i64, scopes: &[&str]| {
             let scopes = scopes.iter().map(|it| Scope::new(*it).unwrap()).collect();
             let holder = Holder::Application(name.clone());
-            permit("init", IssueToken { id: token_id(3), digest: secret.digest(), holder, scopes, expires_at: at(until) })
+            permit(
+                "init",
+                IssueToken { id: token_id(3), digest: secret.digest(), holder, scopes, expires_at: at(until) },
+            )
         };
         for (bad, code) in [
             (issue(0, &["exchange"]), "identity.lifetime"),
@@ -246,7 +251,10 @@ async fn a_program_has_a_token_with_scopes_of_its_application() {
         let retire = permit("init", RetireApplication { name: name.clone() });
         transact!(store, None, |tx| retire_application(tx, &retire, salt(), at(2)).await).unwrap();
         assert_eq!(who(&store, &secret, at(3)).await.unwrap_err().code, "identity.token_revoked");
-        assert_eq!(transact!(store, None, |tx| issue_token(tx, &good, salt(), at(2)).await).unwrap_err().code, "identity.holder_disabled");
+        assert_eq!(
+            transact!(store, None, |tx| issue_token(tx, &good, salt(), at(2)).await).unwrap_err().code,
+            "identity.holder_disabled"
+        );
         assert!(application(&mut store.read().await.unwrap(), &name).await.unwrap().retired);
     }
 }
@@ -401,7 +409,8 @@ async fn the_statement_counts_as_the_function_does() {
         let mut state = Attempts::default();
         for second in [0, 1, 1, 400, 899, 899, 900, 1000, 1799, 1800, 1800, 5000] {
             let expected = attempt(state, at(second));
-            let counted = transact!(store, None, |tx| crate::session::count_attempt(tx, &account("x"), at(second)).await);
+            let counted =
+                transact!(store, None, |tx| crate::session::count_attempt(tx, &account("x"), at(second)).await);
             assert_eq!(counted.is_ok(), expected.is_ok(), "at {second}");
             state = expected.unwrap_or(state);
             let sql = "SELECT count, since FROM identity_attempt WHERE name = $1";

@@ -1,7 +1,7 @@
-//! Measures an import: `import_speed FILE.csv URL RECORD.yaml [atomic] [again]`; `-` for the file's name makes a million rows of the
-//! sample first. Prints seconds, rows a second and the most memory that was resident.
+//! Measures an import: `import_speed FILE.csv URL RECORD.yaml [atomic] [again]`. A file that is not there is made: a
+//! million rows of the sample. Prints seconds, rows a second and the most memory that was resident.
 //!
-//! `cargo run --profile fast -p registry --example import_speed -- /tmp/p.csv sqlite:/tmp/p.db packs/legal-persons/records/legal-person.yaml`
+//! `cargo run --profile fast -p registry --example import_speed -- p.csv sqlite:p.db legal-person.yaml`
 
 use policy::{Facts, Principal, Role, decide};
 use registry::{Import, ImportId, Install, Intake, Mapping, SecrecyReview, import, install, migrate};

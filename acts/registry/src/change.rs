@@ -1,4 +1,5 @@
-//! What the feed says: that a record type has a revision, or which rows a write or an import chunk touched. Never a value.
+//! What the feed says: that a record type has a revision, or which rows a write or an import batch touched. Never a
+//! value.
 
 use crate::{ImportId, Run};
 use schema::RecordType;
@@ -6,7 +7,8 @@ use serde::{Deserialize, Serialize};
 use store::{Reader, Tx};
 use vocabulary::{Digest, Problem, ResourceId, Timestamp};
 
-/// The feed of the registry: types and rows of every type on one line of positions, so "as of" means one moment for all.
+/// The feed of the registry: types and rows of every type on one line of positions, so "as of" means one moment for
+/// all.
 pub const FEED: &str = "registry";
 
 /// One entry of the feed.

@@ -125,8 +125,8 @@ pub fn check_key(record: &RecordType, values: &[Value]) -> Result<(), Problem> {
     Ok(())
 }
 
-/// Whether `new` may take the place of `old`: it may add optional fields, lengthen texts, lower least values, make fields
-/// optional and change whatever is only said about them; rows of either then fit both.
+/// Whether `new` may take the place of `old`: it may add optional fields, lengthen texts, lower least values, make
+/// fields optional and change whatever is only said about them; rows of either then fit both.
 ///
 /// # Errors
 /// `registry.revision` with everything that is not additive.

@@ -1,8 +1,8 @@
 //! Writes: what rows do to the current state, in one unit of work, with one entry in the feed.
 //!
-//! The order is what keeps two writers apart on PostgreSQL: read the current rows, announce, copy the superseded versions
-//! into the past and take just these out (fewer than read: someone else was faster, run again), put the new ones in (a
-//! key is there: run again). So a version's change always has a greater id than the change it supersedes.
+//! The order is what keeps two writers apart on PostgreSQL: read the current rows, announce, copy the superseded
+//! versions into the past and take just these out (fewer than read: someone else was faster, run again), put the new
+//! ones in (a key is there: run again). So a version's change always has a greater id than the change it supersedes.
 
 use crate::{
     ask::{Remove, Write},

@@ -48,15 +48,22 @@ impl Bulk {
 }
 
 /// Inserts so many rows into one of the registry's own tables.
-pub(crate) fn bulk(into: Bulk, rows: usize) -> Statement {
+pub(crate) fn bulk(into: Bulk, rows: usize, dialect: store::Dialect) -> Statement {
     let (table, end, width) = into.columns();
+    let place = |n: usize| match dialect {
+        store::Dialect::Sqlite => NEXT.to_owned(),
+        store::Dialect::Postgres => format!("${n}"),
+    };
     let row = |at: usize| {
-        let places = (0..width).map(|it| format!("${}", at * width + it + 1)).collect::<Vec<_>>();
+        let places = (0..width).map(|it| place(at * width + it + 1)).collect::<Vec<_>>();
         format!("({})", places.join(", "))
     };
     let rows = (0..rows).map(row).collect::<Vec<_>>().join(", ");
     Statement::built(format!("INSERT INTO {table} VALUES {rows}{end}"))
 }
+
+/// SQLite's next parameter. `$1` is a name there, looked up in a list that grows with the statement; this is not.
+const NEXT: &str = "?";
 
 /// An identifier in quotes, checked: it comes from a field, a type or this module.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -136,7 +143,8 @@ impl<'a> Table<'a> {
                 self.main
             ),
             format!(
-                "CREATE TABLE {} (_id {bytes} NOT NULL, _change {int} NOT NULL, _line {int}, _until {int} NOT NULL{columns})",
+                "CREATE TABLE {} (_id {bytes} NOT NULL, _change {int} NOT NULL, _line {int},
+                 _until {int} NOT NULL{columns})",
                 self.past
             ),
             format!("CREATE UNIQUE INDEX {} ON {} ({key})", Name::index("rec", number, "key"), self.main),
@@ -202,9 +210,10 @@ impl<'a> Table<'a> {
         same.collect::<Vec<_>>().join(" AND ")
     }
 
-    /// `FROM` the keys that `$1` lists.
+    /// `FROM` the keys that `$1` lists, joined with what follows. SQLite has to be told that the list is the shorter
+    /// side: its `CROSS JOIN` keeps the order.
     fn keys(&self) -> &'static str {
-        self.word("json_each($1) AS j", "json_array_elements(CAST($1 AS json)) AS j (value)")
+        self.word("json_each($1) AS j CROSS JOIN", "json_array_elements(CAST($1 AS json)) AS j (value) JOIN")
     }
 
     /// Membership in the ids that `$1` lists in hex.
@@ -220,10 +229,12 @@ impl<'a> Table<'a> {
         let fields: Vec<_> = self.record.fields.iter().map(|(name, field)| self.read(name, field, "")).collect();
         Statement::built(format!(
             "SELECT _id, _seen, {} FROM (SELECT m.*,
-                CASE WHEN EXISTS (SELECT 1 FROM registry_import_change AS c WHERE c.import = $2 AND c.change = m._change)
+                CASE WHEN EXISTS (SELECT 1 FROM registry_import_change AS c
+                                   WHERE c.import = $2 AND c.change = m._change)
                      THEN m._line
-                     ELSE (SELECT s.line FROM registry_import_seen AS s WHERE s.import = $2 AND s.row_id = m._id) END AS _seen
-              FROM {} JOIN {} AS m ON {}) AS t",
+                     ELSE (SELECT s.line FROM registry_import_seen AS s
+                            WHERE s.import = $2 AND s.row_id = m._id) END AS _seen
+              FROM {} {} AS m ON {}) AS t",
             fields.join(", "),
             self.keys(),
             self.main,
@@ -234,15 +245,15 @@ impl<'a> Table<'a> {
     /// The names of the current rows whose keys `$1` lists.
     pub(crate) fn named(&self) -> Statement {
         Statement::built(format!(
-            "SELECT m._id FROM {} JOIN {} AS m ON {}",
+            "SELECT m._id FROM {} {} AS m ON {}",
             self.keys(),
             self.main,
             self.key_join("m.")
         ))
     }
 
-    /// Copies the rows that `$1` lists into the past; change `$2` ended them. A version that a later change wrote is not
-    /// copied: its writer was faster, and the count tells.
+    /// Copies the rows that `$1` lists into the past; change `$2` ended them. A version that a later change wrote is
+    /// not copied: its writer was faster, and the count tells.
     pub(crate) fn supersede(&self) -> Statement {
         let fields = self.field_list("");
         let until = parameter(&FieldType::Integer, self.dialect, 2);
@@ -274,15 +285,19 @@ impl<'a> Table<'a> {
     /// Inserts so many rows: `_id`, `_change`, `_line` and the fields of each.
     pub(crate) fn insert(&self, rows: usize) -> Statement {
         let width = self.record.fields.len() + 3;
-        let int = |n: usize| parameter(&FieldType::Integer, self.dialect, n);
         let row = |at: usize| {
             let first = at * width + 1;
+            let int = |n: usize| parameter(&FieldType::Integer, self.dialect, n);
             let fields = self.record.fields.values().enumerate();
             let fields: String =
                 fields.map(|(n, it)| format!(", {}", parameter(&it.kind, self.dialect, first + 3 + n))).collect();
             format!("(${first}, {}, {}{fields})", int(first + 1), int(first + 2))
         };
-        let values = (0..rows).map(row).collect::<Vec<_>>().join(", ");
+        let values = match self.dialect {
+            Dialect::Sqlite => vec![format!("({})", vec![NEXT; width].join(", ")); rows],
+            Dialect::Postgres => (0..rows).map(row).collect(),
+        };
+        let values = values.join(", ");
         Statement::built(format!(
             "INSERT INTO {} (_id, _change, _line{}) VALUES {values}",
             self.main,

@@ -3,17 +3,19 @@
 /// Migrations, for [`store::Store::migrate`].
 pub(crate) const STEPS: &[&str] = &["
     CREATE TABLE registry_type (
-        number $SERIAL, name $TEXT NOT NULL UNIQUE, revision $INT NOT NULL, definition $TEXT NOT NULL, at $INT NOT NULL);
+        number $SERIAL, name $TEXT NOT NULL UNIQUE, revision $INT NOT NULL, definition $TEXT NOT NULL,
+        at $INT NOT NULL);
     CREATE TABLE registry_import (
-        id $TEXT NOT NULL PRIMARY KEY, record $TEXT NOT NULL, ask $TEXT NOT NULL, state $TEXT NOT NULL, by $TEXT NOT NULL,
-        begun $INT NOT NULL, ended $INT, rows_read $INT NOT NULL, loaded $INT NOT NULL, same $INT NOT NULL,
+        id $TEXT NOT NULL PRIMARY KEY, record $TEXT NOT NULL, ask $TEXT NOT NULL, state $TEXT NOT NULL,
+        by $TEXT NOT NULL, begun $INT NOT NULL, ended $INT, rows_read $INT NOT NULL, loaded $INT NOT NULL, same $INT NOT NULL,
         rejected $INT NOT NULL, bytes_done $INT NOT NULL, line $INT NOT NULL, encoding $TEXT, digest $TEXT NOT NULL);
     CREATE INDEX registry_import_begun ON registry_import (record, begun);
     CREATE TABLE registry_import_change (import $TEXT NOT NULL, change $INT NOT NULL, PRIMARY KEY (import, change));
     CREATE TABLE registry_import_seen (
         import $TEXT NOT NULL, row_id $BYTES NOT NULL, line $INT, PRIMARY KEY (import, row_id));
     CREATE TABLE registry_import_staged (
-        import $TEXT NOT NULL, line $INT NOT NULL, row_id $BYTES NOT NULL, cells $TEXT NOT NULL, PRIMARY KEY (import, line));
+        import $TEXT NOT NULL, line $INT NOT NULL, row_id $BYTES NOT NULL, cells $TEXT NOT NULL,
+        PRIMARY KEY (import, line));
     CREATE TABLE registry_import_reject (
         import $TEXT NOT NULL, number $INT NOT NULL, line $INT NOT NULL, field $TEXT NOT NULL, code $TEXT NOT NULL,
         zh $TEXT NOT NULL, en $TEXT NOT NULL, PRIMARY KEY (import, number))"];
@@ -40,8 +42,8 @@ pub(crate) const IMPORT_LIST: &str = "
 /// Zero rows: another process has moved the same import on.
 pub(crate) const IMPORT_MOVE: &str = "
     UPDATE registry_import
-       SET rows_read = $3, loaded = $4, same = $5, rejected = $6, bytes_done = $7, line = $8, encoding = $9, digest = $10,
-           state = $11, ended = $12
+       SET rows_read = $3, loaded = $4, same = $5, rejected = $6, bytes_done = $7, line = $8, encoding = $9,
+           digest = $10, state = $11, ended = $12
      WHERE id = $1 AND state = 'open' AND bytes_done = $2";
 /// Zero rows: another process has finished the same import.
 pub(crate) const IMPORT_END: &str = "

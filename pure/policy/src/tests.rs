@@ -1,1 +1,262 @@
+use crate::*;
+use proptest::prelude::*;
+use rule::{By, Filter};
+use schema::{FieldName, FieldType, RecordType, Value, division::Zones};
+use std::collections::BTreeMap;
+use vocabulary::{Date, OrganisationId, Timestamp};
 
+const RECORD: &str = r#"
+record: legal-person-operation
+title: {zh: 法人经营与信用信息, en: Operation and credit of legal persons}
+key: [uscc]
+fields:
+  uscc: {type: text, max: 18, title: {zh: 代码, en: Code}, grade: 一般/1}
+  division: {type: division, title: {zh: 区划, en: Division}, grade: 一般/1}
+  staff: {type: integer, optional: true, title: {zh: 人数, en: Staff}, grade: 一般/2}
+  telephone: {type: text, max: 20, personal: true, optional: true, title: {zh: 电话, en: Telephone}, grade: 一般/3}
+"#;
+
+const OFFER: &str = r"
+offer: legal-person-operation
+of: legal-person-operation
+share: conditional
+who: {role: department, level: [city, county]}
+purpose: [惠企政策匹配]
+rows: row.division.under(ask.organisation.division)
+columns: [uscc, staff, telephone]
+mask: {telephone: middle4}
+quota: {rows_per_day: 1000}
+until: 2027-12-31
+answer: [own-department, authority, provider]
+";
+
+fn record() -> RecordType {
+    serde_saphyr::from_str(RECORD).unwrap()
+}
+
+fn offer() -> Offer {
+    serde_saphyr::from_str(OFFER).unwrap()
+}
+
+fn name(text: &str) -> FieldName {
+    FieldName::new(text).unwrap()
+}
+
+fn org(text: &str) -> OrganisationId {
+    OrganisationId::new(text).unwrap()
+}
+
+fn noon() -> Timestamp {
+    "2026-11-24T04:00:00Z".parse().unwrap()
+}
+
+fn terms() -> Terms {
+    Terms {
+        record: record().name,
+        columns: ["uscc", "staff", "telephone"].map(name).to_vec(),
+        rows: Filter::compare(&name("division"), &FieldType::Division, By::Eq, &Value::Text("320102".to_owned())).unwrap(),
+        masks: BTreeMap::from([(name("telephone"), Mask::Middle4)]),
+        purpose: "惠企政策匹配".to_owned(),
+        quota: Some(Quota { rows_per_day: 10 }),
+        until: Date::constant(2026, 11, 24),
+    }
+}
+
+fn live() -> AgreementFacts {
+    AgreementFacts { consumer: org("nj-gxj"), state: AgreementState::Live, terms: terms(), rows_today: 0 }
+}
+
+struct Fetch {
+    consumer: OrganisationId,
+    purpose: String,
+    columns: Vec<FieldName>,
+    filter: Filter,
+}
+
+impl Ask for Fetch {
+    fn need(&self) -> Need<'_> {
+        Need::Delivery(DeliveryNeed {
+            consumer: &self.consumer,
+            purpose: &self.purpose,
+            columns: &self.columns,
+            filter: &self.filter,
+        })
+    }
+}
+
+fn fetch() -> Fetch {
+    Fetch {
+        consumer: org("nj-gxj"),
+        purpose: "惠企政策匹配".to_owned(),
+        columns: vec![name("uscc"), name("telephone")],
+        filter: Filter::always(),
+    }
+}
+
+fn facts(agreement: Option<AgreementFacts>) -> Facts {
+    Facts { organisation: org("js-scjg"), principal: Principal::member(org("nj-gxj")), now: noon(), agreement }
+}
+
+fn refusal(facts: &Facts, fetch: Fetch) -> String {
+    decide(facts, fetch).map(|_| ()).unwrap_err().code.into_owned()
+}
+
+#[test]
+fn a_live_agreement_permits_what_was_agreed_and_masks_it() {
+    let permit = decide(&facts(Some(live())), fetch()).unwrap();
+    assert_eq!(permit.restriction().columns, [name("uscc"), name("telephone")]);
+    assert_eq!(permit.restriction().filter, terms().rows);
+    let shown = permit.restriction().mask(&name("telephone"), Value::Text("13812345678".to_owned()));
+    assert_eq!(shown, Value::Text("138****5678".to_owned()));
+    assert_eq!(permit.principal().organisation, org("nj-gxj"));
+}
+
+#[test]
+fn no_column_named_means_all_agreed_ones() {
+    let permit = decide(&facts(Some(live())), Fetch { columns: vec![], ..fetch() }).unwrap();
+    assert_eq!(permit.restriction().columns, terms().columns);
+}
+
+#[test]
+fn each_refusal_has_its_reason() {
+    let with = |change: fn(&mut AgreementFacts)| {
+        let mut it = live();
+        change(&mut it);
+        facts(Some(it))
+    };
+    assert_eq!(refusal(&facts(None), fetch()), "exchange.no_agreement");
+    assert_eq!(refusal(&with(|it| it.consumer = org("other")), fetch()), "exchange.no_agreement");
+    assert_eq!(refusal(&with(|it| it.state = AgreementState::Proposed), fetch()), "exchange.no_agreement");
+    assert_eq!(refusal(&with(|it| it.state = AgreementState::Revoked), fetch()), "exchange.revoked");
+    let yesterday = |it: &mut AgreementFacts| it.terms.until = Date::constant(2026, 11, 23);
+    assert_eq!(refusal(&with(yesterday), fetch()), "exchange.expired");
+    assert_eq!(refusal(&with(|it| it.rows_today = 10), fetch()), "exchange.quota");
+    assert!(decide(&with(|it| it.rows_today = 9), fetch()).is_ok());
+    let live = facts(Some(live()));
+    assert_eq!(refusal(&live, Fetch { purpose: "其他".to_owned(), ..fetch() }), "exchange.purpose");
+    assert_eq!(refusal(&live, Fetch { columns: vec![name("division")], ..fetch() }), "exchange.restriction");
+    let by = |field: &str| {
+        Filter::compare(&name(field), &FieldType::Text { max: 20 }, By::Eq, &Value::Text("x".to_owned())).unwrap()
+    };
+    assert_eq!(refusal(&live, Fetch { filter: by("telephone"), ..fetch() }), "exchange.restriction");
+    assert_eq!(refusal(&live, Fetch { filter: by("division"), ..fetch() }), "exchange.restriction");
+    assert!(decide(&live, Fetch { filter: by("uscc"), ..fetch() }).is_ok());
+}
+
+#[test]
+fn a_member_acts_only_for_itself() {
+    let mut it = facts(Some(live()));
+    it.principal = Principal::member(org("nj-data"));
+    assert_eq!(refusal(&it, fetch()), "policy.organisation");
+}
+
+struct Steward;
+
+impl Ask for Steward {
+    fn need(&self) -> Need<'_> {
+        Need::Role(&[Role::DataSteward])
+    }
+}
+
+struct ByMember(OrganisationId);
+
+impl Ask for ByMember {
+    fn need(&self) -> Need<'_> {
+        Need::Member(&self.0)
+    }
+}
+
+#[test]
+fn roles_count_only_at_home() {
+    let home = |roles: &[Role], organisation: &str| Facts {
+        principal: Principal::job(org(organisation), "t", roles.iter().copied()),
+        ..facts(None)
+    };
+    let permit = decide(&home(&[Role::DataSteward], "js-scjg"), Steward).unwrap();
+    assert_eq!(permit.restriction().filter, Filter::never());
+    assert!(permit.restriction().columns.is_empty());
+    let code = |facts: &Facts| decide(facts, Steward).map(|_| ()).unwrap_err();
+    let missing = code(&home(&[Role::Auditor], "js-scjg"));
+    assert_eq!(missing.code, "policy.role");
+    assert!(missing.detail.en.contains("data-steward"), "{}", missing.detail.en);
+    assert_eq!(code(&home(&[Role::DataSteward], "nj-gxj")).code, "policy.organisation");
+    assert!(decide(&facts(None), ByMember(org("nj-gxj"))).is_ok());
+    assert!(decide(&facts(None), ByMember(org("js-data"))).is_err());
+}
+
+#[test]
+fn an_offer_is_for_whom_it_names() {
+    let nanjing = MemberFacts {
+        id: org("nj-gxj"),
+        division: "320100".to_owned(),
+        level: Level::City,
+        roles: vec![MemberRole::Department],
+    };
+    assert!(offer().is_for(&nanjing));
+    assert!(!offer().is_for(&MemberFacts { level: Level::Province, ..nanjing.clone() }));
+    assert!(!offer().is_for(&MemberFacts { roles: vec![MemberRole::Enterprise], ..nanjing.clone() }));
+    assert!(Offer { who: None, ..offer() }.is_for(&MemberFacts { roles: vec![], ..nanjing.clone() }));
+    assert!(offer().allows_purpose("惠企政策匹配") && !offer().allows_purpose("营销"));
+    assert!(Offer { purpose: vec![], ..offer() }.allows_purpose("任何"));
+
+    let zones = Zones::new([("321371".to_owned(), "320100".to_owned())]).unwrap();
+    let rows = offer().rows_for(&record(), &nanjing, "惠企政策匹配", &zones).unwrap();
+    let shows = |division: &str| {
+        let row = [Value::Text("x".into()), Value::Text(division.into()), Value::Null, Value::Null];
+        rows.matches(&record(), &row)
+    };
+    assert!(shows("320102") && shows("320171") && shows("321371"));
+    assert!(!shows("320500") && !shows("321302"));
+    assert_eq!(Offer { rows: None, ..offer() }.rows_for(&record(), &nanjing, "", &zones).unwrap(), Filter::always());
+}
+
+#[test]
+fn offers_read_back_as_they_were_written() {
+    let offer = offer();
+    let json = serde_json::to_value(&offer).unwrap();
+    assert_eq!(serde_json::from_value::<Offer>(json).unwrap(), offer);
+    assert!(serde_saphyr::from_str::<Offer>(&OFFER.replace("quota:", "quotas:")).is_err());
+}
+
+proptest! {
+    /// A mask shows no character in a place that it hides, keeps the length unless it says otherwise, and nothing but texts.
+    #[test]
+    fn masks_hide(text in "\\PC{0,20}") {
+        let count = text.chars().count();
+        let shown = |mask: Mask| match mask.apply(&Value::Text(text.clone())) {
+            Value::Text(it) => it,
+            other => panic!("{other:?}"),
+        };
+        prop_assert_eq!(shown(Mask::All), "***");
+        for mask in [Mask::Middle4, Mask::Last4, Mask::First1] {
+            let it = shown(mask);
+            prop_assert_eq!(it.chars().count(), count);
+            let hidden = it.chars().zip(text.chars()).filter(|(a, b)| *a == '*' || a != b).count();
+            let least = match mask {
+                Mask::Middle4 if count > 8 => 4,
+                Mask::Last4 if count > 4 => count - 4,
+                Mask::Last4 => count,
+                _ => count.saturating_sub(1),
+            };
+            prop_assert!(hidden >= least, "{mask:?} {it}");
+        }
+        for value in [Value::Null, Value::Integer(3), Value::Boolean(true), Value::Scaled(1)] {
+            prop_assert_eq!(Mask::Last4.apply(&value), Value::Null);
+        }
+    }
+
+    /// Whatever is asked, the restriction stays within the terms.
+    #[test]
+    fn a_permit_never_shows_more_than_the_terms(columns in prop::collection::vec("uscc|staff|telephone|division", 0..4)) {
+        let columns: Vec<FieldName> = columns.iter().map(|it| name(it)).collect();
+        if let Ok(permit) = decide(&facts(Some(live())), Fetch { columns, ..fetch() }) {
+            let restriction = permit.restriction();
+            prop_assert!(restriction.columns.iter().all(|it| terms().columns.contains(it)));
+            if restriction.columns.contains(&name("telephone")) {
+                prop_assert_eq!(restriction.masks.get(&name("telephone")), Some(&Mask::Middle4));
+            }
+            let row = [Value::Text("x".into()), Value::Text("320500".into()), Value::Null, Value::Null];
+            prop_assert!(!restriction.filter.matches(&record(), &row));
+        }
+    }
+}

@@ -6,7 +6,7 @@ use crate::finding::{Finding, Place, Said};
 use crate::refuse::refusal;
 use crate::rule::{Node, Operand, TextTest};
 use crate::{By, Constant, LIST_MAX, RULE_TESTS_MAX, Scope, constant, kind};
-use cel::common::ast::{CallExpr, Expr, IdedExpr, LiteralValue, SelectExpr, SourceInfo, operators};
+use cel::common::ast::{CallExpr, Expr, IdedExpr, LiteralValue, SourceInfo, operators};
 use schema::{FieldName, FieldType};
 
 pub(crate) struct Lowering<'a> {
@@ -42,7 +42,6 @@ impl<'a> Lowering<'a> {
             Expr::Literal(LiteralValue::Boolean(it)) => {
                 Some(if *it.inner() { Node::All(Vec::new()) } else { Node::Any(Vec::new()) })
             }
-            Expr::Select(select) if select.test => self.has(select),
             Expr::Call(call) => self.call(expr, call),
             Expr::Select(_) | Expr::Ident(_) | Expr::Literal(_) => self.bare(expr),
             _ => self.refused(expr),
@@ -65,6 +64,7 @@ impl<'a> Lowering<'a> {
             (operators::LOGICAL_OR, None, parts) => Some(Node::Any(self.conditions(parts)?)),
             (operators::LOGICAL_NOT, None, [part]) => Some(Node::Not(Box::new(self.condition(part)?))),
             (operators::IN, None, [left, list]) => self.membership(expr, left, list),
+            ("has", None, [field]) => self.has(field),
             ("startsWith", Some(text), [needle]) => self.text(text, TextTest::Starts, needle),
             ("endsWith", Some(text), [needle]) => self.text(text, TextTest::Ends, needle),
             ("contains", Some(text), [needle]) => self.text(text, TextTest::Contains, needle),
@@ -97,11 +97,9 @@ impl<'a> Lowering<'a> {
     }
 
     /// `has(row.field)`: it is not null.
-    fn has(&mut self, select: &SelectExpr) -> Option<Node> {
-        let whole =
-            IdedExpr { id: select.operand.id, expr: Expr::Select(SelectExpr { test: false, ..select.clone() }) };
+    fn has(&mut self, field: &IdedExpr) -> Option<Node> {
         self.tests += 1;
-        Some(Node::Not(Box::new(Node::Null(self.operand(&whole)?))))
+        Some(Node::Not(Box::new(Node::Null(self.reference(field)?))))
     }
 
     fn compare(&mut self, expr: &IdedExpr, by: By, left: &IdedExpr, right: &IdedExpr) -> Option<Node> {
@@ -440,13 +438,21 @@ impl<'a> Lowering<'a> {
 
     fn start(&self, expr: &IdedExpr) -> Option<u32> {
         let own = self.info.offset_for(expr.id).map(|(start, _)| start);
-        let parts: Vec<&IdedExpr> = match &expr.expr {
-            Expr::Call(call) => call.target.as_deref().into_iter().chain(&call.args).collect(),
-            Expr::Select(select) => vec![&*select.operand],
-            Expr::Comprehension(it) => vec![&it.iter_range],
-            _ => Vec::new(),
+        let (own, parts): (_, Vec<&IdedExpr>) = match &expr.expr {
+            Expr::Call(call) => {
+                (self.name_before(own, call), call.target.as_deref().into_iter().chain(&call.args).collect())
+            }
+            Expr::Select(select) => (own, vec![&*select.operand]),
+            _ => (own, Vec::new()),
         };
         parts.into_iter().filter_map(|it| self.start(it)).chain(own).min()
+    }
+
+    /// A call is placed at its bracket; people look for its name.
+    fn name_before(&self, bracket: Option<u32>, call: &CallExpr) -> Option<u32> {
+        let at = bracket?.checked_sub(u32::try_from(call.func_name.len()).ok()?);
+        let text = |at: u32| usize::try_from(at).ok().and_then(|it| self.source.get(it..));
+        at.filter(|it| text(*it).is_some_and(|it| it.starts_with(&call.func_name))).or(bracket)
     }
 }
 
@@ -473,7 +479,7 @@ fn is_null(expr: &IdedExpr) -> bool {
 fn path(expr: &IdedExpr) -> Option<Vec<&str>> {
     match &expr.expr {
         Expr::Ident(name) => Some(vec![name]),
-        Expr::Select(select) if !select.test => {
+        Expr::Select(select) => {
             let mut path = path(&select.operand)?;
             path.push(&select.field);
             Some(path)

@@ -1,13 +1,12 @@
 //! What the subset refuses, and what to write instead.
 
-use cel::common::ast::{Expr, IdedExpr, LiteralValue, operators};
+use cel::common::ast::{CallExpr, Expr, IdedExpr, LiteralValue, operators};
 use vocabulary::Bilingual;
 
 /// Code, fact and remedy for an expression that has no place where it stands.
 pub(crate) fn refusal(expr: &IdedExpr) -> (&'static str, Bilingual, Bilingual) {
     let (code, (fact_zh, fact_en), (zh, en)) = match &expr.expr {
-        Expr::Call(call) => return refused_call(&call.func_name, call.target.is_some()),
-        Expr::Comprehension(_) => MACRO,
+        Expr::Call(call) => return refused_call(call),
         Expr::Literal(LiteralValue::Double(_)) => (
             "rule.float",
             ("不支持浮点数", "floating point numbers are refused"),
@@ -31,7 +30,6 @@ pub(crate) fn refusal(expr: &IdedExpr) -> (&'static str, Bilingual, Bilingual) {
             ("列表只能出现在 in 之后", "a list may only stand after in"),
             ("请写 row.字段 in [...]", "write row.FIELD in [...]"),
         ),
-        Expr::Select(select) if select.test => CONDITION,
         _ => (
             "rule.unsupported",
             ("不支持映射、结构体或这种取值", "maps, structures and such access are refused"),
@@ -55,7 +53,8 @@ const CONDITION: Refusal = (
     ("请用 &&、|| 和 ! 组合条件", "combine conditions with &&, || and !"),
 );
 
-fn refused_call(name: &str, on_target: bool) -> (&'static str, Bilingual, Bilingual) {
+fn refused_call(call: &CallExpr) -> (&'static str, Bilingual, Bilingual) {
+    let name = call.func_name.as_str();
     let told = match name {
         operators::ADD
         | operators::SUBSTRACT
@@ -81,6 +80,7 @@ fn refused_call(name: &str, on_target: bool) -> (&'static str, Bilingual, Biling
             ("请用 startsWith、endsWith、contains 或 in", "use startsWith, endsWith, contains or in"),
         ),
         "all" | "exists" | "exists_one" | "map" | "filter" => MACRO,
+        "has" if call.args.len() == 1 && call.target.is_none() => CONDITION,
         "has" => (
             "rule.has",
             ("has() 需要一个字段", "has() wants one field"),
@@ -107,11 +107,11 @@ fn refused_call(name: &str, on_target: bool) -> (&'static str, Bilingual, Biling
         | operators::LOGICAL_OR
         | operators::LOGICAL_NOT => CONDITION,
         _ => {
-            let call = if on_target { format!(".{name}()") } else { format!("{name}()") };
+            let written = if call.target.is_some() { format!(".{name}()") } else { format!("{name}()") };
             let known = "startsWith endsWith contains under has date timestamp decimal money";
             return (
                 "rule.unknown_function",
-                Bilingual::new(format!("不支持 {call}"), format!("{call} is refused")),
+                Bilingual::new(format!("不支持 {written}"), format!("{written} is refused")),
                 Bilingual::new(format!("可用：{known}"), format!("known: {known}")),
             );
         }

@@ -109,7 +109,8 @@ pub fn compile(source: &str, scope: &Scope<'_>) -> Result<Rule, Vec<Finding>> {
     if !unreadable.is_empty() {
         return Err(sorted(unreadable));
     }
-    let parsed = cel::parser::Parser::new().parse_with_source_info(source);
+    // The environment without macros: what it does not expand, keeps its place.
+    let parsed = cel::Env::default().parser().parse_with_source_info(source);
     let (tree, info) = parsed.map_err(|errors| sorted(errors.errors.iter().map(unparsed).collect()))?;
     let mut lowering = Lowering::new(source, &info, scope);
     match lowering.rule(&tree) {

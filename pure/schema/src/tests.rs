@@ -153,6 +153,78 @@ fn grades_are_ordered_and_written_as_in_the_standard() {
     assert!("一般".parse::<Grade>().is_err());
 }
 
+/// The record type of one key field and one field declared by `text`.
+fn with_field(text: &str) -> String {
+    let field = format!("f: {{{text}, grade: 一般/1}}");
+    format!("{{record: r, title: {{zh: 甲, en: x}}, key: [k], fields: {{k: {{type: date, grade: 一般/1}}, {field}}}}}")
+}
+
+#[test]
+fn bounds_of_declarations_hold_exactly() {
+    for (good, bad, pointer) in [
+        ("type: text, max: 100000", "type: text, max: 100001", "/fields/f/max"),
+        ("type: text, max: 1", "type: text, max: 0", "/fields/f/max"),
+        ("type: decimal, precision: 18, scale: 18", "type: decimal, precision: 18, scale: 19", "/fields/f/precision"),
+        ("type: decimal, precision: 1, scale: 0", "type: decimal, precision: 0, scale: 0", "/fields/f/precision"),
+        ("type: integer, min: -1", "type: boolean, min: 1", "/fields/f/min"),
+        ("type: money, unit: CNY", "type: date, unit: CNY", "/fields/f/unit"),
+        ("type: integer, unit: m", "type: integer, unit: 米", "/fields/f/unit"),
+        ("type: integer, unit: \"{person}\"", "type: integer, unit: \"\"", "/fields/f/unit"),
+        ("type: boolean, title: {zh: 甲, en: a}", "type: boolean, title: {zh: 甲, en: \" \"}", "/fields/f/title"),
+    ] {
+        assert_eq!(flaws(&with_field(good)), [] as [&str; 0], "{good}");
+        assert_eq!(flaws(&with_field(bad)), [pointer], "{bad}");
+    }
+    let unit = |count| with_field(&format!("type: integer, unit: {}", "m".repeat(count)));
+    assert_eq!((flaws(&unit(32)).len(), flaws(&unit(33)).len()), (0, 1));
+    let title = |count| with_field(&format!("type: boolean, title: {{zh: {}, en: a}}", "字".repeat(count)));
+    assert_eq!((flaws(&title(TITLE_CHARS_MAX)).len(), flaws(&title(TITLE_CHARS_MAX + 1)).len()), (0, 1));
+    let key = |max| with_field(&format!("type: text, max: {max}")).replace("key: [k]", "key: [f, k]");
+    assert_eq!((flaws(&key(500)).len(), flaws(&key(501)).len()), (0, 1));
+    let record: RecordType = serde_saphyr::from_str(&key(500)).unwrap();
+    assert_eq!(record.key_indexes(), [1, 0]);
+    let keys = |count: usize| {
+        let names: Vec<_> = (0..count).map(|it| FieldName::new(format!("f{it}")).unwrap()).collect();
+        let fields = names.iter().map(|it| (it.clone(), Field::new(it, FieldType::Date))).collect();
+        RecordType::new(id("r"), Bilingual::new("甲", "a"), names, fields).is_ok()
+    };
+    assert!(keys(KEY_FIELDS_MAX) && !keys(KEY_FIELDS_MAX + 1));
+}
+
+#[test]
+fn each_type_has_its_word_and_its_nature() {
+    let record = operation();
+    let json = serde_json::to_value(&record).unwrap();
+    for (name, field) in &record.fields {
+        assert_eq!(json["fields"][name.as_str()]["type"], field.kind.word());
+        let (number, text) = match name.as_str() {
+            "staff" | "revenue" | "rate" => (true, false),
+            "uscc" | "division" | "abnormal" | "telephone" => (false, true),
+            _ => (false, false),
+        };
+        assert_eq!((field.kind.is_number(), field.kind.is_text()), (number, text), "{name}");
+    }
+    assert_eq!(record.fields.values().map(|it| it.kind.scale()).collect::<Vec<_>>(), [0, 0, 0, 2, 0, 0, 3, 0, 0, 0]);
+    assert!(Value::Null.is_null() && !Value::Boolean(false).is_null());
+}
+
+#[test]
+fn cycles_have_titles_of_their_own() {
+    let words = ["realtime", "daily", "weekly", "monthly", "quarterly", "half-yearly", "yearly", "irregular"];
+    let cycles = words.map(|it| serde_json::from_value::<Cycle>(it.into()).unwrap());
+    let titles: std::collections::BTreeSet<_> = cycles.map(Cycle::title).into_iter().collect();
+    assert_eq!((titles.len(), cycles[5].title().zh.as_str()), (8, "每半年"));
+}
+
+#[test]
+fn flaws_make_one_problem_that_points_at_the_first() {
+    let flaw = |pointer| Flaw::new(pointer, "甲", "a", "乙", "b");
+    let problem = flaws_problem(&[flaw("/x"), flaw("/y")]);
+    assert_eq!((problem.code.as_ref(), problem.field.as_deref()), ("schema.flaws", Some("/x")));
+    assert_eq!(problem.detail, Bilingual::new("/x：甲，乙；/y：甲，乙", "/x: a: b; /y: a: b"));
+    assert_eq!(flaws_problem(&[]).field, None);
+}
+
 // ---- values ----
 
 fn fault(kind: &FieldType, text: &str) -> &'static str {
@@ -236,6 +308,34 @@ fn right_values_are_taken_exactly() {
     let at = |text| FieldType::Timestamp.parse(text, &AnyCode).unwrap();
     assert_eq!(at("2026-02-28T08:00:00+08:00"), at("2026-02-28T00:00:00Z"));
     assert_eq!(at("2026-02-27 22:30:00.000000-01:30"), at("2026-02-28T00:00:00Z"));
+}
+
+#[test]
+fn days_and_instants_end_where_they_can_be_written() {
+    let instant = |text| FieldType::Timestamp.parse(text, &AnyCode).map_err(|it| it.code);
+    assert!(instant("9999-12-30T21:59:59.999999Z").is_ok() && instant("0001-01-01T00:00:00Z").is_ok());
+    assert_eq!(instant("0001-01-01T00:00:00+08:00"), Err("value.timestamp"));
+    assert_eq!(instant("9999-12-31T23:59:59-08:00"), Err("value.timestamp"));
+    for bad in [
+        "2026-02-09T08:00:00+24:00",
+        "2026-02-09T08:00:00+08:60",
+        "2026-02-09T08:00:00.Z",
+        "2026-02-09T08:00:00*08:00",
+        "2026-02-09X08:00:00Z",
+        "2026-02-09T08-00:00Z",
+        "2026-02-09T08:00-00Z",
+        "2026-02-09T0a:00:00Z",
+        "2026-02-09T08:00:00.0000000001Z",
+        "2026-02-09T08:00:00+08:00x",
+        "2026-02-09T08:00Z",
+    ] {
+        assert_eq!(instant(bad), Err("value.shape"), "{bad}");
+    }
+    assert_eq!(instant("2026-02-09T08:00:00.5Z"), instant("2026-02-09T08:00:00.500000000Z"));
+    assert_eq!(instant("2026-02-09T08:00:00-00:30"), instant("2026-02-09T08:30:00Z"));
+    assert!(FieldType::Date.parse("9999-12-31", &AnyCode).is_ok());
+    assert_eq!(fault(&FieldType::Date, "2026/02/09"), "value.shape");
+    assert_eq!(fault(&FieldType::Date, "2026-02-0x"), "value.shape");
 }
 
 #[test]
@@ -476,6 +576,18 @@ fn divisions_lie_under_one_another() {
     assert!(zones.under("321371", "3213"));
     assert_eq!(zones.prefixes("320300"), ["3203", "321371"]);
     assert!(division::Zones::new([("32x".into(), "32".into())]).is_err());
+    assert!(division::Zones::new([("321371".into(), "3".into())]).is_err());
+    assert_eq!(zones.iter().collect::<Vec<_>>(), [("320171", "3201"), ("321371", "3203")]);
+    assert!(!zones.is_empty() && division::Zones::default().is_empty());
+    assert_eq!(
+        (zones.parent_of("321371002"), zones.parent_of("321372"), zones.parent_of("31")),
+        (Some("3203"), None, None)
+    );
+    for (code, good) in
+        [("32", true), ("3201", true), ("320102002001", true), ("02", false), ("320", false), ("3a", false)]
+    {
+        assert_eq!(division::check(code).is_ok(), good, "{code}");
+    }
 }
 
 fn list(yaml: &str) -> CodeList {
@@ -517,6 +629,52 @@ entries:
     assert!(FieldType::Division.parse("320699", &CodeBook::default()).is_ok());
     let again: CodeList = serde_json::from_value(serde_json::to_value(book.iter().next().unwrap()).unwrap()).unwrap();
     assert_eq!(Some(&again), book.get(division::list()));
+}
+
+#[test]
+fn a_code_list_says_what_it_is() {
+    let yaml = "{list: l, title: {zh: 甲, en: a}, standard: GB/T 1, version: \"2\", entries: [{code: x, zh: 乙, en: b, \
+                valid_from: 2020-01-01}]}";
+    let one = list(yaml);
+    assert_eq!((one.list().as_str(), one.version(), one.standard()), ("l", "2", Some("GB/T 1")));
+    assert_eq!((one.title(), one.entries().len()), (&Bilingual::new("甲", "a"), 1));
+    let entry = one.entry("x", None).unwrap();
+    assert_eq!(entry.title(), Bilingual::new("乙", "b"));
+    assert!(entry.valid(Date::constant(2020, 1, 1)) && !entry.valid(Date::constant(2019, 12, 31)));
+    assert_eq!(one, list(yaml));
+    assert_ne!(one, list(&yaml.replace("GB/T 1", "GB/T 2")));
+    let book: CodeBook = [one].into_iter().collect();
+    assert!(book.has(&id("l"), "x", None) && !book.has(&id("l"), "y", None));
+}
+
+#[test]
+fn bounds_of_code_lists_hold_exactly() {
+    let entry = |code: String| CodeEntry {
+        zh: code.clone(),
+        en: code.clone(),
+        code,
+        parent: None,
+        valid_from: None,
+        valid_until: None,
+        successor: None,
+    };
+    let make = |entries| CodeList::new(id("l"), Bilingual::new("甲", "a"), None, "1".into(), entries).is_ok();
+    let many = |count: usize| (0..count).map(|it| entry(it.to_string())).collect::<Vec<_>>();
+    assert!(make(many(ENTRIES_MAX)) && !make(many(ENTRIES_MAX + 1)));
+    assert!(make(vec![entry("x".repeat(CODE_CHARS_MAX))]) && !make(vec![entry("x".repeat(CODE_CHARS_MAX + 1))]));
+    assert!(!make(vec![entry("a\0".into())]) && !make(vec![entry(String::new())]));
+    assert!(!make(vec![CodeEntry { en: " ".into(), ..entry("a".into()) }]));
+    let same_day = Some(Date::constant(2020, 1, 1));
+    assert!(!make(vec![CodeEntry { valid_from: same_day, valid_until: same_day, ..entry("a".into()) }]));
+    let periods = |until: i16, from: i16| {
+        let (until, from) = (Some(Date::constant(until, 1, 1)), Some(Date::constant(from, 1, 1)));
+        let earlier = CodeEntry { valid_until: until, ..entry("a".into()) };
+        let later = CodeEntry { valid_from: from, ..entry("a".into()) };
+        (make(vec![earlier.clone(), later.clone()]), make(vec![later, earlier]))
+    };
+    assert_eq!(periods(2020, 2020), (true, true));
+    assert_eq!(periods(2020, 2021), (true, true));
+    assert_eq!(periods(2021, 2020), (false, false));
 }
 
 #[test]
@@ -571,6 +729,13 @@ fn arrow_schema_carries_titles_units_and_grades() {
     assert_eq!(schema.field(0).metadata()["title.zh"], "统一社会信用代码");
     assert!(!schema.field(0).is_nullable() && staff.is_nullable());
     assert_eq!(schema.field(2).data_type().to_string(), "Decimal128(18, 2)");
+    assert_eq!(schema.metadata()["record"], "legal-person-operation");
+    let others = ["abnormal", "telephone", "rate"].map(|it| FieldName::new(it).unwrap());
+    let others = arrow::schema(&record, &others).unwrap();
+    assert_eq!(others.field(0).metadata()["list"], "abnormal-operation");
+    assert_eq!(others.field(1).metadata()["personal"], "true");
+    assert!(!others.field(0).metadata().contains_key("personal") && !others.field(1).metadata().contains_key("unit"));
+    assert_eq!(others.field(2).data_type().to_string(), "Decimal128(6, 3)");
     let unknown = [FieldName::new("salary").unwrap()];
     assert_eq!(arrow::schema(&record, &unknown).unwrap_err().code, "schema.column");
 }

@@ -53,6 +53,13 @@ impl Served {
         &self.tenants
     }
 
+    /// Ends the jobs and goes on serving: for maintenance, and for whoever does their steps himself.
+    pub async fn stop_jobs(&mut self) {
+        for jobs in self.jobs.drain(..) {
+            jobs.stop().await;
+        }
+    }
+
     /// Stops: no new connections, requests under way end, jobs finish their step, databases close.
     pub async fn stop(self) {
         self.stop.cancel();

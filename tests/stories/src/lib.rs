@@ -1,1 +1,6 @@
-//! placeholder
+//! Stories: whole nodes over HTTP, on both databases, with a clock the story moves. No mocks, no sleeping.
+#![cfg(test)]
+#![expect(clippy::unwrap_used, reason = "tests fail by panicking")]
+
+mod filters;
+mod main_job;

@@ -20,8 +20,8 @@ const WORD_CHARS_MAX: usize = 40;
 
 /// Words that nearly every entry has: asked for together with others, they are left out.
 const EMPTY_WORDS: [&str; 22] = [
-    "信息", "数据", "情况", "目录", "基本", "相关", "有关", "查询", "的", "和", "与", "及", "data", "inform", "of", "the",
-    "and", "for", "in", "by", "a", "to",
+    "信息", "数据", "情况", "目录", "基本", "相关", "有关", "查询", "的", "和", "与", "及", "data", "inform", "of",
+    "the", "and", "for", "in", "by", "a", "to",
 ];
 
 /// Marks that begin a section of a text and say how often its terms count.

@@ -163,13 +163,46 @@ pub(crate) struct Packed(pub(crate) u64);
 
 /// Formats that have a bit of their own; all others share the last one.
 const FORMATS: [&str; 30] = [
-    "csv", "json", "xml", "xlsx", "xls", "parquet", "arrow", "pdf", "ofd", "doc", "docx", "wps", "et", "txt", "html",
-    "shp", "gpkg", "geojson", "tif", "jpg", "png", "dwg", "mp4", "mp3", "oracle", "mysql", "postgresql", "kingbase",
-    "dm", "delta",
+    "csv",
+    "json",
+    "xml",
+    "xlsx",
+    "xls",
+    "parquet",
+    "arrow",
+    "pdf",
+    "ofd",
+    "doc",
+    "docx",
+    "wps",
+    "et",
+    "txt",
+    "html",
+    "shp",
+    "gpkg",
+    "geojson",
+    "tif",
+    "jpg",
+    "png",
+    "dwg",
+    "mp4",
+    "mp3",
+    "oracle",
+    "mysql",
+    "postgresql",
+    "kingbase",
+    "dm",
+    "delta",
 ];
 const SHARES: [Sharing; 3] = [Sharing::Unconditional, Sharing::Conditional, Sharing::Refused];
 const CYCLES: [Cycle; 8] = [
-    Cycle::Realtime, Cycle::Daily, Cycle::Weekly, Cycle::Monthly, Cycle::Quarterly, Cycle::HalfYearly, Cycle::Yearly,
+    Cycle::Realtime,
+    Cycle::Daily,
+    Cycle::Weekly,
+    Cycle::Monthly,
+    Cycle::Quarterly,
+    Cycle::HalfYearly,
+    Cycle::Yearly,
     Cycle::Irregular,
 ];
 
@@ -383,9 +416,9 @@ impl Search {
         let (epoch, end) = head.map_or((String::new(), 0), |it| (it.epoch, it.position));
         let opened = self.opened();
         let mark = opened.as_ref().and_then(Opened::mark);
-        let continues = mark.as_ref().is_some_and(|it| {
-            (it.epoch == epoch || it.epoch.is_empty() && it.position == 0) && it.position <= end
-        });
+        let continues = mark
+            .as_ref()
+            .is_some_and(|it| (it.epoch == epoch || it.epoch.is_empty() && it.position == 0) && it.position <= end);
         let (Some(opened), Some(mark), true) = (opened, mark, continues) else { return self.rebuild(store).await };
         let mut followed = Followed { position: mark.position, ..Followed::default() };
         if mark.position == end {
@@ -499,9 +532,7 @@ impl Writer {
     }
 }
 
-async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, Problem> + Send + 'static,
-) -> Result<T, Problem> {
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, Problem> + Send + 'static) -> Result<T, Problem> {
     tokio::task::spawn_blocking(work).await.map_err(|it| fault(&it))?
 }
 

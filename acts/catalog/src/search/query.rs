@@ -167,11 +167,7 @@ fn most_of(fields: &Fields, required: &[String]) -> Box<dyn TantivyQuery> {
     Box::new(BooleanQuery::with_minimum_required_clauses(clauses, at_least))
 }
 
-fn filtered(
-    fields: &Fields,
-    mut clauses: Vec<(Occur, Box<dyn TantivyQuery>)>,
-    query: &Query,
-) -> Box<dyn TantivyQuery> {
+fn filtered(fields: &Fields, mut clauses: Vec<(Occur, Box<dyn TantivyQuery>)>, query: &Query) -> Box<dyn TantivyQuery> {
     if clauses.is_empty() {
         clauses.push((Occur::Must, Box::new(AllQuery)));
     }

@@ -179,7 +179,7 @@ pub(crate) async fn many(tx: &mut Tx, into: Bulk, rows: Vec<Vec<Arg>>) -> Result
     let mut rows = rows.into_iter().peekable();
     while rows.peek().is_some() {
         let part: Vec<_> = rows.by_ref().take(Bulk::ROWS_MAX).collect();
-        let statement = bulk(into, part.len());
+        let statement = bulk(into, part.len(), tx.dialect());
         tx.execute(statement, part.into_iter().flatten().collect()).await?;
     }
     Ok(())

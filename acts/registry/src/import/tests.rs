@@ -23,7 +23,9 @@ fn tokens(file: &[u8]) -> Vec<Result<Vec<Vec<u8>>, Broken>> {
 proptest! {
     /// On well-formed files the tokenizer reads what the crate `csv` reads.
     #[test]
-    fn well_formed_files_read_as_by_the_csv_crate(rows in prop::collection::vec(prop::collection::vec("[a\"',\r\n中 ]{0,6}", 2..4), 0..12)) {
+    fn well_formed_files_read_as_by_the_csv_crate(
+        rows in prop::collection::vec(prop::collection::vec("[a\"',\r\n中 ]{0,6}", 2..4), 0..12),
+    ) {
         let mut out = ::csv::WriterBuilder::new().flexible(true).from_writer(Vec::new());
         for row in &rows {
             out.write_record(row).unwrap();
@@ -31,13 +33,14 @@ proptest! {
         let file = out.into_inner().unwrap();
         let ours = tokens(&file);
         let mut theirs = ::csv::ReaderBuilder::new().has_headers(false).flexible(true).from_reader(file.as_slice());
-        let theirs: Vec<_> = theirs.byte_records().map(|it| Ok(it.unwrap().iter().map(<[u8]>::to_vec).collect::<Vec<_>>())).collect();
+        let cells = |it: ::csv::ByteRecord| it.iter().map(<[u8]>::to_vec).collect::<Vec<_>>();
+        let theirs: Vec<_> = theirs.byte_records().map(|it| Ok(cells(it.unwrap()))).collect();
         prop_assert_eq!(ours, theirs);
     }
 
     /// Whatever the bytes: every byte is consumed and digested, and a file of n lines has at most n rows.
     #[test]
-    fn any_bytes_are_read_to_the_end(file in prop::collection::vec(prop_oneof![Just(b'"'), Just(b','), Just(b'\n'), Just(b'\r'), Just(b'a'), Just(0)], 0..60)) {
+    fn any_bytes_are_read_to_the_end(file in prop::collection::vec(prop::sample::select(b"\",\n\ra\0"), 0..60)) {
         let lines = file.split(|it| *it == b'\n').count();
         prop_assert!(tokens(&file).len() <= lines);
     }

@@ -10,7 +10,7 @@ use clap::{Args, Subcommand};
 use federation::{Change, Entry, EntryBody, Format, Founder, Founders, Genesis, Organisation, Travel, VERSION, View};
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::{Value, json};
-use signing::{KeyRing, Sign as _};
+use signing::KeyRing;
 use std::fs;
 use std::path::{Path, PathBuf};
 use vocabulary::{Bilingual, FederationName, Problem, Timestamp};

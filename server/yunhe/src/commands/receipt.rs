@@ -222,7 +222,7 @@ fn other_federation(body: &ReceiptBody, view: &View) -> Problem {
 
 /// The organisation under that name: the member of today, and the one that was expelled.
 fn members_of(view: &View, id: &OrganisationId) -> Result<Vec<Arc<Member>>, Problem> {
-    let expelled = view.was_expelled(id).map(|it| it.member.clone());
+    let expelled = view.expelled().find(|it| it.member.organisation.id == *id).map(|it| it.member.clone());
     match view.member(id) {
         Ok(member) => Ok([Some(member.clone()), expelled].into_iter().flatten().collect()),
         Err(problem) => expelled.map(|it| vec![it]).ok_or(problem),

@@ -1,0 +1,76 @@
+//! Where a world keeps its rows: SQLite files in its folder, or a PostgreSQL database of its own, dropped at the end.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+use store::{Statement, Store};
+
+/// Which database a world runs on.
+#[derive(Clone, Debug)]
+pub enum Database {
+    /// A file per organisation.
+    Sqlite,
+    /// A database of the server at this address, with a schema per organisation.
+    Postgres(String),
+}
+
+impl Database {
+    /// The server that `YUNHE_TEST_POSTGRES` names, if it names one.
+    pub fn postgres() -> Option<Self> {
+        std::env::var("YUNHE_TEST_POSTGRES").ok().filter(|it| !it.is_empty()).map(Self::Postgres)
+    }
+}
+
+/// Distinguishes the worlds of one process; processes are told apart by their ids.
+pub(crate) fn draw_number() -> u32 {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    NEXT.fetch_add(1, Ordering::Relaxed)
+}
+
+/// A world's own database.
+pub(crate) enum Home {
+    Sqlite,
+    Postgres { server: String, name: String },
+}
+
+impl Home {
+    pub async fn make(database: Database, number: u32) -> Self {
+        let Database::Postgres(server) = database else { return Self::Sqlite };
+        let name = format!("yunhe_story_{}_{number}", std::process::id());
+        on_server(&server, &name, format!("CREATE DATABASE \"{name}\" TEMPLATE template0 ENCODING 'UTF8'")).await;
+        Self::Postgres { server, name }
+    }
+
+    /// The address for an organisation's configuration.
+    pub fn url(&self) -> String {
+        match self {
+            Self::Sqlite => "sqlite".to_owned(),
+            Self::Postgres { server, name } => {
+                let (front, _) = server.rsplit_once('/').unwrap();
+                format!("{front}/{name}")
+            }
+        }
+    }
+}
+
+impl Drop for Home {
+    fn drop(&mut self) {
+        let Self::Postgres { server, name } = self else { return };
+        let (server, name) = (server.clone(), name.clone());
+        let drop_it = move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            let sql = format!("DROP DATABASE IF EXISTS \"{name}\" WITH (FORCE)");
+            runtime.block_on(on_server(&server, &name, sql));
+        };
+        // Best effort: what a crashed test leaves behind goes with its cluster.
+        drop(std::thread::spawn(drop_it).join());
+    }
+}
+
+/// Runs one statement outside a transaction, through a schema that is there only meanwhile.
+async fn on_server(server: &str, schema: &str, sql: String) {
+    let store = Store::open(server, schema).await.unwrap();
+    let mut reader = store.read().await.unwrap();
+    reader.rows(Statement::built(sql), vec![]).await.unwrap();
+    reader.rows(Statement::built(format!("DROP SCHEMA \"{schema}\" CASCADE")), vec![]).await.unwrap();
+    drop(reader);
+    store.close().await;
+}

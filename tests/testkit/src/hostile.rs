@@ -1,0 +1,180 @@
+//! A member that does not keep the rules: it has keys of its own, or none that anybody knows, and may change a message
+//! after it was signed, send it again, sign it by another clock, or make it too long.
+
+use crate::{Reply, World};
+use bytes::Bytes;
+use http::{Request, header};
+use http_body_util::{BodyExt as _, Full};
+use hyper::client::conn::http2::{SendRequest, handshake};
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use jiff::SignedDuration;
+use peer::message::{Nonce, sign_request};
+use rustls::{
+    ClientConfig, DigitallySignedStruct, Error, SignatureScheme,
+    client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
+    crypto::aws_lc_rs,
+};
+use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
+use serde_json::Value;
+use signing::{Certificate, SigningKey, TlsKey};
+use std::sync::Arc;
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+use vocabulary::{Digest, Timestamp};
+
+/// Somebody with keys.
+pub struct Hostile {
+    tls: (TlsKey, Certificate),
+    messages: SigningKey,
+    now: Timestamp,
+}
+
+/// A signed message that can still be tampered with.
+pub type Letter = Request<Bytes>;
+
+/// A connection to somebody's node.
+pub struct Line {
+    sender: SendRequest<Full<Bytes>>,
+}
+
+impl Hostile {
+    /// Whoever holds that organisation's keys.
+    pub fn member(world: &World, id: &str) -> Self {
+        let keys = world.keys(id);
+        Self::with(world, keys.tls, keys.messages)
+    }
+
+    /// Somebody whom nobody knows.
+    pub fn stranger(world: &World) -> Self {
+        Self::with(world, TlsKey::generate().unwrap(), SigningKey::generate(vocabulary::Suite::default()).unwrap())
+    }
+
+    /// A connection by these keys, with messages signed by that organisation's.
+    #[must_use]
+    pub fn signing_as(mut self, world: &World, id: &str) -> Self {
+        self.messages = world.keys(id).messages;
+        self
+    }
+
+    fn with(world: &World, tls: TlsKey, messages: SigningKey) -> Self {
+        let now = world.now();
+        let certificate = Certificate::self_signed(&tls, &["hostile.internal".to_owned()], now, 30).unwrap();
+        Self { tls: (tls, certificate), messages, now }
+    }
+
+    /// Its clock is off.
+    #[must_use]
+    pub fn off_by(mut self, offset: SignedDuration) -> Self {
+        self.now += offset;
+        self
+    }
+
+    /// A signed message to `host`.
+    pub fn write(&self, host: &str, path: &str, body: &Value) -> Letter {
+        self.write_bytes("POST", host, path, body.to_string())
+    }
+
+    /// A signed message of any method and bytes.
+    pub fn write_bytes(&self, method: &str, host: &str, path: &str, body: impl Into<Bytes>) -> Letter {
+        let body = body.into();
+        let (mut parts, body) = unsigned(method, host, path, body).into_parts();
+        sign_request(&mut parts, &Digest::of(&body), &self.messages, Nonce::draw().unwrap(), self.now).unwrap();
+        Request::from_parts(parts, body)
+    }
+
+    /// Connects to the node of `id`.
+    ///
+    /// # Errors
+    /// Why there is no connection.
+    pub async fn dial(&self, world: &World, id: &str) -> Result<Line, std::io::Error> {
+        let mut config = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+            .with_protocol_versions(&[&rustls::version::TLS13])
+            .unwrap()
+            .dangerous()
+            .with_custom_certificate_verifier(Arc::new(AnyServer))
+            .with_client_auth_cert(vec![self.tls.1.der.clone()], self.tls.0.der())
+            .unwrap();
+        config.alpn_protocols = vec![b"h2".to_vec()];
+        let stream = TcpStream::connect(world.peer_port(id)).await?;
+        let name = ServerName::try_from(world.host(id)).unwrap();
+        let stream = TlsConnector::from(Arc::new(config)).connect(name, stream).await?;
+        let made = handshake(TokioExecutor::new(), TokioIo::new(stream)).await.map_err(std::io::Error::other)?;
+        let (sender, connection) = made;
+        tokio::spawn(connection);
+        Ok(Line { sender })
+    }
+
+    /// Connects, sends one message and hears the answer.
+    pub async fn send(&self, world: &World, id: &str, letter: Letter) -> Reply {
+        self.dial(world, id).await.unwrap().send(letter).await.unwrap()
+    }
+}
+
+/// A message without a signature.
+pub(crate) fn unsigned(method: &str, host: &str, path: &str, body: Bytes) -> Letter {
+    let request = Request::builder().method(method).uri(format!("https://{host}{path}"));
+    request.header(header::CONTENT_TYPE, "application/json").body(body).unwrap()
+}
+
+impl Line {
+    /// Sends one message and hears the answer.
+    ///
+    /// # Errors
+    /// When the other side ended the connection.
+    pub async fn send(&self, letter: Letter) -> Result<Reply, std::io::Error> {
+        let what = format!("hostile {} {}", letter.method(), letter.uri());
+        let mut sender = self.sender.clone();
+        sender.ready().await.map_err(std::io::Error::other)?;
+        let answer = sender.send_request(letter.map(Full::new)).await.map_err(std::io::Error::other)?;
+        let status = answer.status().as_u16();
+        let body = answer.into_body().collect().await.map_err(std::io::Error::other)?.to_bytes();
+        Ok(Reply { status, body, what })
+    }
+
+    /// Sends a message without a signature.
+    ///
+    /// # Errors
+    /// When the other side ended the connection.
+    pub async fn send_unsigned(&self, method: &str, host: &str, path: &str) -> Result<Reply, std::io::Error> {
+        self.send(unsigned(method, host, path, Bytes::from_static(b"{}"))).await
+    }
+}
+
+/// Takes whoever answers.
+#[derive(Debug)]
+struct AnyServer;
+
+impl ServerCertVerifier for AnyServer {
+    fn verify_server_cert(
+        &self,
+        _: &CertificateDer<'_>,
+        _: &[CertificateDer<'_>],
+        _: &ServerName<'_>,
+        _: &[u8],
+        _: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        _: &[u8],
+        _: &CertificateDer<'_>,
+        _: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        Err(Error::General("only TLS 1.3".to_owned()))
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        _: &[u8],
+        _: &CertificateDer<'_>,
+        _: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        Ok(HandshakeSignatureValid::assertion())
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        aws_lc_rs::default_provider().signature_verification_algorithms.supported_schemes()
+    }
+}

@@ -1,0 +1,329 @@
+//! The world: who is in it, and what a story may do to it.
+
+use crate::{
+    caller::{Caller, Token},
+    database::{Database, Home, draw_number},
+    founding::Founding,
+    node::Node,
+};
+use federation::Change;
+use jiff::SignedDuration;
+use node::{ManualClock, NewToken, NewUser, NodeConfig, Organisation, OrganisationConfig};
+use policy::{Level, MemberRole, Principal, Role};
+use signing::KeyRing;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    sync::Arc,
+    time::Duration,
+};
+use tempfile::TempDir;
+use tokio::sync::Mutex;
+use vocabulary::{Bilingual, FederationName, OrganisationId, Problem, Timestamp};
+
+/// Who is in the world, node by node: the hub and authority in charge, the provider, and a node with two tenants.
+pub const ORGANISATIONS: [&[&str]; 3] = [&["js-data"], &["js-scjg"], &["nj-data", "nj-gxj"]];
+
+/// Tokens live this long.
+const TOKEN_DAYS: u32 = 90;
+/// A story waits for the world's own jobs this long at most.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// How often it looks.
+const LOOK: Duration = Duration::from_millis(20);
+
+/// When every world begins: ten in the morning in Shanghai.
+pub fn noon() -> Timestamp {
+    "2026-11-24T02:00:00Z".parse().unwrap()
+}
+
+/// Four organisations in three nodes.
+pub struct World {
+    /// The clock of every node.
+    pub clock: Arc<ManualClock>,
+    pub(crate) http: reqwest::Client,
+    nodes: Vec<Node>,
+    founding: Founding,
+    federation: FederationName,
+    tokens: Mutex<BTreeMap<(String, String), String>>,
+    // Dropped in this order, after the nodes.
+    _home: Home,
+    folder: TempDir,
+}
+
+fn organisation(id: &str, database: String) -> OrganisationConfig {
+    let (zh, en, division, level, roles) = match id {
+        "js-data" => {
+            let roles = vec![MemberRole::Hub, MemberRole::Authority];
+            ("江苏省数据局", "Jiangsu Data Administration", "320000", Level::Province, roles)
+        }
+        "js-scjg" => {
+            let title = "Jiangsu Administration for Market Regulation";
+            ("江苏省市场监督管理局", title, "320000", Level::Province, vec![MemberRole::Department])
+        }
+        "nj-data" => {
+            ("南京市数据局", "Nanjing Data Bureau", "320100", Level::City, vec![MemberRole::Department])
+        }
+        _ => {
+            let title = "Nanjing Bureau of Industry and Information Technology";
+            ("南京市工业和信息化局", title, "320100", Level::City, vec![MemberRole::Department])
+        }
+    };
+    OrganisationConfig {
+        id: OrganisationId::new(id).unwrap(),
+        title: Bilingual::new(zh, en),
+        host: format!("{id}.js.yunhe.internal"),
+        division: division.to_owned(),
+        level,
+        roles,
+        database,
+        epoch: 1,
+    }
+}
+
+/// A loopback address of this world's own, so that a node that starts again finds its ports free.
+fn loopback(number: u32) -> IpAddr {
+    let [_, b, c, d] = std::process::id().wrapping_mul(16).wrapping_add(number % 16).to_be_bytes();
+    Ipv4Addr::new(127, 1 + (b & 0x7f), c, d).into()
+}
+
+impl World {
+    /// A world in which everybody runs and knows everybody, and nothing is installed.
+    pub async fn new(database: Database) -> Self {
+        // Fails only where it is installed already.
+        drop(rustls::crypto::aws_lc_rs::default_provider().install_default());
+        let number = draw_number();
+        let folder = tempfile::tempdir().unwrap();
+        let home = Home::make(database, number).await;
+        let clock = Arc::new(ManualClock::new(noon()));
+        let federation = FederationName::new("jiangsu").unwrap();
+        let any_port = SocketAddr::new(loopback(number), 0);
+        let mut nodes = Vec::new();
+        for ids in ORGANISATIONS {
+            let home_of_node = folder.path().join(ids[0]);
+            for id in ids {
+                KeyRing::create(&home_of_node.join(id).join("keys")).unwrap();
+            }
+            let config = NodeConfig {
+                federation: federation.clone(),
+                client: any_port,
+                peer: vec![any_port],
+                organisation: ids.iter().map(|id| organisation(id, home.url())).collect(),
+            };
+            let mut node = Node::new(config, home_of_node, clock.clone());
+            node.start().await;
+            nodes.push(node);
+        }
+        let http = reqwest::Client::builder().no_proxy().pool_max_idle_per_host(0).build().unwrap();
+        let founding = Founding::new(&federation, noon());
+        let tokens = Mutex::default();
+        let mut world = Self { clock, http, nodes, founding, federation, tokens, _home: home, folder };
+        world.found().await;
+        world
+    }
+
+    /// Everybody joins, and hears of it.
+    async fn found(&mut self) {
+        let cards: Vec<_> = self.nodes.iter().flat_map(|node| {
+            let addresses: Vec<String> = node.config.peer.iter().map(ToString::to_string).collect();
+            let card = move |one: &OrganisationConfig| {
+                let keys = KeyRing::open(&node.folder.join(one.id.as_str()).join("keys")).unwrap();
+                node::make_card(&node.config.federation, one, &keys, addresses.clone()).unwrap()
+            };
+            node.config.organisation.iter().map(card).collect::<Vec<_>>()
+        }).collect();
+        let (genesis, digest) = (self.founding.genesis.clone(), self.founding.digest());
+        for id in Self::ids() {
+            let genesis = genesis.clone();
+            self.on(id, async move |org| org.join(&administrator(&org), genesis, digest).await).await.unwrap();
+        }
+        for card in cards {
+            self.founding.enter(Change::Join { organisation: Box::new(card) }, noon());
+        }
+        let entries = self.founding.entries.clone();
+        for id in Self::ids() {
+            let entries = entries.clone();
+            self.on(id, async move |org| org.adopt(&administrator(&org), entries).await).await.unwrap();
+        }
+    }
+
+    /// Everybody.
+    pub fn ids() -> impl Iterator<Item = &'static str> {
+        ORGANISATIONS.into_iter().flatten().copied()
+    }
+
+    /// The federation's name.
+    pub fn federation(&self) -> &FederationName {
+        &self.federation
+    }
+
+    /// The founders' genesis and what they have signed since.
+    pub fn membership(&self) -> (&federation::Genesis, &[federation::Entry]) {
+        (&self.founding.genesis, &self.founding.entries)
+    }
+
+    /// Now.
+    pub fn now(&self) -> Timestamp {
+        node::Clock::now(&*self.clock)
+    }
+
+    /// Moves everybody's clock.
+    pub fn advance(&self, by: SignedDuration) {
+        self.clock.advance(by);
+    }
+
+    /// Moves everybody's clock to `at`.
+    pub fn advance_to(&self, at: Timestamp) {
+        self.clock.advance(at.duration_since(self.now()));
+    }
+
+    fn node(&self, id: &str) -> &Node {
+        self.nodes.iter().find(|it| it.config.organisation.iter().any(|it| it.id.as_str() == id)).unwrap()
+    }
+
+    fn node_mut(&mut self, id: &str) -> &mut Node {
+        self.nodes.iter_mut().find(|it| it.config.organisation.iter().any(|it| it.id.as_str() == id)).unwrap()
+    }
+
+    pub(crate) fn client_port(&self, id: &str) -> SocketAddr {
+        self.node(id).client()
+    }
+
+    /// Where an organisation's peers connect.
+    pub fn peer_port(&self, id: &str) -> SocketAddr {
+        self.node(id).config.peer[0]
+    }
+
+    /// The host name that chooses an organisation.
+    pub fn host(&self, id: &str) -> String {
+        organisation(id, String::new()).host
+    }
+
+    /// An organisation's keys, from its folder: for whoever plays it.
+    pub fn keys(&self, id: &str) -> KeyRing {
+        KeyRing::open(&self.node(id).folder.join(id).join("keys")).unwrap()
+    }
+
+    /// An organisation's folder.
+    pub fn folder(&self, id: &str) -> std::path::PathBuf {
+        self.folder.path().join(self.node(id).config.organisation[0].id.as_str()).join(id)
+    }
+
+    /// An organisation, for what has no route. What it does runs in the test's runtime; see [`World::on`].
+    pub fn organisation(&self, id: &str) -> Arc<Organisation> {
+        self.node(id).organisation(id).unwrap()
+    }
+
+    /// Does something with an organisation inside its node.
+    pub async fn on<T, F>(&self, id: &str, act: impl FnOnce(Arc<Organisation>) -> F) -> T
+    where
+        T: Send + 'static,
+        F: Future<Output = T> + Send + 'static,
+    {
+        let node = self.node(id);
+        let future = act(node.organisation(id).unwrap());
+        node.runtime().spawn(future).await.unwrap()
+    }
+
+    /// Somebody of `organisation`, in that role (`requester`, `checker`, …).
+    pub fn as_<'a>(&'a self, organisation: &'a str, role: &'a str) -> Caller<'a> {
+        Caller { world: self, organisation, token: Token::OfRole(role) }
+    }
+
+    /// Somebody who shows this token to `organisation`.
+    pub fn with_token<'a>(&'a self, organisation: &'a str, token: impl Into<String>) -> Caller<'a> {
+        Caller { world: self, organisation, token: Token::Given(token.into()) }
+    }
+
+    /// Somebody who shows nothing.
+    pub fn stranger<'a>(&'a self, organisation: &'a str) -> Caller<'a> {
+        Caller { world: self, organisation, token: Token::None }
+    }
+
+    /// The token of a role's account; made, and used once, at the first call.
+    pub async fn token(&self, id: &str, role: &str) -> String {
+        let name = (id.to_owned(), role.to_owned());
+        let mut tokens = self.tokens.lock().await;
+        if let Some(token) = tokens.get(&name) {
+            return token.clone();
+        }
+        let made = {
+            let role = role.to_owned();
+            self.on(id, async move |org| {
+                let token = new_token(&org, &role).await?;
+                org.caller(&token).await.map(|_| token)
+            })
+        };
+        let token = made.await.unwrap();
+        tokens.insert(name, token.clone());
+        token
+    }
+
+    /// Ends the jobs of all nodes; the story does their steps itself, so that nothing happens by chance.
+    pub async fn rest(&mut self) {
+        for node in &mut self.nodes {
+            node.rest().await;
+        }
+    }
+
+    /// Kills the node of that organisation: every task ends where it stands, nothing is closed.
+    pub async fn kill(&mut self, id: &str) {
+        self.node_mut(id).kill().await;
+    }
+
+    /// Starts a killed node on its folder and its ports.
+    pub async fn start(&mut self, id: &str) {
+        self.node_mut(id).start().await;
+    }
+
+    /// The founders expel a member, and everybody else hears of it.
+    pub async fn expel(&mut self, id: &str) {
+        let reason = Bilingual::new("测试：除名", "a story: expelled");
+        let change = Change::Expel { id: OrganisationId::new(id).unwrap(), reason, evidence: None };
+        let entry = self.founding.enter(change, self.now());
+        self.tell(&entry, |it| it != id).await;
+    }
+
+    /// The founders confirm membership, so that everybody's view is young again.
+    pub async fn refresh(&mut self) {
+        let organisation = {
+            let view = self.organisation("js-data").members().unwrap();
+            view.member(&OrganisationId::new("js-data").unwrap()).unwrap().organisation.clone()
+        };
+        let entry = self.founding.enter(Change::Update { organisation: Box::new(organisation) }, self.now());
+        self.tell(&entry, |_| true).await;
+    }
+
+    async fn tell(&self, entry: &federation::Entry, whom: impl Fn(&str) -> bool) {
+        for id in Self::ids().filter(|it| whom(it)) {
+            let entries = vec![entry.clone()];
+            self.on(id, async move |org| org.adopt(&administrator(&org), entries).await).await.unwrap();
+        }
+    }
+
+    /// Waits until the world's own jobs have made it so, a bounded time.
+    pub async fn until<F: Future<Output = bool>>(&self, what: &str, mut so: impl FnMut() -> F) {
+        let waiting = async {
+            while !so().await {
+                tokio::time::sleep(LOOK).await;
+            }
+        };
+        assert!(tokio::time::timeout(PATIENCE, waiting).await.is_ok(), "in vain: {what}");
+    }
+}
+
+fn administrator(org: &Organisation) -> Principal {
+    Principal::job(org.id().clone(), "testkit", [Role::Administrator])
+}
+
+async fn new_token(org: &Organisation, role: &str) -> Result<String, Problem> {
+    let principal = administrator(org);
+    let (user, application) = match role {
+        "application" => (None, Some("policy-platform".to_owned())),
+        role => {
+            let roles = BTreeSet::from([serde_json::from_value(role.into()).unwrap()]);
+            org.create_user(&principal, NewUser { name: role.to_owned(), person: None, roles }).await?;
+            (Some(role.to_owned()), None)
+        }
+    };
+    org.create_token(&principal, NewToken { user, application, title: None, days: TOKEN_DAYS }).await
+}
