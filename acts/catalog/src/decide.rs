@@ -24,8 +24,8 @@ pub const ENTRY_BYTES_MAX: usize = 256 * 1024;
 /// Marks that a state secret carries (密级标志): such a thing may not even be described here.
 const SECRET_MARKS: [&str; 3] = ["绝密★", "机密★", "秘密★"];
 
-/// Whether a code has the structure of the guide: class (1 digit), item (2), subject (3), detail (1 to 5), a slash and a
-/// serial number of 1 to 8 digits.
+/// Whether a code has the structure of the guide: class (1 digit), item (2), subject (3), detail (1 to 5), a slash and
+/// a serial number of 1 to 8 digits.
 pub fn code_is_formed(code: &str) -> bool {
     let digits = |text: &str| text.bytes().all(|it| it.is_ascii_digit());
     code.split_once('/').is_some_and(|(front, serial)| {
@@ -129,7 +129,7 @@ fn code(entry: &Entry, flaws: &mut Vec<Flaw>) {
             format!("the code {:?} is not formed", entry.code),
             format!("写 {digit} 开头的类 1 位、项 2 位、目 3 位、细目 1–5 位，斜线后顺序号 1–8 位，如 {digit}02001001/000001"),
             format!(
-                "write {digit}, 2 digits of item, 3 of subject, 1 to 5 of detail, a slash and a serial number of 1 to 8 digits"
+                "write {digit}, 2 digits of item, 3 of subject, 1 to 5 of detail, a slash and 1 to 8 digits of serial"
             ),
         ));
     }
@@ -270,8 +270,8 @@ pub struct Known {
     pub withdrawn: bool,
 }
 
-/// Whether what `peer` says about an entry of `owner` is taken over by `own`. That each change counts once is seen to by
-/// its position in the peer's feed; a feed's order is the order of its changes.
+/// Whether what `peer` says about an entry of `owner` is taken over by `own`. That each change counts once is seen to
+/// by its position in the peer's feed; a feed's order is the order of its changes.
 ///
 /// An organisation speaks for itself: its own word overrides what others passed on, and nobody else's word overrides
 /// it. Between others, the first that told goes on telling.

@@ -10,10 +10,12 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::future::Future;
 use store::{Reader, Store, Tx, transact};
-use vocabulary::{Date, Kind, OrganisationId, Problem, Timestamp, date_in_shanghai, ensure};
+use vocabulary::{Date, Kind, OrganisationId, Problem, Timestamp, ensure};
 
 /// A page has at most this many changes.
 pub const PAGE_MAX: u32 = 500;
+/// A page carries at most this many bytes of changes, or one change.
+const PAGE_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// One call of [`harvest_from`] takes at most this many pages; the rest comes with the next.
 const PAGES_MAX: u32 = 200;
 
@@ -67,11 +69,17 @@ pub async fn changes(reader: &mut Reader, after: i64, limit: u32) -> Result<Page
         return Ok(Page { epoch: String::new(), head: 0, changes: Vec::new() });
     };
     let entries = reader.feed(FEED, after, limit.min(PAGE_MAX)).await?;
-    let changes = entries.into_iter().map(|it| {
-        let change = serde_json::from_value(it.body).map_err(|cause| broken(&cause))?;
-        Ok(PeerChange { position: it.position, change })
-    });
-    Ok(Page { epoch: head.epoch, head: head.position, changes: changes.collect::<Result<_, Problem>>()? })
+    let mut changes = Vec::with_capacity(entries.len());
+    let mut bytes = 0;
+    for entry in entries {
+        bytes += entry.body.to_string().len();
+        if bytes > PAGE_BYTES_MAX && !changes.is_empty() {
+            break;
+        }
+        let change = serde_json::from_value(entry.body).map_err(|cause| broken(&cause))?;
+        changes.push(PeerChange { position: entry.position, change });
+    }
+    Ok(Page { epoch: head.epoch, head: head.position, changes })
 }
 
 /// Takes over a page of a peer's feed. What was taken before is skipped by its position, so a page may come twice.
@@ -120,7 +128,7 @@ async fn take_over(
     }
     match change {
         // Whether the peer's day has begun here is no matter: no date is after the last.
-        Change::Published(it) if !decide::flaws(&it.entry, Date::MAX).is_empty() => {
+        Change::Published(it) if !decide::flaws(&it.entry, Date::MAX).is_empty() || rows::body(it).is_err() => {
             tracing::warn!(%from, %owner, %entry, "harvested entry not in order");
             done.refused += 1;
             return Ok(());
@@ -191,7 +199,7 @@ pub async fn harvest_from<P: Peer>(
             break;
         }
     }
-    tracing::info!(%from, taken = sum.taken, refused = sum.refused, day = %date_in_shanghai(now), "catalogue harvested");
+    tracing::info!(%from, taken = sum.taken, refused = sum.refused, "catalogue harvested");
     Ok(sum)
 }
 

@@ -2,7 +2,6 @@
 //!
 //! An entry is published by its organisation ([`publish`]), announced on the feed [`FEED`], harvested by others
 //! ([`harvest`]), and searched ([`search::Search`]). The feed carries metadata and ids, never values.
-#![cfg_attr(test, expect(clippy::unwrap_used, reason = "tests fail by panicking"))]
 
 mod ask;
 pub mod dcat;

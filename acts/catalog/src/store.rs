@@ -260,6 +260,13 @@ pub(crate) async fn known(
     Ok(Some(Known { via, revision: row.int("revision")?, withdrawn: row.flag("withdrawn")? }))
 }
 
+/// What is stored of a publication, if it is not too long.
+pub(crate) fn body(publication: &Publication) -> Result<String, Problem> {
+    let body = serde_json::to_string(publication).map_err(|it| broken(&it))?;
+    ensure!(body.len() <= ENTRY_BYTES_MAX, too_large(body.len()));
+    Ok(body)
+}
+
 /// Writes an entry and announces it.
 pub(crate) async fn put(
     tx: &mut Tx,
@@ -267,8 +274,7 @@ pub(crate) async fn put(
     via: Option<&OrganisationId>,
     now: Timestamp,
 ) -> Result<(), Problem> {
-    let body = serde_json::to_string(publication).map_err(|it| broken(&it))?;
-    ensure!(body.len() <= ENTRY_BYTES_MAX, too_large(body.len()));
+    let body = body(publication)?;
     let entry = &publication.entry;
     let values = args![
         publication.organisation.as_str(),

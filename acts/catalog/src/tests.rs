@@ -8,7 +8,10 @@ use proptest::prelude::*;
 use schema::Grade;
 use std::{
     collections::{BTreeMap, BTreeSet},
-    sync::atomic::{AtomicU32, Ordering},
+    sync::{
+        LazyLock,
+        atomic::{AtomicU32, Ordering},
+    },
 };
 use vocabulary::{Bilingual, Date, OrganisationId, Problem, ResourceId, Timestamp, date_in_shanghai};
 
@@ -37,7 +40,7 @@ pub(crate) fn resource(name: &str) -> ResourceId {
 }
 
 /// The entries of the pack that shows search.
-pub(crate) fn samples() -> Vec<Entry> {
+static SAMPLES: LazyLock<Vec<Entry>> = LazyLock::new(|| {
     #[derive(serde::Deserialize)]
     struct File {
         entries: Vec<Entry>,
@@ -45,6 +48,10 @@ pub(crate) fn samples() -> Vec<Entry> {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../packs/catalogue-samples/data/catalogue/province.yaml");
     let file: File = serde_saphyr::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
     file.entries
+});
+
+pub(crate) fn samples() -> Vec<Entry> {
+    SAMPLES.clone()
 }
 
 fn sample() -> Entry {
@@ -357,11 +364,15 @@ async fn a_harvested_entry_that_is_not_in_order_stays_out() {
                 entry,
             })),
         };
-        let changes = vec![change(1, bad), change(2, sample())];
-        let page = Page { epoch: "e".to_owned(), head: 2, changes };
+        let mut huge = sample();
+        huge.items =
+            vec![Item { title: Bilingual::new("长".repeat(200), "l".repeat(200)), ..huge.items.swap_remove(0) }; 500];
+        assert_eq!(flaws(&huge, today()), []);
+        let changes = vec![change(1, bad), change(2, sample()), change(3, huge)];
+        let page = Page { epoch: "e".to_owned(), head: 3, changes };
         let permit = permit("hub", Harvest { from: organisation("a"), page });
         let done = transact!(hub, None, |tx| harvest(tx, &permit, at(1)).await).unwrap();
-        assert_eq!(done, Harvested { taken: 1, ignored: 0, refused: 1, position: 2 });
+        assert_eq!(done, Harvested { taken: 1, ignored: 0, refused: 2, position: 3 });
     }
 }
 
@@ -481,7 +492,10 @@ proptest! {
 
     /// A formed code is exactly what its parts make again.
     #[test]
-    fn codes_read_back(class in 1_u8..4, item in 0_u8..100, subject in 0_u16..1000, detail in 0_u32..100_000, serial in 0_u32..100_000_000) {
+    fn codes_read_back(
+        class in 1_u8..4, item in 0_u8..100, subject in 0_u16..1000, detail in 0_u32..100_000,
+        serial in 0_u32..100_000_000,
+    ) {
         let code = format!("{class}{item:02}{subject:03}{detail}/{serial}");
         let [a, b, c, d, e] = code_parts(&code).unwrap();
         prop_assert_eq!(format!("{a}{b}{c}{d}/{e}"), code);

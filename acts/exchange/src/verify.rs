@@ -51,7 +51,7 @@ pub fn verify(receipt: &Receipt, keys: &Keys<'_>) -> Result<Proven, Problem> {
     );
     let signer = receipt.batch.verify(&receipt.log)?;
     ensure!(
-        keys.provider.iter().any(|it| *it == signer),
+        keys.provider.contains(&signer),
         wrong("receipt.provider", "批签名不是提供方的有效密钥所签", "the batch was not signed by a valid key of the provider")
     );
     asked(receipt, keys.consumer)?;

@@ -4,7 +4,9 @@
 //! `cargo run --profile fast -p registry --example import_speed -- p.csv sqlite:p.db legal-person.yaml`
 
 use policy::{Facts, Principal, Role, decide};
-use registry::{Import, ImportId, Install, Intake, Mapping, SecrecyReview, import, install, migrate};
+use registry::{
+    Import, ImportId, Install, Intake, Mapping, SecrecyReview, Selection, import, install, migrate, select,
+};
 use schema::{AnyCode, RecordType};
 use std::{fs::File, path::Path, sync::Arc, time::Instant};
 use store::{Store, transact};
@@ -60,5 +62,13 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         let rate = done.read as f64 / seconds;
         println!("{seconds:.2} s, {rate:.0} rows/s, {}", resident());
     }
+    let mut rows = 0_u32;
+    let begun = Instant::now();
+    select(&mut store.read().await?, &record, &Selection::all(&record), |_| {
+        rows += 1;
+        Ok(())
+    })
+    .await?;
+    println!("{rows} read back in the order of their keys in {:.2} s", begun.elapsed().as_secs_f64());
     Ok(())
 }

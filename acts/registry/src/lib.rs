@@ -7,7 +7,6 @@
 //! - any sequence of writes, removals and imports gives the rows, the histories and the past states of a naive model;
 //! - every row of a file is loaded or rejected with its reason: read = loaded + rejected;
 //! - an import that is killed anywhere and resumed gives what an undisturbed one gives.
-#![cfg_attr(test, expect(clippy::unwrap_used, reason = "tests fail by panicking"))]
 
 mod ask;
 mod cell;

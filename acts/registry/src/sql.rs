@@ -244,12 +244,7 @@ impl<'a> Table<'a> {
 
     /// The names of the current rows whose keys `$1` lists.
     pub(crate) fn named(&self) -> Statement {
-        Statement::built(format!(
-            "SELECT m._id FROM {} {} AS m ON {}",
-            self.keys(),
-            self.main,
-            self.key_join("m.")
-        ))
+        Statement::built(format!("SELECT m._id FROM {} {} AS m ON {}", self.keys(), self.main, self.key_join("m.")))
     }
 
     /// Copies the rows that `$1` lists into the past; change `$2` ended them. A version that a later change wrote is

@@ -7,7 +7,8 @@ pub(crate) const STEPS: &[&str] = &["
         at $INT NOT NULL);
     CREATE TABLE registry_import (
         id $TEXT NOT NULL PRIMARY KEY, record $TEXT NOT NULL, ask $TEXT NOT NULL, state $TEXT NOT NULL,
-        by $TEXT NOT NULL, begun $INT NOT NULL, ended $INT, rows_read $INT NOT NULL, loaded $INT NOT NULL, same $INT NOT NULL,
+        by $TEXT NOT NULL, begun $INT NOT NULL, ended $INT,
+        rows_read $INT NOT NULL, loaded $INT NOT NULL, same $INT NOT NULL,
         rejected $INT NOT NULL, bytes_done $INT NOT NULL, line $INT NOT NULL, encoding $TEXT, digest $TEXT NOT NULL);
     CREATE INDEX registry_import_begun ON registry_import (record, begun);
     CREATE TABLE registry_import_change (import $TEXT NOT NULL, change $INT NOT NULL, PRIMARY KEY (import, change));

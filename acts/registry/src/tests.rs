@@ -1,7 +1,8 @@
 //! Laws of the registry, each on SQLite and, where `YUNHE_TEST_POSTGRES` names a server, on PostgreSQL.
 
+use crate::decide::{Current, Fate, Incoming};
 use crate::{sql::Table, *};
-use ::store::{Fault, Reader, Store, args, transact};
+use ::store::{Fault, Reader, Store, transact};
 use policy::{Facts, Permit, Principal, Role, decide};
 use proptest::prelude::*;
 use rule::{By, Filter};
@@ -378,15 +379,15 @@ async fn run(store: &Store, record: &RecordType, step: &Step, model: &mut Model)
             let there = there.count() as u64;
             let done = take(store, record, keys.iter().map(|it| vec![name(*it)]).collect()).await.unwrap();
             assert_eq!(done.removed, there);
-            keys.iter().for_each(|it| drop(model.current.remove(it)));
+            model.current.retain(|key, _| !keys.contains(key));
         }
         Step::Import(rows, atomic) => {
             let mut file = "id,size\n".to_owned();
             rows.iter().for_each(|(key, value)| file.push_str(&format!("k{key},{value}\n")));
             let mapping = Mapping {
                 fields: vec![
-                    (FieldName::new("id").unwrap(), From::Column("id".into())),
-                    (FieldName::new("size").unwrap(), From::Column("size".into())),
+                    (FieldName::new("id").unwrap(), Fill::Column("id".into())),
+                    (FieldName::new("size").unwrap(), Fill::Column("size".into())),
                 ],
                 ..Mapping::default()
             };
@@ -446,6 +447,52 @@ fn any_sequence_of_changes_gives_what_the_model_gives() {
             });
         }
     });
+}
+
+proptest! {
+    /// Every row has one fate, by the first row of its key and what is there.
+    #[test]
+    fn the_first_row_of_a_key_counts(
+        rows in prop::collection::vec((0_u8..5, 0_i64..3), 0..12),
+        there in prop::collection::btree_map(0_u8..5, (0_i64..3, prop::option::of(1_i64..9)), 0..5),
+    ) {
+        let record = simple("fates");
+        let values = |key: u8, value: i64| vec![name(key), Value::Integer(value), Value::Null];
+        let rows: Vec<_> = (10..).zip(&rows).map(|(line, (key, value))| Incoming {
+            id: row_id(line),
+            line: Some(line.into()),
+            values: values(*key, *value),
+        }).collect();
+        let current = there.iter().map(|(key, (value, seen))| {
+            (vec![name(*key)], Current { id: row_id((*key).into()), seen: *seen, values: values(*key, *value) })
+        }).collect();
+        let fates = crate::decide::fates(&record, &rows, &current);
+        prop_assert_eq!(fates.len(), rows.len());
+        for (at, (row, fate)) in rows.iter().zip(&fates).enumerate() {
+            let first = rows[..at].iter().find(|it| it.values[0] == row.values[0]);
+            let now = current.get(&row.values[..1]);
+            let expected = match (first, now) {
+                (Some(first), _) => Fate::Duplicate(first.line),
+                (None, None) => Fate::Added,
+                (None, Some(Current { seen: Some(line), .. })) => Fate::Duplicate(Some(*line)),
+                (None, Some(it)) if it.values == row.values => Fate::Same(it.id),
+                (None, Some(it)) => Fate::Changed(it.id),
+            };
+            prop_assert_eq!(*fate, expected);
+        }
+    }
+
+    /// Runs are the ids that were folded, also where the random bits wrap around.
+    #[test]
+    fn runs_unfold_to_their_ids(starts in prop::collection::vec((any::<u64>(), 1_u64..5), 0..6)) {
+        let zero = row_id(0).uuid().as_u128();
+        let id = |bits: u64| RowId::from_uuid(Uuid::from_u128(zero | u128::from(bits >> 2)));
+        let starts = starts.into_iter().chain([(u64::MAX, 3)]);
+        let ids: Vec<_> = starts.flat_map(|(bits, count)| (0..count).map(move |it| id(bits).plus(it))).collect();
+        prop_assert!(ids.iter().all(|it| it.uuid().get_version_num() == 7));
+        let runs = Run::fold(ids.iter().copied());
+        prop_assert_eq!(runs.iter().flat_map(|it| it.ids()).collect::<Vec<_>>(), ids);
+    }
 }
 
 // ---- reads ----
@@ -778,5 +825,5 @@ async fn nothing_is_loaded_without_a_secrecy_review() {
 #[test]
 fn table_names_are_checked() {
     assert!(Table::check_name(&simple(&"x".repeat(48))).is_ok());
-    drop(args![1_i64]);
+    assert_eq!(Table::check_name(&simple(&"x".repeat(49))).unwrap_err().code, "registry.name");
 }

@@ -36,7 +36,8 @@ pub struct Store {
 
 pub(crate) struct Inner {
     pub(crate) backend: Backend,
-    pub(crate) fault: StdMutex<Option<Fault>>,
+    /// The fault to come, and after how many further units of work.
+    pub(crate) fault: StdMutex<Option<(u32, Fault)>>,
 }
 
 pub(crate) enum Backend {
@@ -104,13 +105,26 @@ impl Store {
 
     /// Lets the next unit of work fail at its commit, for fault tables in tests.
     pub fn inject(&self, fault: Fault) {
+        self.inject_after(0, fault);
+    }
+
+    /// Lets a unit of work fail at its commit once `units` others have got there, for fault tables in tests.
+    pub fn inject_after(&self, units: u32, fault: Fault) {
         if let Ok(mut slot) = self.inner.fault.lock() {
-            *slot = Some(fault);
+            *slot = Some((units, fault));
         }
     }
 
+    /// Takes back a fault that no unit of work has met; says whether there was one.
+    pub fn withdraw_fault(&self) -> bool {
+        self.inner.fault.lock().is_ok_and(|mut it| it.take().is_some())
+    }
+
     pub(crate) fn take_fault(&self) -> Option<Fault> {
-        self.inner.fault.lock().ok().and_then(|mut it| it.take())
+        let mut slot = self.inner.fault.lock().ok()?;
+        let (units, fault) = (*slot)?;
+        *slot = units.checked_sub(1).map(|it| (it, fault));
+        (units == 0).then_some(fault)
     }
 
     /// Closes all connections; pending commits are finished first.

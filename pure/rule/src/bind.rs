@@ -106,7 +106,7 @@ fn against(field: &FieldName, kind: &FieldType, by: By, value: &Constant) -> Fil
     let (floor, between) = (exact.div_euclid(divisor), exact.rem_euclid(divisor) != 0);
     let there = || Filter::test(Test::Null { field: field.clone() }).not();
     let Ok(unscaled) = i64::try_from(floor) else {
-        let below = if floor > 0 { Ordering::Less } else { Ordering::Greater };
+        let below = if floor.is_positive() { Ordering::Less } else { Ordering::Greater };
         return if by.holds(below) { there() } else { Filter::never() };
     };
     let by = match by {

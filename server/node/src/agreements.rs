@@ -11,7 +11,7 @@ use exchange::{
 use peer::Call;
 use policy::{Principal, Role};
 use store::transact;
-use vocabulary::{Kind, Problem, ensure};
+use vocabulary::{Kind, OrganisationId, Problem, ensure};
 
 impl Organisation {
     /// Proposes the agreement of an agreed request: once, under the request's own uuid.
@@ -40,10 +40,29 @@ impl Organisation {
     /// # Errors
     /// `exchange.agreement_missing`, also for another's.
     pub async fn tell_agreement(&self, incoming: &Incoming, id: RequestId) -> Result<Outcome, Problem> {
+        let consumer = &incoming.member.organisation.id;
+        self.propose_missing(consumer, id).await?;
         let id = AgreementId::from_uuid(id.uuid());
         let view = exchange::agreement(&mut self.store.read().await?, id).await?;
-        ensure!(view.agreement.body.consumer == incoming.member.organisation.id, missing(id));
+        ensure!(view.agreement.body.consumer == *consumer, missing(id));
         Outcome::json(&view.agreement)
+    }
+
+    /// An answer may have been kept and the node died before it proposed: then it proposes now.
+    async fn propose_missing(&self, consumer: &OrganisationId, id: RequestId) -> Result<(), Problem> {
+        let mut reader = self.store.read().await?;
+        let there = exchange::agreement(&mut reader, AgreementId::from_uuid(id.uuid())).await;
+        match there {
+            Err(problem) if problem.code == "exchange.agreement_missing" => {}
+            other => return other.map(|_| ()),
+        }
+        let request = exchange::request(&mut reader, id).await?;
+        drop(reader);
+        let body = &request.request.body;
+        let due = body.consumer == *consumer
+            && body.provider == *self.id()
+            && matches!(request.standing, Standing::Agreed { .. });
+        if due { self.propose(&request).await } else { Ok(()) }
     }
 
     /// At the consumer: fetches the provider's proposal, checks it against our request, signs it, sends it back.

@@ -41,6 +41,9 @@ pub struct OrganisationConfig {
     /// Counts restores: the epoch of its log's origin.
     #[serde(default = "first_epoch")]
     pub epoch: u32,
+    /// Rows in a part of a batch that it delivers.
+    #[serde(default = "part_rows")]
+    pub part_rows: usize,
 }
 
 fn sqlite() -> String {
@@ -49,6 +52,10 @@ fn sqlite() -> String {
 
 fn first_epoch() -> u32 {
     1
+}
+
+fn part_rows() -> usize {
+    crate::PART_ROWS
 }
 
 impl NodeConfig {

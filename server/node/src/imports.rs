@@ -3,7 +3,7 @@
 use crate::{Organisation, draw_uuid};
 use pack::Source;
 use policy::Principal;
-use registry::{Delimiter, Encoding, From, Import, ImportId, Intake, Mapping, Progress, SecrecyReview};
+use registry::{Delimiter, Encoding, Fill, Import, ImportId, Intake, Mapping, Progress, SecrecyReview};
 use serde::{Deserialize, Serialize};
 use std::io::Read;
 use vocabulary::{Date, Problem, ResourceId};
@@ -60,7 +60,7 @@ pub struct ImportReport {
     pub digest: String,
 }
 
-impl std::convert::From<Progress> for ImportReport {
+impl From<Progress> for ImportReport {
     fn from(it: Progress) -> Self {
         Self {
             id: it.id,
@@ -78,9 +78,9 @@ impl std::convert::From<Progress> for ImportReport {
 
 /// A pack's source as the registry's mapping.
 fn mapping(source: &Source) -> Mapping {
-    let columns = source.columns.iter().map(|(column, field)| (field.clone(), From::Column(column.clone())));
-    let constants = source.constants.iter().map(|(field, text)| (field.clone(), From::Constant(text.clone())));
-    let templates = source.templates.iter().map(|(field, text)| (field.clone(), From::Template(text.clone())));
+    let columns = source.columns.iter().map(|(column, field)| (field.clone(), Fill::Column(column.clone())));
+    let constants = source.constants.iter().map(|(field, text)| (field.clone(), Fill::Constant(text.clone())));
+    let templates = source.templates.iter().map(|(field, text)| (field.clone(), Fill::Template(text.clone())));
     Mapping {
         fields: columns.chain(constants).chain(templates).collect(),
         null: source.nulls.clone(),

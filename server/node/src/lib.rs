@@ -36,6 +36,7 @@ pub use jobs::Jobs;
 pub use membership::{Card, init, make_card};
 pub use organisation::Organisation;
 pub use packs::{InstalledPack, Packs};
+pub use parcels::PART_ROWS;
 pub use people::{NewToken, NewUser, UserView};
 pub use pulls::PullAsk;
 pub use queries::{QueryAnswer, QueryAsk};

@@ -3,13 +3,15 @@
 use crate::{Clock, OrganisationConfig, Packs, batch::BatchSigner, draw_salt};
 use blob::Blobs;
 use evidence::Origin;
+use exchange::DeliveryId;
 use federation::{Member, View};
 use peer::{ClientLimits, Peer, PeerClient, PinSet};
 use policy::{Principal, Role};
 use signing::{Certificate, KeyRing, Signer};
 use std::{
+    collections::BTreeSet,
     path::{Path, PathBuf},
-    sync::{Arc, PoisonError, RwLock},
+    sync::{Arc, Mutex, PoisonError, RwLock},
 };
 use store::{Store, transact};
 use vocabulary::{FederationName, Kind, OrganisationId, Problem, Timestamp};
@@ -38,6 +40,8 @@ pub struct Organisation {
     pub(crate) client: PeerClient,
     pub(crate) signer: BatchSigner,
     pub(crate) catalog: crate::catalogs::Search,
+    /// Batches being made by this process.
+    pub(crate) making: Mutex<BTreeSet<DeliveryId>>,
     folder: PathBuf,
     clock: Arc<dyn Clock>,
     certificate: Certificate,
@@ -96,6 +100,7 @@ impl Organisation {
             blobs: Blobs::folder(&folder.join("blob"))?,
             catalog: crate::catalogs::Search::new(folder.join("search")),
             config: config.clone(),
+            making: Mutex::default(),
             federation: federation.clone(),
             store,
             keys,
@@ -230,5 +235,5 @@ impl Organisation {
 }
 
 pub(crate) fn origin(federation: &FederationName, config: &OrganisationConfig) -> Result<Origin, Problem> {
-    Ok(Origin { federation: federation.clone(), organisation: config.id.clone(), epoch: config.epoch.into() })
+    Ok(Origin { federation: federation.clone(), organisation: config.id.clone(), epoch: config.epoch })
 }

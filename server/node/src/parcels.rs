@@ -16,12 +16,12 @@ use registry::Selection;
 use rule::Filter;
 use schema::Value;
 use serde::{Deserialize, Serialize};
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use store::transact;
 use vocabulary::{Digest, Kind, Problem, ensure};
 
-/// Rows in a part.
-pub(crate) const PART_ROWS: usize = 50_000;
+/// Rows in a part where the configuration says nothing else.
+pub const PART_ROWS: usize = 50_000;
 
 /// Opens a batch, as it travels.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -98,11 +98,12 @@ impl Organisation {
         let (nonce, now) = (incoming.nonce(), incoming.now);
         let opened =
             transact!(self.store, None, |tx| exchange::open_parcel(tx, &permit, &parcel, &nonce, now).await)?;
-        if opened {
-            self.make_in_background(parcel.clone(), permit.restriction().clone());
+        let ours = self.parcel_of(incoming, ask.id).await?;
+        ensure!(ours.agreement == parcel.agreement && ours.format == parcel.format, other_parcel(ask.id));
+        if opened || !ours.ready {
+            self.make_in_background(ours.clone(), permit.restriction().clone());
         }
-        let parcel = self.parcel_of(incoming, ask.id).await?;
-        Outcome::json(&parcel)
+        Outcome::json(&ours)
     }
 
     async fn parcel_of(&self, incoming: &Incoming, id: DeliveryId) -> Result<Parcel, Problem> {
@@ -110,13 +111,18 @@ impl Organisation {
     }
 
     fn make_in_background(self: &Arc<Self>, parcel: Parcel, restriction: Restriction) {
+        // One maker at a time here; one in another process writes the same bytes.
+        if !self.making.lock().unwrap_or_else(PoisonError::into_inner).insert(parcel.id) {
+            return;
+        }
         let organisation = Arc::clone(self);
-        // Ends by itself; a second maker of the same parcel writes the same bytes.
+        // Ends by itself; where it fails or dies, the consumer's next look sets another to work.
         tokio::spawn(async move {
             let id = parcel.id;
             if let Err(problem) = organisation.make_parts(&parcel, &restriction).await {
                 tracing::error!(parcel = %id, %problem, "a batch could not be made");
             }
+            organisation.making.lock().unwrap_or_else(PoisonError::into_inner).remove(&id);
         });
     }
 
@@ -135,15 +141,16 @@ impl Organisation {
         let (send, mut chunks) = tokio::sync::mpsc::channel::<Vec<Vec<Value>>>(1);
         let mut reader = self.store.snapshot().await?;
         let (columns, masks) = (parcel.columns.clone(), restriction.clone());
+        let part_rows = self.config.part_rows.max(1);
         let reading = {
             let record = record.clone();
             tokio::spawn(async move {
-                let mut rows: Vec<Vec<Value>> = Vec::with_capacity(PART_ROWS);
+                let mut rows: Vec<Vec<Value>> = Vec::with_capacity(part_rows);
                 registry::select(&mut reader, &record, &selection, |it| {
                     let shown = columns.iter().zip(it.values).map(|(name, value)| masks.mask(name, value));
                     rows.push(shown.collect());
-                    if rows.len() == PART_ROWS {
-                        let full = std::mem::replace(&mut rows, Vec::with_capacity(PART_ROWS));
+                    if rows.len() == part_rows {
+                        let full = std::mem::replace(&mut rows, Vec::with_capacity(part_rows));
                         send.try_send(full).or_else(|it| blocking(&send, it.into_inner()))?;
                     }
                     Ok(())
@@ -171,7 +178,7 @@ impl Organisation {
         transact!(self.store, None, |tx| exchange::keep_parts(tx, parcel.id, &parts).await)
     }
 
-    /// How a batch stands. One whose maker died is made again.
+    /// How a batch stands; opening it again sets a new maker to work where the first one died.
     ///
     /// # Errors
     /// `exchange.parcel_missing`.
@@ -248,6 +255,15 @@ fn being_made() -> Problem {
         "exchange.parcel_making",
         "批次正在生成，请稍候",
         "the batch is being made; ask again in a moment",
+    )
+}
+
+fn other_parcel(id: DeliveryId) -> Problem {
+    Problem::new(
+        Kind::Conflict,
+        "exchange.parcel_exists",
+        format!("批次 {id} 已用于另一协议或格式；请换用新的标识"),
+        format!("batch {id} was opened under another agreement or format; draw a new id"),
     )
 }
 

@@ -87,7 +87,10 @@ impl Organisation {
     }
 
     /// Carries every pull on by as much as can be done now; says whether anything moved.
-    pub(crate) async fn carry_pulls(&self) -> Result<bool, Problem> {
+    ///
+    /// # Errors
+    /// Those of the store; what a peer says is kept with its pull.
+    pub async fn carry_pulls(&self) -> Result<bool, Problem> {
         let mut moved = false;
         let under_way = exchange::pulls_under_way(&mut self.store.read().await?).await?;
         for mut pull in under_way {

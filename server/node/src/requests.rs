@@ -42,6 +42,9 @@ pub struct RequestDraft {
     pub until: Date,
     /// Which office answers for the use.
     pub in_charge: String,
+    /// To ask the same again after an answer that was lost.
+    #[serde(default)]
+    pub id: Option<RequestId>,
 }
 
 /// An answer as it is filled in.
@@ -124,11 +127,14 @@ impl Organisation {
                 format!("{} does not offer {}", draft.provider, draft.offer),
             )
         })?;
+        if let Some(view) = self.asked_before(&draft).await? {
+            return self.take_along(view).await;
+        }
         let now = self.now();
         let columns = if draft.columns.is_empty() { offer.columns.clone() } else { draft.columns };
         let request = AccessRequest {
             format: "yunhe-request/1".to_owned(),
-            id: RequestId::from_uuid(draw_uuid(now)),
+            id: draft.id.unwrap_or_else(|| RequestId::from_uuid(draw_uuid(now))),
             federation: self.federation.clone(),
             consumer: self.id().clone(),
             provider: draft.provider,
@@ -149,6 +155,30 @@ impl Organisation {
         let permit = self.permit(principal, Submit { request, steps: offer.answer })?;
         let view = transact!(self.store, None, |tx| exchange::submit(tx, &permit, now).await)?;
         self.take_along(view).await
+    }
+
+    /// The request that was made under the draft's id, if one was.
+    async fn asked_before(&self, draft: &RequestDraft) -> Result<Option<RequestView>, Problem> {
+        let Some(id) = draft.id else { return Ok(None) };
+        let view = match exchange::request(&mut self.store.read().await?, id).await {
+            Ok(view) => view,
+            Err(problem) if problem.code == "exchange.request_missing" => return Ok(None),
+            Err(problem) => return Err(problem),
+        };
+        let body = &view.request.body;
+        let same = body.consumer == *self.id()
+            && (&body.provider, &body.offer, &body.purpose) == (&draft.provider, &draft.offer, &draft.purpose)
+            && (&body.system, &body.matter, body.until) == (&draft.system, &draft.matter, draft.until);
+        ensure!(
+            same,
+            Problem::new(
+                Kind::Conflict,
+                "exchange.request_exists",
+                format!("标识 {id} 已用于另一申请；请换用新的标识"),
+                format!("{id} names another request; draw a new id"),
+            )
+        );
+        Ok(Some(view))
     }
 
     /// Takes a request to the node whose turn it is, as long as that is not us.

@@ -80,6 +80,25 @@ impl<T: DeserializeOwned, S: Send + Sync, const MAX: usize> FromRequest<S> for J
     }
 }
 
+/// Parameters in the path; one that cannot be read is a problem like any other.
+pub(crate) struct Path<T>(pub(crate) T);
+
+impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Path<T> {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Failure> {
+        match axum::extract::Path::<T>::from_request_parts(parts, state).await {
+            Ok(axum::extract::Path(params)) => Ok(Self(params)),
+            Err(error) => Err(Failure(Problem::new(
+                Kind::Unprocessable,
+                "web.path",
+                format!("地址中的标识有误：{}", error.body_text()),
+                format!("an id in the path is wrong: {}", error.body_text()),
+            ))),
+        }
+    }
+}
+
 /// Parameters in the query part of the address.
 pub(crate) struct Params<T>(pub(crate) T);
 

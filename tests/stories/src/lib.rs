@@ -2,5 +2,11 @@
 #![cfg(test)]
 #![expect(clippy::unwrap_used, reason = "tests fail by panicking")]
 
+mod faults;
 mod filters;
+mod kill;
 mod main_job;
+mod proof;
+mod refusals;
+mod routes;
+mod walls;

@@ -1,13 +1,12 @@
 //! The main job: records in, asked for, agreed, delivered, proved.
 
+use crate::proof::Known;
 use arrow::{array::RecordBatch, ipc::reader::FileReader, util::display::array_value_to_string};
-use evidence::VerifierKey;
-use exchange::{Keys, Receipt, verify};
+use exchange::{Receipt, verify};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use testkit::{Province, World, story};
-use vocabulary::OrganisationId;
 
 const ROWS: u64 = 2_000;
 /// What the operation import reads; defects elsewhere do not concern it.
@@ -106,28 +105,6 @@ async fn pulled(world: &World, agreement: &str, format: &str) -> Vec<Row> {
     }
     assert_eq!(end["rows"], json!(rows.len()));
     rows
-}
-
-/// The keys of provider and consumer, from the membership log alone.
-struct Known {
-    provider: Vec<signing::PublicKey>,
-    consumer: Vec<signing::PublicKey>,
-    log: Vec<VerifierKey>,
-}
-
-impl Known {
-    fn of(world: &World) -> Self {
-        let (genesis, entries) = world.membership();
-        let view = federation::decide::replay(genesis.clone(), entries).unwrap();
-        let keys = |id: &str| view.member(&OrganisationId::new(id).unwrap()).unwrap().organisation.keys.clone();
-        let (provider, consumer) = (keys("js-scjg"), keys("nj-gxj"));
-        let log = VerifierKey::new(provider.log.origin.to_string(), provider.log.key).unwrap();
-        Self { provider: provider.messages, consumer: consumer.messages, log: vec![log] }
-    }
-
-    fn keys(&self) -> Keys<'_> {
-        Keys { provider: &self.provider, consumer: &self.consumer, log: &self.log }
-    }
 }
 
 story! {

@@ -56,6 +56,13 @@ impl Hostile {
         self
     }
 
+    /// A connection by these keys, with messages signed by a key that nobody knows.
+    #[must_use]
+    pub fn signing_as_nobody(mut self) -> Self {
+        self.messages = SigningKey::generate(vocabulary::Suite::default()).unwrap();
+        self
+    }
+
     fn with(world: &World, tls: TlsKey, messages: SigningKey) -> Self {
         let now = world.now();
         let certificate = Certificate::self_signed(&tls, &["hostile.internal".to_owned()], now, 30).unwrap();

@@ -17,7 +17,7 @@ mod world;
 pub use caller::{Caller, Reply};
 pub use database::Database;
 pub use hostile::{Hostile, Letter, Line};
-pub use province::{PURPOSE, Province};
+pub use province::{PURPOSE, Province, import_path};
 pub use world::{ORGANISATIONS, World, noon};
 
 /// A story, told twice: on SQLite, and on PostgreSQL where `YUNHE_TEST_POSTGRES` names a server.

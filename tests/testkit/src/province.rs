@@ -26,8 +26,13 @@ pub struct Province {
 impl Province {
     /// Draws it.
     pub fn draw(rows: u64) -> Self {
+        Self::draw_from(SEED, rows)
+    }
+
+    /// Draws another one.
+    pub fn draw_from(seed: u64, rows: u64) -> Self {
         let mut csv = Vec::new();
-        let answers = sample::legal_persons(SEED, rows, &mut csv).unwrap();
+        let answers = sample::legal_persons(seed, rows, &mut csv).unwrap();
         let mut reader = csv::Reader::from_reader(csv.as_slice());
         let lines = reader.deserialize().collect::<Result<Vec<_>, _>>().unwrap();
         Self { csv, lines, answers }
@@ -116,7 +121,7 @@ impl World {
 }
 
 /// Where a file of the sample is imported into `record`.
-pub(crate) fn import_path(record: &str) -> String {
+pub fn import_path(record: &str) -> String {
     let source = match record {
         "legal-person" => "legal-persons-sample",
         _ => "legal-persons-operation-sample",

@@ -24,6 +24,8 @@ use vocabulary::{Bilingual, FederationName, OrganisationId, Problem, Timestamp};
 /// Who is in the world, node by node: the hub and authority in charge, the provider, and a node with two tenants.
 pub const ORGANISATIONS: [&[&str]; 3] = [&["js-data"], &["js-scjg"], &["nj-data", "nj-gxj"]];
 
+/// Small parts, so that a small sample makes many.
+const PART_ROWS: usize = 16;
 /// Tokens live this long.
 const TOKEN_DAYS: u32 = 90;
 /// A story waits for the world's own jobs this long at most.
@@ -77,6 +79,7 @@ fn organisation(id: &str, database: String) -> OrganisationConfig {
         roles,
         database,
         epoch: 1,
+        part_rows: PART_ROWS,
     }
 }
 

@@ -381,13 +381,14 @@ pub struct Followed {
 pub struct Search {
     folder: PathBuf,
     opened: RwLock<Option<Opened>>,
-    following: tokio::sync::Mutex<()>,
+    /// How far the index has come, once it was looked at; held by the one who writes.
+    mark: tokio::sync::Mutex<Option<Mark>>,
 }
 
 impl Search {
     /// The search whose index lies in `folder`.
     pub fn at(folder: impl Into<PathBuf>) -> Self {
-        Self { folder: folder.into(), opened: RwLock::new(None), following: tokio::sync::Mutex::new(()) }
+        Self { folder: folder.into(), opened: RwLock::new(None), mark: tokio::sync::Mutex::new(None) }
     }
 
     /// The open index, opened now if it is there.
@@ -411,47 +412,31 @@ impl Search {
     /// # Errors
     /// `catalog.index` when the folder cannot be written, and as the store's.
     pub async fn follow(&self, store: &Store) -> Result<Followed, Problem> {
-        let _one_at_a_time = self.following.lock().await;
+        let mut known = self.mark.lock().await;
         let head = store.read().await?.feed_head(rows::FEED).await?;
         let (epoch, end) = head.map_or((String::new(), 0), |it| (it.epoch, it.position));
         let opened = self.opened();
-        let mark = opened.as_ref().and_then(Opened::mark);
+        let mark = known.take().or_else(|| opened.as_ref().and_then(Opened::mark));
         let continues = mark
             .as_ref()
             .is_some_and(|it| (it.epoch == epoch || it.epoch.is_empty() && it.position == 0) && it.position <= end);
-        let (Some(opened), Some(mark), true) = (opened, mark, continues) else { return self.rebuild(store).await };
-        let mut followed = Followed { position: mark.position, ..Followed::default() };
-        if mark.position == end {
+        let (Some(opened), Some(mark), true) = (opened, mark, continues) else {
+            let (followed, mark) = self.rebuild(store).await?;
+            *known = Some(mark);
             return Ok(followed);
+        };
+        if mark.position == end {
+            let position = mark.position;
+            *known = Some(mark);
+            return Ok(Followed { position, ..Followed::default() });
         }
-        let mut writer = Writer::open(&opened, 1, FOLLOW_BYTES)?;
-        let mut steps = 0;
-        loop {
-            let entries = store.read().await?.feed(rows::FEED, followed.position, STEP).await?;
-            let Some(last) = entries.last().map(|it| it.position) else { break };
-            followed.changes += entries.len() as u64;
-            followed.position = last;
-            steps += 1;
-            let mark = Mark { version: VERSION, epoch: epoch.clone(), position: last };
-            let commit = last >= end || steps % COMMIT_STEPS == 0;
-            writer = blocking(move || {
-                for entry in entries {
-                    writer.change(&serde_json::from_value(entry.body).map_err(|it| broken(&it))?)?;
-                }
-                if commit { writer.commit(&mark) } else { Ok(writer) }
-            })
-            .await?;
-            if last >= end {
-                break;
-            }
-        }
-        blocking(move || writer.close()).await?;
-        opened.reader.reload().map_err(|it| fault(&it))?;
+        let followed = catch_up(&opened, store, mark.position, (&epoch, end)).await?;
+        *known = Some(Mark { version: VERSION, epoch, position: followed.position });
         Ok(followed)
     }
 
     /// Builds the index anew from one moment of the store. What is searched meanwhile is the old one.
-    async fn rebuild(&self, store: &Store) -> Result<Followed, Problem> {
+    async fn rebuild(&self, store: &Store) -> Result<(Followed, Mark), Problem> {
         let folder = self.folder.clone();
         let opened = blocking(move || Opened::anew(&folder)).await?;
         let mut writer = Writer::open(&opened, BUILD_THREADS, BUILD_BYTES)?;
@@ -476,12 +461,45 @@ impl Search {
         }
         drop(reader);
         let mark = Mark { version: VERSION, epoch, position };
+        let kept = mark.clone();
         blocking(move || writer.commit(&mark)?.join()?.close()).await?;
         opened.reader.reload().map_err(|it| fault(&it))?;
         self.set(&opened);
         tracing::info!(entries = changes, position, "catalogue index built");
-        Ok(Followed { position, changes, rebuilt: true })
+        Ok((Followed { position, changes, rebuilt: true }, kept))
     }
+}
+
+/// Applies the changes behind `position` up to `end`.
+async fn catch_up(
+    opened: &Opened,
+    store: &Store,
+    position: i64,
+    (epoch, end): (&str, i64),
+) -> Result<Followed, Problem> {
+    let mut followed = Followed { position, ..Followed::default() };
+    let mut writer = Writer::open(opened, 1, FOLLOW_BYTES)?;
+    for step in 1_u32.. {
+        let entries = store.read().await?.feed(rows::FEED, followed.position, STEP).await?;
+        let Some(last) = entries.last().map(|it| it.position) else { break };
+        followed.changes += entries.len() as u64;
+        followed.position = last;
+        let mark = Mark { version: VERSION, epoch: epoch.to_owned(), position: last };
+        let commit = last >= end || step % COMMIT_STEPS == 0;
+        writer = blocking(move || {
+            for entry in entries {
+                writer.change(&serde_json::from_value(entry.body).map_err(|it| broken(&it))?)?;
+            }
+            if commit { writer.commit(&mark) } else { Ok(writer) }
+        })
+        .await?;
+        if last >= end {
+            break;
+        }
+    }
+    blocking(move || writer.close()).await?;
+    opened.reader.reload().map_err(|it| fault(&it))?;
+    Ok(followed)
 }
 
 /// The one writer of an index, there only while something is written.

@@ -1,6 +1,8 @@
 //! Facets: how many of the entries found have which value. Counted without scores, from columns.
 
 use super::index::{COLUMNS, Fields, Packed};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use tantivy::{
     DocId, Score, SegmentOrdinal, SegmentReader, TantivyError,
@@ -9,9 +11,7 @@ use tantivy::{
 };
 
 /// A facet.
-#[derive(
-    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize, schemars::JsonSchema,
-)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Facet {
     /// The member whose node keeps it.

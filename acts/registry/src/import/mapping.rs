@@ -15,7 +15,7 @@ use vocabulary::{Bilingual, Kind, Problem, ensure};
 #[serde(deny_unknown_fields)]
 pub struct Mapping {
     /// Where each field comes from; a field that is not named stays empty.
-    pub fields: Vec<(FieldName, From)>,
+    pub fields: Vec<(FieldName, Fill)>,
     /// Cells that mean "nothing": `NA`, `-`, `无`.
     #[serde(default)]
     pub null: Vec<String>,
@@ -53,7 +53,7 @@ impl Delimiter {
 /// Where a field's text comes from.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
-pub enum From {
+pub enum Fill {
     /// The column with this title in the first line.
     Column(String),
     /// The same text for every row.
@@ -66,7 +66,7 @@ pub enum From {
 impl Mapping {
     /// Each field from the column of its own name.
     pub fn by_name(record: &RecordType) -> Self {
-        let fields = record.fields.keys().map(|it| (it.clone(), From::Column(it.as_str().to_owned())));
+        let fields = record.fields.keys().map(|it| (it.clone(), Fill::Column(it.as_str().to_owned())));
         Self { fields: fields.collect(), ..Self::default() }
     }
 }
@@ -122,14 +122,14 @@ impl<'a> Ready<'a> {
             Ok::<usize, Problem>(first.0)
         };
         let mut plans: Vec<Plan> = record.fields.keys().map(|_| Plan::Nothing).collect();
-        for (name, from) in &mapping.fields {
+        for (name, fill) in &mapping.fields {
             let at = record.index_of(name.as_str()).ok_or_else(|| {
                 bad_mapping(format!("{} 没有字段 {name}", record.name), format!("{} has no field {name}", record.name))
             })?;
-            plans[at] = match from {
-                From::Column(title) => Plan::Cell(find(title)?),
-                From::Constant(text) => Plan::Constant(text.clone()),
-                From::Template(text) => Plan::Template(template(text, find)?),
+            plans[at] = match fill {
+                Fill::Column(title) => Plan::Cell(find(title)?),
+                Fill::Constant(text) => Plan::Constant(text.clone()),
+                Fill::Template(text) => Plan::Template(template(text, find)?),
             };
         }
         for ((name, field), plan) in record.fields.iter().zip(&plans) {

@@ -166,8 +166,8 @@ fn encodings_are_told_apart() {
 }
 
 /// GB 18030-2022 moved 18 characters from the private use area to their places and gave the private places to the
-/// four-byte codes they had had. `encoding_rs` reads the two-byte codes as of 2022, but the four-byte codes still as the
-/// same characters: both of a pair decode alike, where the standard has a private character for the second.
+/// four-byte codes they had had. `encoding_rs` reads the two-byte codes as of 2022, but the four-byte codes still as
+/// the same characters: both of a pair decode alike, where the standard has a private character for the second.
 #[test]
 fn gb18030_differs_from_2022_where_we_say() {
     let read = |bytes: &[u8]| encoding_rs::GB18030.decode_without_bom_handling(bytes).0.into_owned();
@@ -182,7 +182,8 @@ async fn a_wrong_check_digit_is_named() {
     let world = world().await;
     for store in &world.stores {
         let yaml = format!(
-            "record: {}\ntitle: {{zh: 法人, en: Persons}}\nkey: [uscc]\nfields:\n  uscc: {{type: org-code, of: legal-person, grade: 一般/1}}\n",
+            "record: {}\ntitle: {{zh: 法人, en: Persons}}\nkey: [uscc]\n\
+             fields:\n  uscc: {{type: org-code, of: legal-person, grade: 一般/1}}\n",
             fresh("persons")
         );
         let record = installed(store, crate::tests::yaml(&yaml)).await;
@@ -243,11 +244,11 @@ async fn a_file_that_cannot_be_read_as_a_whole_is_refused_before_a_row_is_writte
     let world = world().await;
     let store = &world.stores[0];
     let record = installed(store, simple(&fresh("whole"))).await;
-    let with = |fields: Vec<(&str, From)>| Mapping {
-        fields: fields.into_iter().map(|(name, from)| (FieldName::new(name).unwrap(), from)).collect(),
+    let with = |fields: Vec<(&str, Fill)>| Mapping {
+        fields: fields.into_iter().map(|(name, fill)| (FieldName::new(name).unwrap(), fill)).collect(),
         ..Mapping::default()
     };
-    let column = |title: &str| From::Column(title.into());
+    let column = |title: &str| Fill::Column(title.into());
     let cases = [
         (Mapping::by_name(&record), "", "registry.header"),
         (Mapping::by_name(&record), "id,size\na,1\n", "registry.header"),
@@ -256,7 +257,7 @@ async fn a_file_that_cannot_be_read_as_a_whole_is_refused_before_a_row_is_writte
         (Mapping::by_name(&record), "\u{fffe}id", "registry.header"),
         (with(vec![("size", column("size"))]), "id,size,phone\n", "registry.mapping"),
         (with(vec![("id", column("id")), ("colour", column("id"))]), "id,size,phone\n", "registry.mapping"),
-        (with(vec![("id", From::Template("{id".into()))]), "id,size,phone\n", "registry.mapping"),
+        (with(vec![("id", Fill::Template("{id".into()))]), "id,size,phone\n", "registry.mapping"),
     ];
     for (mapping, file, code) in cases {
         let ask = Import { mapping, ..ask(&record) };
@@ -274,10 +275,10 @@ async fn constants_null_words_and_composed_instants_fill_fields() {
         let field = |name: &str| FieldName::new(name).unwrap();
         let mapping = Mapping {
             fields: vec![
-                (field("place"), From::Constant("110105".into())),
-                (field("day"), From::Template("{year}-{month:02}-{day:02}".into())),
-                (field("moment"), From::Template("{year}-{month:02}-{day:02}T{hour:02}:00:00+08:00".into())),
-                (field("count"), From::Column("PM2.5".into())),
+                (field("place"), Fill::Constant("110105".into())),
+                (field("day"), Fill::Template("{year}-{month:02}-{day:02}".into())),
+                (field("moment"), Fill::Template("{year}-{month:02}-{day:02}T{hour:02}:00:00+08:00".into())),
+                (field("count"), Fill::Column("PM2.5".into())),
             ],
             null: vec!["NA".into()],
             ..Mapping::default()
@@ -289,5 +290,32 @@ async fn constants_null_words_and_composed_instants_fill_fields() {
         let moment = Value::Timestamp("2013-02-28T16:00:00Z".parse().unwrap());
         assert_eq!((&rows[0][3], &rows[0][7]), (&Value::Integer(4), &moment));
         assert_eq!((&rows[1][3], &rows[1][7]), (&Value::Null, &Value::Null));
+    }
+}
+
+/// The sample of the province: exactly the planted defects are rejected, each at its line and in its column.
+#[tokio::test]
+async fn the_planted_defects_of_the_sample_are_what_is_rejected() {
+    const COLUMNS: [&str; 9] =
+        ["uscc", "name", "kind", "founded", "industry", "capital", "status", "authority", "division"];
+    let mut file = Vec::new();
+    let answers = sample::legal_persons(11, 20_000, &mut file).unwrap();
+    // Codes are let through here: the lists are the pack's.
+    let lists = [sample::Kind::UnknownCode, sample::Kind::UnknownDivision];
+    let planted = answers.rejected(&COLUMNS).filter(|it| !lists.contains(&it.kind));
+    let planted: Vec<_> = planted.map(|it| (i64::try_from(it.line).unwrap(), it.kind)).collect();
+    let yaml = include_str!("../../../../packs/legal-persons/records/legal-person.yaml");
+    let world = world().await;
+    for store in &world.stores {
+        let record = installed(store, crate::tests::yaml(yaml)).await;
+        let done = load(store, ask(&record), Cursor::new(file.clone())).await.unwrap();
+        let found = faults(store, done.id).await;
+        assert_eq!(found.iter().map(|it| it.0).collect::<Vec<_>>(), planted.iter().map(|it| it.0).collect::<Vec<_>>());
+        for ((_, field, code), (_, kind)) in found.iter().zip(&planted) {
+            let expected = if *kind == sample::Kind::DuplicateKey { "" } else { kind.column() };
+            assert_eq!(field, expected, "{code}");
+        }
+        assert_eq!(done.rejected, planted.len() as u64);
+        assert_eq!(everyone(store, &record, None).await.len() as u64, done.loaded);
     }
 }

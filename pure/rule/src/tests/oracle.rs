@@ -86,7 +86,7 @@ fn complete(condition: &Condition, row: &[Value]) -> bool {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(768))]
+    #![proptest_config(ProptestConfig::with_cases(256))]
 
     #[test]
     fn cel_agrees(condition in any_condition(), rows in proptest::collection::vec(any_row(), 1..4)) {

@@ -61,6 +61,7 @@ pub fn ask_type() -> AskType {
         .with("organisation.uscc", FieldType::OrgCode { of: Holder::LegalPerson })
         .with("purpose", FieldType::Text { max: 100 })
         .with("limit", FieldType::Decimal { precision: 18, scale: 4 })
+        .with("whole", FieldType::Decimal { precision: 18, scale: 0 })
         .with("trusted", FieldType::Boolean)
         .with("staff", FieldType::Integer)
 }
@@ -71,6 +72,7 @@ pub fn asks() -> AskValues {
         .with("organisation.uscc", Value::Text("91320000".to_owned()))
         .with("purpose", Value::Text("惠企政策匹配".to_owned()))
         .with("limit", Value::Scaled(15_001))
+        .with("whole", Value::Scaled(1))
         .with("trusted", Value::Boolean(true))
         .with("staff", Value::Null)
 }

@@ -1,8 +1,8 @@
 //! The catalogue.
 
 use super::Answer;
-use crate::caller::{Caller, Json as Body, Params};
-use axum::{Json, extract::Path};
+use crate::caller::{Caller, Json as Body, Params, Path};
+use axum::Json;
 use node::SearchAsk;
 use serde::Deserialize;
 use serde_json::{Value, json};

@@ -3,10 +3,10 @@
 use super::Answer;
 use crate::{
     Failure,
-    caller::{Caller, Json as Body},
+    caller::{Caller, Json as Body, Path},
 };
 use ::exchange::{AgreementId, AgreementView, DeliveryId, Pull, RequestId, RequestView};
-use axum::{Json, extract::Path, response::IntoResponse};
+use axum::{Json, response::IntoResponse};
 use http::header;
 use node::{AnswerDraft, OfferView, PullAsk, QueryAnswer, QueryAsk, RequestDraft};
 use serde::Deserialize;

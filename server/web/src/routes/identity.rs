@@ -1,8 +1,8 @@
 //! Accounts and tokens.
 
 use super::Answer;
-use crate::caller::{Caller, Json as Body};
-use axum::{Json, extract::Path};
+use crate::caller::{Caller, Json as Body, Path};
+use axum::Json;
 use node::{NewToken, NewUser, UserView};
 use serde_json::{Value, json};
 

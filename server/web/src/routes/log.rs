@@ -3,11 +3,11 @@
 use super::Answer;
 use crate::{
     Failure,
-    caller::{Caller, Params},
+    caller::{Caller, Params, Path},
     tenant::Tenant,
 };
 use ::exchange::{AgreementId, Receipt, ReceiptId, ReceiptView};
-use axum::{Json, extract::Path, response::IntoResponse};
+use axum::{Json, response::IntoResponse};
 use http::header;
 use serde::Deserialize;
 use serde_json::{Value, json};

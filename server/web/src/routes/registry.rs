@@ -3,11 +3,11 @@
 use super::Answer;
 use crate::{
     Failure, IMPORT_BYTES_MAX, PACK_BYTES_MAX,
-    caller::{Caller, Json as Body, Params},
+    caller::{Caller, Json as Body, Params, Path},
 };
 use ::registry::ImportId;
 use catalog::SecrecyReview;
-use axum::{Json, extract::{Path, RawQuery, Request}, response::IntoResponse};
+use axum::{Json, extract::{RawQuery, Request}, response::IntoResponse};
 use futures::TryStreamExt as _;
 use http::header;
 use http_body_util::{BodyExt as _, Limited};

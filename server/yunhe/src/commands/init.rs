@@ -142,6 +142,7 @@ impl Init {
             roles: self.roles.iter().map(role).collect(),
             database: self.database.clone(),
             epoch: 1,
+            part_rows: node::PART_ROWS,
         };
         Ok(NodeConfig {
             federation: self.federation.clone().unwrap_or_default().parse()?,

@@ -35,9 +35,9 @@ pub async fn take(stage: &mut Stage) -> Result<(), Problem> {
     generated(stage, "legal-person-operation", "legal-persons-operation-sample", &operation).await?;
     let again = generated_again(stage).await?;
     stage.check(
-        "同一文件再次导入不改变任何内容",
-        "the same file again changes nothing",
-        cell::number(&again, "/unchanged") == cell::number(&again, "/loaded") || again["id"].is_string(),
+        "其中一千行再次导入，不改变任何内容",
+        "a thousand of these rows imported again change nothing",
+        cell::number(&again, "/unchanged") == cell::number(&again, "/loaded") && again["loaded"] != 0,
     )?;
     real(stage).await?;
     let catalogued = stage.ask(HUB_ADMIN, &["offer", "list", "--member", "js-scjg"]).await?;
@@ -162,7 +162,10 @@ async fn real(stage: &mut Stage) -> Result<(), Problem> {
             Place::City => CITY_STEWARD,
             _ => continue,
         };
-        for name in names.iter().filter(|it| stage.packs.join(it).is_dir()) {
+        for name in names {
+            if !stage.packs.join(name).is_dir() {
+                continue;
+            }
             let sources: Vec<Source> = read(&stage.packs, name)?.sources.values().cloned().collect();
             // Divisions are imported once, at the provider.
             for source in sources.iter().filter(|_| *name != "divisions" || seat.place == Place::Provider) {

@@ -129,7 +129,7 @@ impl Demo {
         let mut stage = Stage::set(self, context)?;
         let done = play(&mut stage).await;
         if let Err(problem) = done {
-            stage.checks.fail(voice, &problem.to_string());
+            stage.checks.fail(voice, problem);
         }
         let failed = stage.checks.summary(voice);
         if failed.is_none() && !once {
@@ -187,12 +187,15 @@ fn next_commands(stage: &Stage, voice: Voice) -> String {
 }
 
 /// The problem that a failed demo ends with.
-fn failed(names: &[String], held: u32) -> Problem {
-    let names = names.join("; ");
+fn failed(problems: &[Problem], held: u32) -> Problem {
+    let all = |text: fn(&Problem) -> &str| {
+        problems.iter().map(|it| format!("{} {}", it.code, text(it))).collect::<Vec<_>>().join("; ")
+    };
+    let (zh, en) = (all(|it| &it.detail.zh), all(|it| &it.detail.en));
     Problem::new(
         Kind::Refused,
         "demo.failed",
-        format!("{held} 项核验通过，未通过：{names}"),
-        format!("{held} checks held; these did not: {names}"),
+        format!("{held} 项核验通过，随后未通过：{zh}"),
+        format!("{held} checks held, then this did not: {en}"),
     )
 }

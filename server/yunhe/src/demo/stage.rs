@@ -19,16 +19,16 @@ use vocabulary::{Kind, Problem, ensure};
 #[derive(Debug, Default)]
 pub struct Checks {
     held: u32,
-    failed: Vec<String>,
+    failed: Vec<Problem>,
 }
 
 impl Checks {
-    /// Notes a check that did not hold.
-    pub fn fail(&mut self, voice: Voice, name: &str) {
+    /// Notes what did not hold, or went wrong.
+    pub fn fail(&mut self, voice: Voice, problem: Problem) {
         if !voice.json {
-            print(&format!("  ✗ {name}\n"));
+            print(&format!("  ✗ {}\n", voice.pick(&problem.detail.zh, &problem.detail.en)));
         }
-        self.failed.push(name.to_owned());
+        self.failed.push(problem);
     }
 
     /// Whether one did not hold.
@@ -138,7 +138,7 @@ impl Stage {
     ///
     /// # Errors
     /// `demo.packs`, `demo.port`, `cli.file`.
-    pub fn set(options: Demo, context: &Context) -> Result<Self, Problem> {
+    pub fn set(mut options: Demo, context: &Context) -> Result<Self, Problem> {
         let program = std::env::current_exe().map_err(|it| file_problem(Path::new("yunhe"), &it))?;
         let given = context.global().data.clone();
         let folder = given.clone().unwrap_or_else(|| std::env::temp_dir().join(format!("yunhe-demo-{}", std::process::id())));
@@ -157,8 +157,12 @@ impl Stage {
             let (client, peers) = addresses()?;
             Ok(Process::new(program.clone(), folder.join(name), client, peers))
         };
+        let packs = packs(options.packs.as_deref())?;
+        // Commands run in a folder of their own: paths must not hang on where we are.
+        let packs = packs.canonicalize().map_err(|it| file_problem(&packs, &it))?;
+        options.real = options.real.and_then(|it| it.canonicalize().ok());
         Ok(Self {
-            packs: packs(options.packs.as_deref())?,
+            packs,
             hub: node("js-data")?,
             provider: node("js-scjg")?,
             city: node("nanjing")?,

@@ -101,6 +101,7 @@ async fn init(stage: &Stage, place: Place, organisations: &[Organisation]) -> Re
             roles: it.roles.to_vec(),
             database: database.clone(),
             epoch: 1,
+            part_rows: node::PART_ROWS,
         })
     };
     let config = NodeConfig {

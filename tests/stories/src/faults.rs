@@ -1,0 +1,287 @@
+//! The fault table: every write fails at every one of its commits, once without effect and once with, and is tried again;
+//! afterwards it has happened exactly once.
+//!
+//! The nodes' own jobs rest meanwhile, so that the fault meets the write it was meant for.
+
+use serde_json::{Value, json};
+use store::Fault;
+use testkit::{Province, Reply, World, import_path, story};
+use uuid::Uuid;
+
+/// No write has more commits on one side than this.
+const UNITS_MAX: u32 = 12;
+
+/// Every place at which a fault can meet a write of `organisation`'s.
+struct Faults<'a> {
+    organisation: &'a str,
+    next: u32,
+    fault: Fault,
+    under_way: bool,
+}
+
+impl<'a> Faults<'a> {
+    fn at(organisation: &'a str) -> Self {
+        Self { organisation, next: 0, fault: Fault::Lost, under_way: false }
+    }
+
+    /// Sets the next fault; none is left once a write went through without meeting it.
+    fn inject(&mut self, world: &World) -> Option<String> {
+        let store = world.organisation(self.organisation).store().clone();
+        if std::mem::replace(&mut self.under_way, true) {
+            let missed = store.withdraw_fault();
+            match (self.fault, missed) {
+                (Fault::Lost, false) => self.fault = Fault::Persisted,
+                (Fault::Persisted, false) => (self.fault, self.next) = (Fault::Lost, self.next + 1),
+                (_, true) => return None,
+            }
+        }
+        assert!(self.next < UNITS_MAX, "a write without end");
+        store.inject_after(self.next, self.fault);
+        Some(format!("{:?} at commit {} of {}", self.fault, self.next, self.organisation))
+    }
+
+    fn met_any(&self) -> bool {
+        self.next > 0
+    }
+}
+
+/// Tries until it is done: the fault, then at most what `patience` more tries say.
+async fn until_done<F: Future<Output = Reply>>(what: &str, mut attempt: impl FnMut() -> F, done: impl Fn(&Reply) -> bool) -> Reply {
+    let mut heard = Vec::new();
+    for _ in 0..4 {
+        let reply = attempt().await;
+        if done(&reply) {
+            return reply;
+        }
+        assert_eq!((reply.code().as_str(), reply.status), ("store.commit_unknown", 503), "{what}: {}", reply.text());
+        heard.push(reply.code());
+    }
+    panic!("{what}: not done after {heard:?}");
+}
+
+fn succeeded(reply: &Reply) -> bool {
+    reply.status == 200
+}
+
+story! {
+    /// An import loads each row once, whichever of its commits failed.
+    async fn an_import(mut world: World) {
+        world.rest().await;
+        world.install_packs(|_, text| text).await;
+        let steward = world.as_("js-scjg", "data-steward");
+        world.token("js-scjg", "data-steward").await;
+        let mut faults = Faults::at("js-scjg");
+        let mut seed = 1;
+        let mut before = 0;
+        while let Some(what) = faults.inject(&world) {
+            seed += 1;
+            let province = Province::draw_from(seed, 60);
+            let path = format!("{}&id=imp_{}", import_path("legal-person"), Uuid::from_u128(seed.into()).simple());
+            let report = until_done(&what, || steward.upload(&path, province.csv.clone()), succeeded).await.json();
+            let columns = ["uscc", "name", "kind", "founded", "industry", "capital", "status", "authority", "division"];
+            let sound = province.sound(&columns);
+            assert_eq!(
+                (&report["read"], &report["loaded"], &report["rejected"]),
+                (&json!(60), &json!(sound.len()), &json!(60 - sound.len())),
+                "{what}"
+            );
+            let types = steward.get("/v1/records").await.expect_status(200);
+            let rows = types.as_array().unwrap().iter().find(|it| it["name"] == "legal-person").unwrap()["rows"].clone();
+            before += sound.len();
+            assert_eq!(rows, json!(before), "{what}");
+            // Not even a version twice.
+            let key = sound.keys().next_back().unwrap();
+            let history = steward.get(&format!("/v1/records/legal-person/history?key={key}")).await.expect_status(200);
+            assert_eq!(history["versions"].as_array().unwrap().len(), 1, "{what}: {history}");
+        }
+        assert!(faults.met_any());
+    }
+}
+
+story! {
+    /// A request is asked once and agreed once, whichever commit at either side failed.
+    async fn a_request(mut world: World) {
+        world.rest().await;
+        world.install_packs(|_, text| text).await;
+        let requester = world.as_("nj-gxj", "requester");
+        world.token("nj-gxj", "requester").await;
+        let mut number = 0_u128;
+        for side in ["nj-gxj", "js-scjg"] {
+            let mut faults = Faults::at(side);
+            while let Some(what) = faults.inject(&world) {
+                number += 1;
+                let mut draft = World::draft("legal-person-base", "2026-12-31");
+                draft["id"] = format!("req_{}", Uuid::from_u128(number).simple()).into();
+                let view = until_done(&what, || requester.post("/v1/requests", draft.clone()), succeeded).await.json();
+                assert_eq!(view["request"]["body"]["id"], draft["id"], "{what}");
+                assert!(world.news(draft["id"].as_str().unwrap()).await["standing"]["agreed"].is_object(), "{what}");
+                for id in ["nj-gxj", "js-scjg"] {
+                    let all = world.as_(id, "requester").get("/v1/requests").await.expect_status(200);
+                    assert_eq!(all.as_array().unwrap().len() as u128, number, "{what}: at {id}");
+                }
+            }
+            assert!(faults.met_any());
+        }
+    }
+}
+
+/// Whether an answer has been given: now, or by the try before.
+fn answered(reply: &Reply) -> bool {
+    succeeded(reply) || reply.code() == "exchange.turn"
+}
+
+story! {
+    /// Each step answers once; the agreement is proposed, signed and live once, whichever commit failed.
+    async fn an_answer_and_an_agreement(mut world: World) {
+        world.rest().await;
+        world.install_packs(|_, text| text).await;
+        for (id, role) in [("nj-gxj", "checker"), ("nj-gxj", "requester"), ("js-data", "approver"), ("js-scjg", "provider-officer")] {
+            world.token(id, role).await;
+        }
+        let steps = [("own-department", "nj-gxj"), ("authority", "js-data"), ("provider", "js-scjg")];
+        for side in ["nj-gxj", "js-data", "js-scjg"] {
+            let mut faults = Faults::at(side);
+            while let Some(what) = faults.inject(&world) {
+                world.organisation(side).store().withdraw_fault();
+                let asked = world.ask("legal-person-operation", "2026-12-31").await;
+                let id = asked["request"]["body"]["id"].as_str().unwrap();
+                // From the first answer to the signature: the fault meets whatever it meets.
+                world.organisation(side).store().inject_after(faults.next, faults.fault);
+                for (step, _) in steps {
+                    let verdict = json!({"verdict": "agree"});
+                    until_done(&what, || world.answer(id, step, verdict.clone()), answered).await;
+                    let path = format!("/v1/requests/{id}");
+                    let requester = world.as_("nj-gxj", "requester");
+                    until_done(&what, || requester.get(&path), succeeded).await;
+                }
+                let path = format!("/v1/requests/{id}/agreement");
+                let requester = world.as_("nj-gxj", "requester");
+                let view = until_done(&what, || requester.post(&path, json!({})), succeeded).await.json();
+                let view_again = world.news(id).await;
+                assert_eq!(view_again["events"].as_array().unwrap().len(), 3, "{what}");
+                let agreement = view["agreement"]["body"]["id"].as_str().unwrap();
+                for at in ["nj-gxj", "js-scjg"] {
+                    let theirs = world.as_(at, "auditor").get(&format!("/v1/agreements/{agreement}")).await;
+                    let theirs = theirs.expect_status(200);
+                    assert_eq!((&theirs["state"], theirs["agreement"]["signatures"].as_array().unwrap().len()), (&json!("live"), 2));
+                    assert_eq!(leaves(&world, at, "agreement", agreement).await, 1, "{what}: leaves at {at}");
+                }
+            }
+            assert!(faults.met_any());
+        }
+    }
+}
+
+/// How many leaves of that kind name `id` in an organisation's log.
+async fn leaves(world: &World, organisation: &str, kind: &'static str, id: &str) -> usize {
+    let id = id.to_owned();
+    let all = async move |org: std::sync::Arc<node::Organisation>| {
+        while org.sequence_once().await? {}
+        evidence::leaves(&mut org.store().read().await?, 0, 1_000).await
+    };
+    let all = world.on(organisation, all).await.unwrap();
+    all.iter().filter(|it| it.kind == kind && it.body.as_deref().is_some_and(|it| it.contains(&id))).count()
+}
+
+async fn receipts(world: &World, organisation: &str) -> Vec<Value> {
+    world.as_(organisation, "auditor").get("/v1/receipts").await.expect_status(200).as_array().unwrap().clone()
+}
+
+story! {
+    /// A query answers once and is taken over once; what the provider issued and the consumer never got is countersigned by
+    /// nobody. Countersigning twice closes once.
+    async fn a_query_and_its_acknowledgement(mut world: World) {
+        world.rest().await;
+        world.province(60).await;
+        let agreement = world.agree_base().await;
+        world.token("nj-gxj", "application").await;
+        let mut asked = 0;
+        for side in ["nj-gxj", "js-scjg"] {
+            let mut faults = Faults::at(side);
+            while let Some(what) = faults.inject(&world) {
+                let query = || world.query(&agreement, json!({"limit": 3}));
+                let answer = until_done(&what, query, succeeded).await.json();
+                assert_eq!(answer["rows"].as_array().unwrap().len(), 3);
+                asked += 1;
+                let taken = receipts(&world, "nj-gxj").await;
+                // A persisted take-over whose caller heard of a failure is one more, used by nobody.
+                let persisted = side == "nj-gxj" && what.starts_with("Persisted");
+                asked += usize::from(persisted && faults_met(&world, side));
+                assert_eq!(taken.len(), asked, "{what}");
+            }
+            assert!(faults.met_any());
+        }
+        let path = "/v1/receipts/acknowledge";
+        for side in ["nj-gxj", "js-scjg"] {
+            let mut faults = Faults::at(side);
+            while let Some(what) = faults.inject(&world) {
+                world.organisation(side).store().withdraw_fault();
+                world.query(&agreement, json!({"limit": 1})).await.expect_status(200);
+                let before = open(&world, &agreement).await;
+                world.organisation(side).store().inject_after(faults.next, faults.fault);
+                let due = receipts(&world, "nj-gxj").await.iter().filter(|it| it["state"] == "issued").count();
+                let application = world.application();
+                until_done(&what, || application.post(path, json!({})), succeeded).await;
+                assert_eq!(open(&world, &agreement).await, before - due, "{what}");
+                assert!(receipts(&world, "nj-gxj").await.iter().all(|it| it["state"] == "acknowledged"), "{what}");
+            }
+            assert!(faults.met_any());
+        }
+    }
+}
+
+/// Whether the fault that was set has met its write.
+fn faults_met(world: &World, side: &str) -> bool {
+    let store = world.organisation(side).store().clone();
+    let missed = store.withdraw_fault();
+    if missed {
+        store.inject_after(UNITS_MAX, Fault::Lost);
+    }
+    !missed
+}
+
+async fn open(world: &World, agreement: &str) -> usize {
+    let path = format!("/v1/agreements/{agreement}");
+    let view = world.as_("js-scjg", "auditor").get(&path).await.expect_status(200);
+    usize::try_from(view["open_receipts"].as_u64().unwrap()).unwrap()
+}
+
+story! {
+    /// Each part of a batch is issued once and taken over once, whichever commit at either side failed.
+    async fn a_batch(mut world: World) {
+        world.rest().await;
+        world.province(100).await;
+        let agreement = world.agree_base().await;
+        world.token("nj-gxj", "application").await;
+        for side in ["nj-gxj", "js-scjg"] {
+            let mut faults = Faults::at(side);
+            while let Some(what) = faults.inject(&world) {
+                world.organisation(side).store().withdraw_fault();
+                let ask = json!({"agreement": agreement, "format": "csv"});
+                let pull = world.application().post("/v1/pulls", ask).await.expect_status(200);
+                let path = format!("/v1/pulls/{}", pull["id"].as_str().unwrap());
+                world.organisation(side).store().inject_after(faults.next, faults.fault);
+                world.until(&what, || async {
+                    // The fault may meet the job's own note of how far it is: it goes on at its next turn.
+                    drop(world.on("nj-gxj", async move |org| org.carry_pulls().await).await);
+                    world.application().get(&path).await.expect_status(200)["state"] == "done"
+                }).await;
+                let end = world.application().get(&path).await.expect_status(200);
+                for at in ["nj-gxj", "js-scjg"] {
+                    let mut parts: Vec<u64> = receipts(&world, at).await.iter()
+                        .filter(|it| it["body"]["delivery"] == pull["id"])
+                        .map(|it| it["body"]["part"].as_u64().unwrap())
+                        .collect();
+                    parts.sort_unstable();
+                    let all: Vec<u64> = (0..end["parts"].as_u64().unwrap()).collect();
+                    assert!(all.len() > 3);
+                    assert_eq!(parts, all, "{what}: at {at}");
+                }
+                if faults.next > 7 {
+                    break;
+                }
+            }
+            assert!(faults.met_any());
+        }
+    }
+}
