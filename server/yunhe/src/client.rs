@@ -31,7 +31,9 @@ impl Client {
             .connect_timeout(Duration::from_secs(CONNECT_SECONDS_MAX))
             .timeout(Duration::from_secs(ANSWER_SECONDS_MAX))
             .build()
-            .map_err(|it| Problem::new(Kind::Internal, "cli.client", format!("无法建立客户端：{it}"), it.to_string()))?;
+            .map_err(|it| {
+                Problem::new(Kind::Internal, "cli.client", format!("无法建立客户端：{it}"), it.to_string())
+            })?;
         Ok(Self { http, target })
     }
 
@@ -147,4 +149,22 @@ fn unknown(status: u16, body: &[u8]) -> Problem {
         format!("应答状态 {status}，内容不是问题说明：{text}"),
         format!("answered {status} with something that is no problem document: {text}"),
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn everything_but_unreserved_characters_is_encoded() {
+        assert_eq!(query_text(&[("q", "法人 a&b=c"), ("limit", "3")]), "?q=%E6%B3%95%E4%BA%BA%20a%26b%3Dc&limit=3");
+        assert_eq!(encoded("../x"), "..%2Fx");
+    }
+
+    #[test]
+    fn an_answer_that_is_no_problem_document_is_shown_in_part() {
+        let problem = unknown(404, "<html>".repeat(100).as_bytes());
+        assert_eq!((problem.kind, problem.code.as_ref()), (Kind::Missing, "cli.answer"));
+        assert!(problem.detail.en.len() < 300);
+    }
 }

@@ -3,7 +3,6 @@
 //! A command is a thin client of the node's own HTTP interface; what needs no node (`receipt verify`, `pack check`,
 //! `schemas`, `federation sign`) works offline. Exit codes have a meaning ([`exit`]); `--json` gives programs the
 //! whole answer on standard output and a problem as one JSON object on standard error.
-#![cfg_attr(test, expect(clippy::unwrap_used, reason = "tests fail by panicking"))]
 
 mod cli;
 mod client;

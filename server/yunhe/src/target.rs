@@ -52,7 +52,10 @@ pub fn folder(named: Option<&Path>) -> Result<PathBuf, Problem> {
             Kind::Unprocessable,
             "cli.folder",
             format!("{} 中没有 yunhe.toml；请用 --data 指明节点数据目录，或用 yunhe init 新建", folder.display()),
-            format!("no yunhe.toml in {}; name the node's folder by --data, or make one with yunhe init", folder.display()),
+            format!(
+                "no yunhe.toml in {}; name the node's folder by --data, or make one with yunhe init",
+                folder.display()
+            ),
         )
     );
     Ok(folder)
@@ -111,8 +114,31 @@ fn token(folder: &Path, name: &str) -> Result<String, Problem> {
         Problem::new(
             Kind::Unauthenticated,
             "cli.token",
-            format!("没有令牌 {}（{it}）；请用 --as 指明已有的，或用 yunhe token new --save {name} 新发", path.display()),
-            format!("no token {} ({it}); name one that is there by --as, or issue it: yunhe token new --save {name}", path.display()),
+            format!(
+                "没有令牌 {}（{it}）；请用 --as 指明已有的，或用 yunhe token new --save {name} 新发",
+                path.display()
+            ),
+            format!(
+                "no token {} ({it}); name one that is there by --as, or issue it: yunhe token new --save {name}",
+                path.display()
+            ),
         )
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_only_organisation_needs_no_name_and_of_several_one_is_named() {
+        let config = |ids: &[&str]| Config {
+            client: ([127, 0, 0, 1], 8400).into(),
+            organisation: ids.iter().map(|it| Named { id: (*it).to_owned() }).collect(),
+        };
+        assert_eq!(one_of(&config(&["a"]), None).unwrap(), "a");
+        assert_eq!(one_of(&config(&["a", "b"]), Some("b")).unwrap(), "b");
+        assert_eq!(one_of(&config(&["a", "b"]), None).unwrap_err().code, "cli.organisation");
+        assert_eq!(one_of(&config(&["a"]), Some("b")).unwrap_err().code, "cli.organisation");
+    }
 }

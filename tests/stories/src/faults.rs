@@ -1,5 +1,5 @@
-//! The fault table: every write fails at every one of its commits, once without effect and once with, and is tried again;
-//! afterwards it has happened exactly once.
+//! The fault table: every write fails at every one of its commits, once without effect and once with, and is tried
+//! again; afterwards it has happened exactly once.
 //!
 //! The nodes' own jobs rest meanwhile, so that the fault meets the write it was meant for.
 
@@ -8,6 +8,9 @@ use store::Fault;
 use testkit::{Province, Reply, World, import_path, story};
 use uuid::Uuid;
 
+/// What the import of base facts reads.
+const BASE: [&str; 9] =
+    ["uscc", "name", "kind", "founded", "industry", "capital", "status", "authority", "division"];
 /// No write has more commits on one side than this.
 const UNITS_MAX: u32 = 12;
 
@@ -16,28 +19,36 @@ struct Faults<'a> {
     organisation: &'a str,
     next: u32,
     fault: Fault,
-    under_way: bool,
+    missed: Option<bool>,
 }
 
 impl<'a> Faults<'a> {
     fn at(organisation: &'a str) -> Self {
-        Self { organisation, next: 0, fault: Fault::Lost, under_way: false }
+        Self { organisation, next: 0, fault: Fault::Lost, missed: None }
     }
 
-    /// Sets the next fault; none is left once a write went through without meeting it.
-    fn inject(&mut self, world: &World) -> Option<String> {
-        let store = world.organisation(self.organisation).store().clone();
-        if std::mem::replace(&mut self.under_way, true) {
-            let missed = store.withdraw_fault();
-            match (self.fault, missed) {
-                (Fault::Lost, false) => self.fault = Fault::Persisted,
-                (Fault::Persisted, false) => (self.fault, self.next) = (Fault::Lost, self.next + 1),
-                (_, true) => return None,
-            }
+    /// The next fault; none once a write went through without meeting it.
+    fn next(&mut self) -> Option<String> {
+        match (self.missed.take(), self.fault) {
+            (None, _) => {}
+            (Some(true), _) => return None,
+            (Some(false), Fault::Lost) => self.fault = Fault::Persisted,
+            (Some(false), Fault::Persisted) => (self.fault, self.next) = (Fault::Lost, self.next + 1),
         }
         assert!(self.next < UNITS_MAX, "a write without end");
-        store.inject_after(self.next, self.fault);
         Some(format!("{:?} at commit {} of {}", self.fault, self.next, self.organisation))
+    }
+
+    /// The write begins.
+    fn set(&self, world: &World) {
+        world.organisation(self.organisation).store().inject_after(self.next, self.fault);
+    }
+
+    /// The write has been done; says whether it met the fault.
+    fn lift(&mut self, world: &World) -> bool {
+        let missed = world.organisation(self.organisation).store().withdraw_fault();
+        self.missed = Some(missed);
+        !missed
     }
 
     fn met_any(&self) -> bool {
@@ -46,7 +57,11 @@ impl<'a> Faults<'a> {
 }
 
 /// Tries until it is done: the fault, then at most what `patience` more tries say.
-async fn until_done<F: Future<Output = Reply>>(what: &str, mut attempt: impl FnMut() -> F, done: impl Fn(&Reply) -> bool) -> Reply {
+async fn until_done<F: Future<Output = Reply>>(
+    what: &str,
+    mut attempt: impl FnMut() -> F,
+    done: impl Fn(&Reply) -> bool,
+) -> Reply {
     let mut heard = Vec::new();
     for _ in 0..4 {
         let reply = attempt().await;
@@ -71,15 +86,16 @@ story! {
         let steward = world.as_("js-scjg", "data-steward");
         world.token("js-scjg", "data-steward").await;
         let mut faults = Faults::at("js-scjg");
-        let mut seed = 1;
+        let mut seed = 1_u128;
         let mut before = 0;
-        while let Some(what) = faults.inject(&world) {
+        while let Some(what) = faults.next() {
             seed += 1;
-            let province = Province::draw_from(seed, 60);
-            let path = format!("{}&id=imp_{}", import_path("legal-person"), Uuid::from_u128(seed.into()).simple());
+            let province = Province::draw_from(u64::try_from(seed).unwrap(), 60);
+            let path = format!("{}&id=imp_{}", import_path("legal-person"), Uuid::from_u128(seed << 64).simple());
+            faults.set(&world);
             let report = until_done(&what, || steward.upload(&path, province.csv.clone()), succeeded).await.json();
-            let columns = ["uscc", "name", "kind", "founded", "industry", "capital", "status", "authority", "division"];
-            let sound = province.sound(&columns);
+            faults.lift(&world);
+            let sound = province.sound(&BASE);
             assert_eq!(
                 (&report["read"], &report["loaded"], &report["rejected"]),
                 (&json!(60), &json!(sound.len()), &json!(60 - sound.len())),
@@ -108,11 +124,13 @@ story! {
         let mut number = 0_u128;
         for side in ["nj-gxj", "js-scjg"] {
             let mut faults = Faults::at(side);
-            while let Some(what) = faults.inject(&world) {
+            while let Some(what) = faults.next() {
                 number += 1;
                 let mut draft = World::draft("legal-person-base", "2026-12-31");
                 draft["id"] = format!("req_{}", Uuid::from_u128(number).simple()).into();
+                faults.set(&world);
                 let view = until_done(&what, || requester.post("/v1/requests", draft.clone()), succeeded).await.json();
+                faults.lift(&world);
                 assert_eq!(view["request"]["body"]["id"], draft["id"], "{what}");
                 assert!(world.news(draft["id"].as_str().unwrap()).await["standing"]["agreed"].is_object(), "{what}");
                 for id in ["nj-gxj", "js-scjg"] {
@@ -135,19 +153,18 @@ story! {
     async fn an_answer_and_an_agreement(mut world: World) {
         world.rest().await;
         world.install_packs(|_, text| text).await;
-        for (id, role) in [("nj-gxj", "checker"), ("nj-gxj", "requester"), ("js-data", "approver"), ("js-scjg", "provider-officer")] {
+        world.token("nj-gxj", "requester").await;
+        for (id, role) in [("nj-gxj", "checker"), ("js-data", "approver"), ("js-scjg", "provider-officer")] {
             world.token(id, role).await;
         }
-        let steps = [("own-department", "nj-gxj"), ("authority", "js-data"), ("provider", "js-scjg")];
         for side in ["nj-gxj", "js-data", "js-scjg"] {
             let mut faults = Faults::at(side);
-            while let Some(what) = faults.inject(&world) {
-                world.organisation(side).store().withdraw_fault();
+            while let Some(what) = faults.next() {
                 let asked = world.ask("legal-person-operation", "2026-12-31").await;
                 let id = asked["request"]["body"]["id"].as_str().unwrap();
                 // From the first answer to the signature: the fault meets whatever it meets.
-                world.organisation(side).store().inject_after(faults.next, faults.fault);
-                for (step, _) in steps {
+                faults.set(&world);
+                for step in ["own-department", "authority", "provider"] {
                     let verdict = json!({"verdict": "agree"});
                     until_done(&what, || world.answer(id, step, verdict.clone()), answered).await;
                     let path = format!("/v1/requests/{id}");
@@ -157,13 +174,15 @@ story! {
                 let path = format!("/v1/requests/{id}/agreement");
                 let requester = world.as_("nj-gxj", "requester");
                 let view = until_done(&what, || requester.post(&path, json!({})), succeeded).await.json();
-                let view_again = world.news(id).await;
-                assert_eq!(view_again["events"].as_array().unwrap().len(), 3, "{what}");
+                faults.lift(&world);
+                let story = world.news(id).await;
+                assert_eq!(story["events"].as_array().unwrap().len(), 3, "{what}");
                 let agreement = view["agreement"]["body"]["id"].as_str().unwrap();
                 for at in ["nj-gxj", "js-scjg"] {
                     let theirs = world.as_(at, "auditor").get(&format!("/v1/agreements/{agreement}")).await;
                     let theirs = theirs.expect_status(200);
-                    assert_eq!((&theirs["state"], theirs["agreement"]["signatures"].as_array().unwrap().len()), (&json!("live"), 2));
+                    assert_eq!(theirs["state"], "live", "{what}: at {at}");
+                    assert_eq!(theirs["agreement"]["signatures"].as_array().unwrap().len(), 2, "{what}: at {at}");
                     assert_eq!(leaves(&world, at, "agreement", agreement).await, 1, "{what}: leaves at {at}");
                 }
             }
@@ -188,8 +207,8 @@ async fn receipts(world: &World, organisation: &str) -> Vec<Value> {
 }
 
 story! {
-    /// A query answers once and is taken over once; what the provider issued and the consumer never got is countersigned by
-    /// nobody. Countersigning twice closes once.
+    /// A query answers once and is taken over once; what the provider issued and the consumer never got is countersigned
+    /// by nobody. Countersigning twice closes once.
     async fn a_query_and_its_acknowledgement(mut world: World) {
         world.rest().await;
         world.province(60).await;
@@ -198,15 +217,17 @@ story! {
         let mut asked = 0;
         for side in ["nj-gxj", "js-scjg"] {
             let mut faults = Faults::at(side);
-            while let Some(what) = faults.inject(&world) {
+            while let Some(what) = faults.next() {
                 let query = || world.query(&agreement, json!({"limit": 3}));
+                faults.set(&world);
                 let answer = until_done(&what, query, succeeded).await.json();
+                let met = faults.lift(&world);
                 assert_eq!(answer["rows"].as_array().unwrap().len(), 3);
                 asked += 1;
                 let taken = receipts(&world, "nj-gxj").await;
                 // A persisted take-over whose caller heard of a failure is one more, used by nobody.
                 let persisted = side == "nj-gxj" && what.starts_with("Persisted");
-                asked += usize::from(persisted && faults_met(&world, side));
+                asked += usize::from(persisted && met);
                 assert_eq!(taken.len(), asked, "{what}");
             }
             assert!(faults.met_any());
@@ -214,30 +235,20 @@ story! {
         let path = "/v1/receipts/acknowledge";
         for side in ["nj-gxj", "js-scjg"] {
             let mut faults = Faults::at(side);
-            while let Some(what) = faults.inject(&world) {
-                world.organisation(side).store().withdraw_fault();
+            while let Some(what) = faults.next() {
                 world.query(&agreement, json!({"limit": 1})).await.expect_status(200);
                 let before = open(&world, &agreement).await;
-                world.organisation(side).store().inject_after(faults.next, faults.fault);
+                faults.set(&world);
                 let due = receipts(&world, "nj-gxj").await.iter().filter(|it| it["state"] == "issued").count();
                 let application = world.application();
                 until_done(&what, || application.post(path, json!({})), succeeded).await;
+                faults.lift(&world);
                 assert_eq!(open(&world, &agreement).await, before - due, "{what}");
                 assert!(receipts(&world, "nj-gxj").await.iter().all(|it| it["state"] == "acknowledged"), "{what}");
             }
             assert!(faults.met_any());
         }
     }
-}
-
-/// Whether the fault that was set has met its write.
-fn faults_met(world: &World, side: &str) -> bool {
-    let store = world.organisation(side).store().clone();
-    let missed = store.withdraw_fault();
-    if missed {
-        store.inject_after(UNITS_MAX, Fault::Lost);
-    }
-    !missed
 }
 
 async fn open(world: &World, agreement: &str) -> usize {
@@ -255,17 +266,17 @@ story! {
         world.token("nj-gxj", "application").await;
         for side in ["nj-gxj", "js-scjg"] {
             let mut faults = Faults::at(side);
-            while let Some(what) = faults.inject(&world) {
-                world.organisation(side).store().withdraw_fault();
+            while let Some(what) = faults.next() {
                 let ask = json!({"agreement": agreement, "format": "csv"});
                 let pull = world.application().post("/v1/pulls", ask).await.expect_status(200);
                 let path = format!("/v1/pulls/{}", pull["id"].as_str().unwrap());
-                world.organisation(side).store().inject_after(faults.next, faults.fault);
+                faults.set(&world);
                 world.until(&what, || async {
                     // The fault may meet the job's own note of how far it is: it goes on at its next turn.
                     drop(world.on("nj-gxj", async move |org| org.carry_pulls().await).await);
                     world.application().get(&path).await.expect_status(200)["state"] == "done"
                 }).await;
+                faults.lift(&world);
                 let end = world.application().get(&path).await.expect_status(200);
                 for at in ["nj-gxj", "js-scjg"] {
                     let mut parts: Vec<u64> = receipts(&world, at).await.iter()

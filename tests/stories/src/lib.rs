@@ -1,7 +1,7 @@
 //! Stories: whole nodes over HTTP, on both databases, with a clock the story moves. No mocks, no sleeping.
 #![cfg(test)]
-#![expect(clippy::unwrap_used, reason = "tests fail by panicking")]
 
+mod bad_input;
 mod faults;
 mod filters;
 mod kill;

@@ -94,7 +94,9 @@ async fn pulled(world: &World, agreement: &str, format: &str) -> Vec<Row> {
     let pull = world.application().post("/v1/pulls", ask).await.expect_status(200);
     let path = format!("/v1/pulls/{}", pull["id"].as_str().unwrap());
     let state = async || world.application().get(&path).await.expect_status(200);
-    world.until("the pull is over", || async { ["done", "failed"].contains(&state().await["state"].as_str().unwrap()) }).await;
+    world
+        .until("the pull is over", || async { ["done", "failed"].contains(&state().await["state"].as_str().unwrap()) })
+        .await;
     let end = state().await;
     assert_eq!(end["state"], "done", "{end}");
     let mut rows = Vec::new();
@@ -139,7 +141,8 @@ story! {
         // Not signed before it is agreed; not answered out of turn.
         let sign = format!("/v1/requests/{id}/agreement");
         world.as_("nj-gxj", "requester").post(&sign, json!({})).await.expect_problem("exchange.turn", 409);
-        world.answer(id, "authority", json!({"verdict": "agree"})).await.expect_problem("exchange.request_missing", 404);
+        let early = world.answer(id, "authority", json!({"verdict": "agree"})).await;
+        early.expect_problem("exchange.request_missing", 404);
         world.as_("nj-gxj", "requester").post(&format!("/v1/requests/{id}/answers"),
             json!({"step": "own-department", "verdict": "agree"})).await.expect_problem("policy.role", 403);
         world.answer(id, "own-department", json!({"verdict": "agree"})).await.expect_status(200);
@@ -191,8 +194,8 @@ async fn digests_of(world: &World, agreement: &str) -> [Vec<String>; 2] {
 }
 
 story! {
-    /// Of the conditional offer come exactly the consumer's rows, with exactly the agreed columns, the telephone masked:
-    /// by key, page by page, and as a batch in each format.
+    /// Of the conditional offer come exactly the consumer's rows, with exactly the agreed columns, the telephone
+    /// masked: by key, page by page, and as a batch in each format.
     async fn only_what_was_agreed_is_delivered(world: World) {
         let province = world.province(ROWS).await;
         let expected = expected(&province);
@@ -228,7 +231,8 @@ story! {
         let ask = json!({"rows": "row.staff >= 100 && row.violation == false", "limit": 1000});
         let answer = world.query(&agreement, ask).await.expect_status(200);
         let large = expected.iter().filter(|(_, row)| {
-            row["violation"].as_deref() == Some("false") && row["staff"].as_ref().is_some_and(|it| it.parse::<u64>().unwrap() >= 100)
+            let staff = row["staff"].as_ref().map(|it| it.parse::<u64>().unwrap());
+            row["violation"].as_deref() == Some("false") && staff >= Some(100)
         });
         let large: BTreeMap<_, _> = large.map(|(uscc, row)| (uscc.clone(), row.clone())).collect();
         assert_eq!(by_code(answer["rows"].as_array().unwrap().iter().map(texts)), large);

@@ -54,8 +54,8 @@ macro_rules! refusals {
 }
 
 refusals! {
-    no_agreement other_purpose column_outside masked_filter row_outside expired revoked quota_spent receipts_open replayed
-    body_changed clock_off unsigned signed_by_another not_a_member unknown_key body_too_large page_too_large
+    no_agreement other_purpose column_outside masked_filter row_outside expired revoked quota_spent receipts_open
+    replayed body_changed clock_off unsigned signed_by_another not_a_member unknown_key body_too_large page_too_large
     offer_for_others no_token wrong_role
 }
 
@@ -99,7 +99,10 @@ mod cases {
     pub async fn other_purpose(world: World) -> Refusal {
         let agreement = agreed(&world, "2026-12-31").await;
         let reply = world.query(&agreement, json!({"purpose": "营销"})).await;
-        assert_eq!((&reply.json()["field"], &reply.json()["peer"]), (&json!("/purpose"), &json!(world.host("js-scjg"))));
+        assert_eq!(
+            (&reply.json()["field"], &reply.json()["peer"]),
+            (&json!("/purpose"), &json!(world.host("js-scjg")))
+        );
         of(&reply)
     }
 
@@ -172,7 +175,8 @@ mod cases {
         // One who takes and never countersigns.
         let hostile = Hostile::member(&world, "nj-gxj");
         let line = hostile.dial(&world, "js-scjg").await.unwrap();
-        let body = json!({"limit": 1, "agreement": agreement, "purpose": PURPOSE, "actor": "application:policy-platform"});
+        let body =
+            json!({"limit": 1, "agreement": agreement, "purpose": PURPOSE, "actor": "application:policy-platform"});
         let host = world.host("js-scjg");
         let ask = || line.send(hostile.write(&host, "/peer/v1/query", &body));
         for _ in 0..20 {

@@ -77,7 +77,9 @@ async fn a_stranger_is_refused_on_every_route() {
             assert_ne!(reply.code(), "web.route", "{named}: it stands in ROUTES and not in the router");
             assert_ne!(reply.status, 405, "{named}");
             match route.port {
-                Port::Token => assert_eq!((reply.status, &reply.code()[..14]), (401, "identity.token"), "{named} with {what}"),
+                Port::Token => {
+                    assert_eq!((reply.status, &reply.code()[..14]), (401, "identity.token"), "{named} with {what}")
+                }
                 // A log without its first checkpoint has no file yet.
                 Port::Public => assert!([200, 404].contains(&reply.status), "{named} with {what}: {}", reply.text()),
             }

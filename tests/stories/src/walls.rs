@@ -56,9 +56,9 @@ async fn holds(world: &World, id: &str, traces: &[String]) -> bool {
             let store = org.store();
             let mut reader = store.read().await.unwrap();
             let sql = match store.dialect() {
-                store::Dialect::Sqlite => "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'",
+                store::Dialect::Sqlite => "SELECT name FROM sqlite_schema WHERE type = 'table'",
                 store::Dialect::Postgres => {
-                    "SELECT table_name::text AS name FROM information_schema.tables WHERE table_schema = current_schema()"
+                    "SELECT tablename::text AS name FROM pg_tables WHERE schemaname = current_schema()"
                 }
             };
             for table in reader.rows(sql, vec![]).await.unwrap() {

@@ -35,7 +35,8 @@ impl Home {
     pub async fn make(database: Database, number: u32) -> Self {
         let Database::Postgres(server) = database else { return Self::Sqlite };
         let name = format!("yunhe_story_{}_{number}", std::process::id());
-        on_server(&server, &name, format!("CREATE DATABASE \"{name}\" TEMPLATE template0 ENCODING 'UTF8'")).await;
+        let create = format!("CREATE DATABASE \"{name}\" TEMPLATE template0 ENCODING 'UTF8'");
+        on_server(&server, &name, vec![create]).await;
         Self::Postgres { server, name }
     }
 
@@ -51,6 +52,16 @@ impl Home {
     }
 }
 
+impl Home {
+    /// Ends all connections to the database and lets no new one in; or lets them in again.
+    pub async fn cut(&self, away: bool) {
+        let Self::Postgres { server, name } = self else { panic!("a file cannot be away") };
+        let allow = format!("ALTER DATABASE \"{name}\" ALLOW_CONNECTIONS {}", !away);
+        let end = format!("SELECT pg_terminate_backend(pid)::text FROM pg_stat_activity WHERE datname = '{name}'");
+        on_server(server, name, if away { vec![allow, end] } else { vec![allow] }).await;
+    }
+}
+
 impl Drop for Home {
     fn drop(&mut self) {
         let Self::Postgres { server, name } = self else { return };
@@ -58,18 +69,20 @@ impl Drop for Home {
         let drop_it = move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
             let sql = format!("DROP DATABASE IF EXISTS \"{name}\" WITH (FORCE)");
-            runtime.block_on(on_server(&server, &name, sql));
+            runtime.block_on(on_server(&server, &name, vec![sql]));
         };
         // Best effort: what a crashed test leaves behind goes with its cluster.
         drop(std::thread::spawn(drop_it).join());
     }
 }
 
-/// Runs one statement outside a transaction, through a schema that is there only meanwhile.
-async fn on_server(server: &str, schema: &str, sql: String) {
+/// Runs statements outside a transaction, through a schema that is there only meanwhile.
+async fn on_server(server: &str, schema: &str, statements: Vec<String>) {
     let store = Store::open(server, schema).await.unwrap();
     let mut reader = store.read().await.unwrap();
-    reader.rows(Statement::built(sql), vec![]).await.unwrap();
+    for sql in statements {
+        reader.rows(Statement::built(sql), vec![]).await.unwrap();
+    }
     reader.rows(Statement::built(format!("DROP SCHEMA \"{schema}\" CASCADE")), vec![]).await.unwrap();
     drop(reader);
     store.close().await;

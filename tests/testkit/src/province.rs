@@ -113,10 +113,7 @@ impl World {
 
     /// Numbers everything that waits in an organisation's feeds and log.
     pub async fn number_all(&self, organisation: &str) {
-        self.on(organisation, async move |org| {
-            while org.sequence_once().await.unwrap() {}
-        })
-        .await;
+        self.on(organisation, async move |org| while org.sequence_once().await.unwrap() {}).await;
     }
 }
 
@@ -126,7 +123,5 @@ pub fn import_path(record: &str) -> String {
         "legal-person" => "legal-persons-sample",
         _ => "legal-persons-operation-sample",
     };
-    format!(
-        "/v1/imports?record={record}&source={source}&name=sample.csv&reviewed_by=reviewer&reviewed_on=2026-11-23"
-    )
+    format!("/v1/imports?record={record}&source={source}&name=sample.csv&reviewed_by=reviewer&reviewed_on=2026-11-23")
 }

@@ -48,7 +48,7 @@ pub struct World {
     federation: FederationName,
     tokens: Mutex<BTreeMap<(String, String), String>>,
     // Dropped in this order, after the nodes.
-    _home: Home,
+    home: Home,
     folder: TempDir,
 }
 
@@ -62,9 +62,7 @@ fn organisation(id: &str, database: String) -> OrganisationConfig {
             let title = "Jiangsu Administration for Market Regulation";
             ("江苏省市场监督管理局", title, "320000", Level::Province, vec![MemberRole::Department])
         }
-        "nj-data" => {
-            ("南京市数据局", "Nanjing Data Bureau", "320100", Level::City, vec![MemberRole::Department])
-        }
+        "nj-data" => ("南京市数据局", "Nanjing Data Bureau", "320100", Level::City, vec![MemberRole::Department]),
         _ => {
             let title = "Nanjing Bureau of Industry and Information Technology";
             ("南京市工业和信息化局", title, "320100", Level::City, vec![MemberRole::Department])
@@ -119,21 +117,25 @@ impl World {
         let http = reqwest::Client::builder().no_proxy().pool_max_idle_per_host(0).build().unwrap();
         let founding = Founding::new(&federation, noon());
         let tokens = Mutex::default();
-        let mut world = Self { clock, http, nodes, founding, federation, tokens, _home: home, folder };
+        let mut world = Self { clock, http, nodes, founding, federation, tokens, home, folder };
         world.found().await;
         world
     }
 
     /// Everybody joins, and hears of it.
     async fn found(&mut self) {
-        let cards: Vec<_> = self.nodes.iter().flat_map(|node| {
-            let addresses: Vec<String> = node.config.peer.iter().map(ToString::to_string).collect();
-            let card = move |one: &OrganisationConfig| {
-                let keys = KeyRing::open(&node.folder.join(one.id.as_str()).join("keys")).unwrap();
-                node::make_card(&node.config.federation, one, &keys, addresses.clone()).unwrap()
-            };
-            node.config.organisation.iter().map(card).collect::<Vec<_>>()
-        }).collect();
+        let cards: Vec<_> = self
+            .nodes
+            .iter()
+            .flat_map(|node| {
+                let addresses: Vec<String> = node.config.peer.iter().map(ToString::to_string).collect();
+                let card = move |one: &OrganisationConfig| {
+                    let keys = KeyRing::open(&node.folder.join(one.id.as_str()).join("keys")).unwrap();
+                    node::make_card(&node.config.federation, one, &keys, addresses.clone()).unwrap()
+                };
+                node.config.organisation.iter().map(card).collect::<Vec<_>>()
+            })
+            .collect();
         let (genesis, digest) = (self.founding.genesis.clone(), self.founding.digest());
         for id in Self::ids() {
             let genesis = genesis.clone();
@@ -266,6 +268,11 @@ impl World {
         for node in &mut self.nodes {
             node.rest().await;
         }
+    }
+
+    /// Cuts everybody off from the world's PostgreSQL database, or lets them in again.
+    pub async fn database_away(&self, away: bool) {
+        self.home.cut(away).await;
     }
 
     /// Kills the node of that organisation: every task ends where it stands, nothing is closed.

@@ -73,14 +73,22 @@ fn listed(voice: Voice, views: &[Value]) -> String {
         .iter()
         .map(|it| {
             let body = &it["agreement"]["body"];
-            let mut cells: Vec<String> =
-                ["/id", "/provider", "/consumer", "/offer", "/terms/until"].iter().map(|at| cell::at(voice, body, at)).collect();
+            let mut cells: Vec<String> = ["/id", "/provider", "/consumer", "/offer", "/terms/until"]
+                .iter()
+                .map(|at| cell::at(voice, body, at))
+                .collect();
             cells.push(state(voice, it));
             cells
         })
         .collect();
-    let titles =
-        [("协议", "Agreement"), ("提供方", "Provider"), ("使用方", "Consumer"), ("共享条件", "Offer"), ("期限", "Until"), ("状态", "State")];
+    let titles = [
+        ("协议", "Agreement"),
+        ("提供方", "Provider"),
+        ("使用方", "Consumer"),
+        ("共享条件", "Offer"),
+        ("期限", "Until"),
+        ("状态", "State"),
+    ];
     table(voice, &titles, &rows)
 }
 

@@ -101,7 +101,9 @@ impl Catalog {
             }
             Act::Show { code } => {
                 let value = client.get(&format!("/v1/catalog/{}", encoded(&code)), &[]).await?;
-                voice.answer(&value, || entry_lines(voice, super::pack::items(&value, "entries").first().unwrap_or(&value)));
+                voice.answer(&value, || {
+                    entry_lines(voice, super::pack::items(&value, "entries").first().unwrap_or(&value))
+                });
             }
             Act::Publish { file, review } => {
                 let bytes = std::fs::read(&file).map_err(|it| file_problem(&file, &it))?;
@@ -114,7 +116,12 @@ impl Catalog {
                 let value = client.post("/v1/catalog/harvest", &json!({ "member": member })).await?;
                 voice.answer(&value, || {
                     let taken = cell::at(voice, &value, "/taken");
-                    voice.pick(&format!("已从 {member} 汇聚 {taken} 条"), &format!("took {taken} entries over from {member}")).to_owned()
+                    voice
+                        .pick(
+                            &format!("已从 {member} 汇聚 {taken} 条"),
+                            &format!("took {taken} entries over from {member}"),
+                        )
+                        .to_owned()
                 });
             }
         }
@@ -125,10 +132,21 @@ impl Catalog {
 fn found(voice: Voice, value: &Value) -> String {
     let rows: Vec<Vec<String>> = cell::list(value, "/hits")
         .iter()
-        .map(|it| ["/code", "/title", "/provider", "/share", "/grade", "/cycle"].iter().map(|at| cell::at(voice, it, at)).collect())
+        .map(|it| {
+            ["/code", "/title", "/provider", "/share", "/grade", "/cycle"]
+                .iter()
+                .map(|at| cell::at(voice, it, at))
+                .collect()
+        })
         .collect();
-    let titles =
-        [("代码", "Code"), ("名称", "Name"), ("提供方", "Provider"), ("共享类型", "Sharing"), ("级别", "Grade"), ("更新周期", "Cycle")];
+    let titles = [
+        ("代码", "Code"),
+        ("名称", "Name"),
+        ("提供方", "Provider"),
+        ("共享类型", "Sharing"),
+        ("级别", "Grade"),
+        ("更新周期", "Cycle"),
+    ];
     let total = cell::number(value, "/total").map(cell::grouped).unwrap_or_default();
     let mut text = format!("{} {total}\n{}", voice.pick("命中", "hits:"), table(voice, &titles, &rows));
     for (facet, counts) in value.get("facets").and_then(Value::as_object).into_iter().flatten() {

@@ -93,6 +93,7 @@ enum Act {
     /// 查看成员 The members
     Show,
     /// 导出成员日志（核验回执用） Export the member log, for verifying receipts
+    #[command(visible_alias = "log")]
     Export {
         /// 写入文件 Where to write it [standard output]
         #[arg(long, value_name = "FILE")]
@@ -197,7 +198,13 @@ fn genesis(context: &Context, new: &NewGenesis) -> Result<(), Failure> {
     let voice = context.voice();
     let value = json!({"file": new.out, "digest": digest, "quorum": new.quorum});
     voice.answer(&value, || {
-        facts(voice, &[("文件", "File", new.out.display().to_string()), ("摘要（各方须核对）", "Digest, to be compared", digest.to_string())])
+        facts(
+            voice,
+            &[
+                ("文件", "File", new.out.display().to_string()),
+                ("摘要（各方须核对）", "Digest, to be compared", digest.to_string()),
+            ],
+        )
     });
     Ok(())
 }
@@ -230,7 +237,9 @@ async fn join(context: &Context, genesis: &Path, log: Option<&Path>) -> Result<(
     let voice = context.voice();
     voice.answer(&value, || {
         let name = &genesis.federation;
-        voice.pick(&format!("已加入联邦 {name}（创世摘要 {digest}）"), &format!("joined {name} (genesis {digest})")).to_owned()
+        voice
+            .pick(&format!("已加入联邦 {name}（创世摘要 {digest}）"), &format!("joined {name} (genesis {digest})"))
+            .to_owned()
     });
     Ok(())
 }
@@ -255,7 +264,10 @@ fn propose(context: &Context, change: Change, log: &Path, out: &Path) -> Result<
     voice.answer(&json!({"file": out, "digest": digest, "quorum": quorum}), || {
         let (file, next) = (out.display(), "yunhe federation sign");
         voice
-            .pick(&format!("{file} 已起草，须 {quorum} 位创始单位签署：{next} {file}"), &format!("{file} is drafted; {quorum} founders sign it: {next} {file}"))
+            .pick(
+                &format!("{file} 已起草，须 {quorum} 位创始单位签署：{next} {file}"),
+                &format!("{file} is drafted; {quorum} founders sign it: {next} {file}"),
+            )
             .to_owned()
     });
     Ok(())
@@ -299,9 +311,21 @@ async fn export(context: &Context, out: Option<&Path>) -> Result<(), Failure> {
 fn shown(voice: Voice, value: &Value) -> String {
     let rows: Vec<Vec<String>> = cell::list(value, "/members")
         .iter()
-        .map(|it| ["/id", "/title", "/roles", "/level", "/division", "/addresses"].iter().map(|at| cell::at(voice, it, at)).collect())
+        .map(|it| {
+            ["/id", "/title", "/roles", "/level", "/division", "/addresses"]
+                .iter()
+                .map(|at| cell::at(voice, it, at))
+                .collect()
+        })
         .collect();
-    let titles = [("成员", "Member"), ("名称", "Title"), ("角色", "Roles"), ("层级", "Level"), ("区划", "Division"), ("地址", "Addresses")];
+    let titles = [
+        ("成员", "Member"),
+        ("名称", "Title"),
+        ("角色", "Roles"),
+        ("层级", "Level"),
+        ("区划", "Division"),
+        ("地址", "Addresses"),
+    ];
     let at = |pointer| cell::at(voice, value, pointer);
     let head = format!(
         "{} {} · {} {} · {} {} s\n",

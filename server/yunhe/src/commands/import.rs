@@ -138,7 +138,10 @@ fn shown(voice: Voice, import: &Value) -> String {
     );
     if cell::number(import, "/rejected").is_some_and(|it| it > 0) {
         let id = cell::at(voice, import, "/id");
-        text.push_str(&format!("{} yunhe import rejects {id}\n", voice.pick("被拒绝的行及原因：", "rejected rows and why:")));
+        text.push_str(&format!(
+            "{} yunhe import rejects {id}\n",
+            voice.pick("被拒绝的行及原因：", "rejected rows and why:")
+        ));
     }
     text
 }

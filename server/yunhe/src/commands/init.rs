@@ -106,9 +106,16 @@ impl Init {
         voice.answer(&value, || {
             let rows: Vec<Vec<String>> = cell::list(&value, "")
                 .iter()
-                .map(|it| ["/organisation", "/title", "/card", "/token"].iter().map(|at| cell::at(voice, it, at)).collect())
+                .map(|it| {
+                    ["/organisation", "/title", "/card", "/token"].iter().map(|at| cell::at(voice, it, at)).collect()
+                })
                 .collect();
-            let titles = [("单位", "Organisation"), ("名称", "Title"), ("名片", "Card"), ("管理员令牌", "Administrator's token")];
+            let titles = [
+                ("单位", "Organisation"),
+                ("名称", "Title"),
+                ("名片", "Card"),
+                ("管理员令牌", "Administrator's token"),
+            ];
             let next = format!("yunhe serve --data {}", self.folder.display());
             format!("{}{} {next}\n", table(voice, &titles, &rows), voice.pick("启动节点：", "run it:"))
         });

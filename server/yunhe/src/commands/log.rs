@@ -42,7 +42,14 @@ impl Log {
                 let value = client.get("/v1/log", &[]).await?;
                 voice.answer(&value, || {
                     let at = |pointer| cell::at(voice, &value, pointer);
-                    facts(voice, &[("起源", "Origin", at("/origin")), ("叶数", "Leaves", at("/size")), ("根", "Root", at("/root"))])
+                    facts(
+                        voice,
+                        &[
+                            ("起源", "Origin", at("/origin")),
+                            ("叶数", "Leaves", at("/size")),
+                            ("根", "Root", at("/root")),
+                        ],
+                    )
                 });
             }
             Act::Checkpoint => print(&String::from_utf8_lossy(&client.bytes("/log/checkpoint").await?)),

@@ -55,6 +55,13 @@ fn shown(voice: Voice, offers: &[Value]) -> String {
             cells
         })
         .collect();
-    let titles = [("共享条件", "Offer"), ("名称", "Title"), ("共享类型", "Sharing"), ("用途", "Purpose"), ("期限", "Until"), ("列", "Columns")];
+    let titles = [
+        ("共享条件", "Offer"),
+        ("名称", "Title"),
+        ("共享类型", "Sharing"),
+        ("用途", "Purpose"),
+        ("期限", "Until"),
+        ("列", "Columns"),
+    ];
     table(voice, &titles, &rows)
 }

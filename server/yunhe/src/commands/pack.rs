@@ -157,10 +157,21 @@ fn shown(context: &Context, packs: &[Value]) -> String {
         .iter()
         .map(|it| {
             let number = |name: &str| it.get(name).map(count).unwrap_or_default();
-            vec![cell::at(voice, it, "/id"), cell::at(voice, it, "/title"), number("records"), number("offers"), number("entries")]
+            vec![
+                cell::at(voice, it, "/id"),
+                cell::at(voice, it, "/title"),
+                number("records"),
+                number("offers"),
+                number("entries"),
+            ]
         })
         .collect();
-    let titles =
-        [("数据包", "Pack"), ("名称", "Title"), ("记录类型", "Records"), ("共享条件", "Offers"), ("目录条目", "Entries")];
+    let titles = [
+        ("数据包", "Pack"),
+        ("名称", "Title"),
+        ("记录类型", "Records"),
+        ("共享条件", "Offers"),
+        ("目录条目", "Entries"),
+    ];
     table(voice, &titles, &rows)
 }

@@ -128,7 +128,12 @@ async fn finished(client: &Client, voice: Voice, id: &str) -> Result<Value, Prob
 
 fn failed(pull: &Value) -> Problem {
     serde_json::from_value(pull["problem"].clone()).unwrap_or_else(|_| {
-        Problem::new(Kind::Peer, "exchange.pull", format!("批次未完成：{pull}"), format!("the batch did not end: {pull}"))
+        Problem::new(
+            Kind::Peer,
+            "exchange.pull",
+            format!("批次未完成：{pull}"),
+            format!("the batch did not end: {pull}"),
+        )
     })
 }
 

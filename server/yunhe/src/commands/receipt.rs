@@ -111,8 +111,10 @@ fn listed(voice: Voice, views: &[Value]) -> String {
                 "acknowledged" => voice.pick("已确认", "acknowledged"),
                 other => other,
             };
-            let mut cells: Vec<String> =
-                ["/id", "/at", "/provider", "/consumer", "/record"].iter().map(|at| cell::at(voice, body, at)).collect();
+            let mut cells: Vec<String> = ["/id", "/at", "/provider", "/consumer", "/record"]
+                .iter()
+                .map(|at| cell::at(voice, body, at))
+                .collect();
             cells.push(cell::number(body, "/rows").map(cell::grouped).unwrap_or_default());
             cells.push(state.to_owned());
             cells
@@ -133,7 +135,11 @@ fn listed(voice: Voice, views: &[Value]) -> String {
 fn acknowledged(voice: Voice, value: &Value) -> String {
     let all = value.get("acknowledged").and_then(Value::as_object);
     let lines: Vec<String> = all.into_iter().flatten().map(|(member, count)| format!("{member}: {count}")).collect();
-    if lines.is_empty() { voice.pick("没有待确认的回执", "no receipts are due").to_owned() } else { lines.join("\n") }
+    if lines.is_empty() {
+        voice.pick("没有待确认的回执", "no receipts are due").to_owned()
+    } else {
+        lines.join("\n")
+    }
 }
 
 /// The member log as a node exports it.
@@ -267,7 +273,6 @@ fn told(voice: Voice, body: &ReceiptBody, proven: &Proven) -> String {
     ));
     text
 }
-
 
 #[cfg(test)]
 mod tests {

@@ -124,7 +124,8 @@ fn types(voice: Voice, value: &Value) -> String {
 
 /// Rows as a table, a column for each field of the first one.
 pub fn rows(voice: Voice, rows: &[Value]) -> String {
-    let names: Vec<&str> = rows.first().and_then(Value::as_object).into_iter().flatten().map(|it| it.0.as_str()).collect();
+    let names: Vec<&str> =
+        rows.first().and_then(Value::as_object).into_iter().flatten().map(|it| it.0.as_str()).collect();
     let titles: Vec<(&str, &str)> = names.iter().map(|it| (*it, *it)).collect();
     let cells: Vec<Vec<String>> = rows
         .iter()

@@ -157,13 +157,21 @@ fn listed(voice: Voice, views: &[Value]) -> String {
     let rows: Vec<Vec<String>> = views
         .iter()
         .map(|it| {
-            let mut cells: Vec<String> =
-                ["/id", "/consumer", "/provider", "/offer"].iter().map(|at| cell::at(voice, &it["request"]["body"], at)).collect();
+            let mut cells: Vec<String> = ["/id", "/consumer", "/provider", "/offer"]
+                .iter()
+                .map(|at| cell::at(voice, &it["request"]["body"], at))
+                .collect();
             cells.push(standing(voice, it));
             cells
         })
         .collect();
-    let titles = [("申请", "Request"), ("申请方", "Consumer"), ("提供方", "Provider"), ("共享条件", "Offer"), ("状态", "Standing")];
+    let titles = [
+        ("申请", "Request"),
+        ("申请方", "Consumer"),
+        ("提供方", "Provider"),
+        ("共享条件", "Offer"),
+        ("状态", "Standing"),
+    ];
     table(voice, &titles, &rows)
 }
 
@@ -201,7 +209,12 @@ fn event_line(voice: Voice, event: &Value) -> String {
     let answered = event.get("answered").map(|it| &it["body"]);
     let Some(body) = answered else {
         let body = &event["supplemented"]["body"];
-        return format!("  {}  {} {}\n", cell::at(voice, body, "/at"), voice.pick("申请方补正：", "supplemented:"), cell::at(voice, body, "/note"));
+        return format!(
+            "  {}  {} {}\n",
+            cell::at(voice, body, "/at"),
+            voice.pick("申请方补正：", "supplemented:"),
+            cell::at(voice, body, "/note")
+        );
     };
     let at = |pointer| cell::at(voice, body, pointer);
     let (step, verdict) = (step_title(voice, &at("/step")), verdict_title(voice, &at("/verdict")));

@@ -28,9 +28,7 @@ fn schema<T: JsonSchema>() -> Value {
 
 /// All schemas with the names of their files, in alphabetical order.
 pub fn all() -> Map<String, Value> {
-    use exchange::{
-        AccessRequest, Acknowledgement, Agreement, Answer, Query, Receipt, Revocation, Signed, Supplement,
-    };
+    use exchange::{AccessRequest, Acknowledgement, Agreement, Answer, Query, Receipt, Revocation, Signed, Supplement};
     let documents = [
         ("request-1", schema::<Signed<AccessRequest>>()),
         ("answer-1", schema::<Signed<Answer>>()),
@@ -79,7 +77,9 @@ mod tests {
     #[test]
     fn every_frozen_format_has_a_schema() {
         let all = all();
-        for name in ["request-1", "agreement-1", "receipt-1", "federation-entry-1", "federation-genesis-1", "pack-record"] {
+        for name in
+            ["request-1", "agreement-1", "receipt-1", "federation-entry-1", "federation-genesis-1", "pack-record"]
+        {
             let schema = all.get(name).unwrap();
             assert!(schema.get("$schema").is_some() && schema.get("type").is_some(), "{name}: {schema}");
         }

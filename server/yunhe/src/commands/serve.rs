@@ -92,7 +92,8 @@ impl Serve {
 }
 
 async fn told_to_stop() -> Result<(), Problem> {
-    let fault = |it: std::io::Error| Problem::new(Kind::Internal, "cli.signal", format!("无法接收信号：{it}"), it.to_string());
+    let fault =
+        |it: std::io::Error| Problem::new(Kind::Internal, "cli.signal", format!("无法接收信号：{it}"), it.to_string());
     #[cfg(unix)]
     {
         use tokio::signal::unix::{SignalKind, signal};

@@ -25,6 +25,7 @@ pub struct Token {
 #[derive(Debug, Subcommand)]
 enum Act {
     /// 新发令牌，只显示一次 Issue a token; it is shown once
+    #[command(visible_alias = "create")]
     New(New),
 }
 

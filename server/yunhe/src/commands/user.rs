@@ -59,7 +59,9 @@ impl User {
                 voice.answer(&value, || {
                     let rows: Vec<Vec<String>> = super::pack::items(&value, "users")
                         .iter()
-                        .map(|it: &Value| ["/name", "/roles", "/enabled"].iter().map(|at| cell::at(voice, it, at)).collect())
+                        .map(|it: &Value| {
+                            ["/name", "/roles", "/enabled"].iter().map(|at| cell::at(voice, it, at)).collect()
+                        })
                         .collect();
                     table(voice, &[("账号", "Account"), ("角色", "Roles"), ("启用", "Enabled")], &rows)
                 });

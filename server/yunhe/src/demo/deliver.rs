@@ -76,7 +76,8 @@ async fn by_key(stage: &mut Stage, agreement: &str) -> Result<(), Problem> {
     stage.check(
         "提供方本地所见同一行：其余各列相同，电话为原文",
         "the provider sees the same row at home, with the telephone in clear",
-        theirs["rows"][0]["staff"] == row["staff"] && theirs["rows"][0]["telephone"] == sample.inside.telephone.as_str(),
+        theirs["rows"][0]["staff"] == row["staff"]
+            && theirs["rows"][0]["telephone"] == sample.inside.telephone.as_str(),
     )?;
     stage.learned.receipt = Some(answer["receipt"].clone());
     let outside = ["query", agreement, "--key", &sample.outside.uscc];
@@ -142,7 +143,12 @@ async fn arrived(stage: &mut Stage, pull: &Value, folder: &std::path::Path, took
 }
 
 /// The receipts of a batch by part.
-async fn part_receipts(stage: &Stage, seat: Seat, agreement: &str, batch: &str) -> Result<BTreeMap<u64, Vec<String>>, Problem> {
+async fn part_receipts(
+    stage: &Stage,
+    seat: Seat,
+    agreement: &str,
+    batch: &str,
+) -> Result<BTreeMap<u64, Vec<String>>, Problem> {
     let all = stage.ask(seat, &["receipt", "list", "--agreement", agreement]).await?;
     let mut parts: BTreeMap<u64, Vec<String>> = BTreeMap::new();
     for it in items(&all, "receipts").iter().filter(|it| it["body"]["delivery"] == batch) {
@@ -159,7 +165,10 @@ async fn killed(stage: &mut Stage, agreement: &str) -> Result<PathBuf, Problem> 
     let id = word(&started, "/id");
     let done = until_under_way(stage, &id).await;
     stage.process_mut(Place::City).kill().await;
-    stage.say(&format!("kill -9 使用方进程，此时分片到达 {done}"), &format!("kill -9 of the consumer's process, {done} parts being here"));
+    stage.say(
+        &format!("kill -9 使用方进程，此时分片到达 {done}"),
+        &format!("kill -9 of the consumer's process, {done} parts being here"),
+    );
     let again = stage.process_mut(Place::City).start().await?;
     let folder = stage.folder.join("received").join(format!("{agreement}-csv"));
     let pull = stage.ask(PLATFORM, &["pull", "save", &id, "--out", &folder.display().to_string()]).await?;

@@ -42,8 +42,16 @@ const TOLD: [Told; 4] = [
         theme: "legal-persons",
         title: ("法人基础信息", "Base facts of legal persons"),
         provider: SCJG,
-        description: ("法人的代码、名称、类型、成立日期、行业、资本、状态、登记机关和区划", "Code, name, type, founding, industry, capital, status, registrar and division"),
-        items: &[CODE, ("名称", "Name", "text"), ("成立日期", "Date of founding", "date"), ("注册资本", "Capital", "money")],
+        description: (
+            "法人的代码、名称、类型、成立日期、行业、资本、状态、登记机关和区划",
+            "Code, name, type, founding, industry, capital, status, registrar and division",
+        ),
+        items: &[
+            CODE,
+            ("名称", "Name", "text"),
+            ("成立日期", "Date of founding", "date"),
+            ("注册资本", "Capital", "money"),
+        ],
         conditional: false,
         cycle: "daily",
         grade: "一般/1",
@@ -58,8 +66,16 @@ const TOLD: [Told; 4] = [
         theme: "credit",
         title: ("法人经营与信用信息", "Operation and credit of legal persons"),
         provider: SCJG,
-        description: ("法人从业人数、营业收入、异常名录和联系电话", "Staff, revenue, listings and telephone of legal persons"),
-        items: &[CODE, ("从业人数", "Staff", "number"), ("营业收入", "Revenue", "money"), ("联系电话", "Telephone", "text")],
+        description: (
+            "法人从业人数、营业收入、异常名录和联系电话",
+            "Staff, revenue, listings and telephone of legal persons",
+        ),
+        items: &[
+            CODE,
+            ("从业人数", "Staff", "number"),
+            ("营业收入", "Revenue", "money"),
+            ("联系电话", "Telephone", "text"),
+        ],
         conditional: true,
         cycle: "monthly",
         grade: "一般/3",
@@ -74,7 +90,10 @@ const TOLD: [Told; 4] = [
         theme: "environment",
         title: ("大气自动监测小时值", "Hourly values of air monitoring"),
         provider: NANJING,
-        description: ("监测站点每小时的细颗粒物、二氧化硫、臭氧和气象", "PM2.5, SO2, ozone and weather of each station every hour"),
+        description: (
+            "监测站点每小时的细颗粒物、二氧化硫、臭氧和气象",
+            "PM2.5, SO2, ozone and weather of each station every hour",
+        ),
         items: &[("站点", "Station", "text"), ("时间", "Time", "instant"), ("细颗粒物", "PM2.5", "number")],
         conditional: false,
         cycle: "realtime",
@@ -90,7 +109,10 @@ const TOLD: [Told; 4] = [
         theme: "public-services",
         title: ("区级办事项目", "Items of service of a district"),
         provider: NANJING,
-        description: ("区级部门办事项目的名称、部门和区划", "Name, department and division of a district's items of service"),
+        description: (
+            "区级部门办事项目的名称、部门和区划",
+            "Name, department and division of a district's items of service",
+        ),
         items: &[("项目代码", "Item code", "text"), ("部门", "Department", "text")],
         conditional: false,
         cycle: "irregular",
@@ -114,7 +136,8 @@ fn entry(told: &Told) -> Value {
         "synthetic": told.synthetic,
     });
     if told.conditional {
-        entry["condition"] = pair(("仅限市、县部门用于惠企政策匹配", "For departments of cities and counties, for matching policies"));
+        entry["condition"] =
+            pair(("仅限市、县部门用于惠企政策匹配", "For departments of cities and counties, for matching policies"));
     }
     entry
 }

@@ -40,7 +40,11 @@ pub async fn take(stage: &mut Stage) -> Result<(), Problem> {
     for member in ["js-scjg", "nj-data"] {
         let done = stage.ask(HUB_CATALOGUER, &["catalog", "harvest", member]).await?;
         let taken = cell::number(&done, "/taken").unwrap_or(0);
-        stage.check(&format!("省数据局从 {member} 汇聚目录 {taken} 条"), &format!("the hub took {taken} entries over from {member}"), taken > 0)?;
+        stage.check(
+            &format!("省数据局从 {member} 汇聚目录 {taken} 条"),
+            &format!("the hub took {taken} entries over from {member}"),
+            taken > 0,
+        )?;
     }
     words(stage).await?;
     facets(stage).await?;
@@ -111,7 +115,9 @@ async fn reread(stage: &mut Stage) -> Result<(), Problem> {
         all.get("entry").filter(|it| it.is_object()).cloned().unwrap_or(all)
     };
     let (here, there) = (of(&here), of(&there));
-    let same = ["title", "code", "description", "share", "grade"].iter().all(|it| here[*it] == there[*it] && !here[*it].is_null());
+    let same = ["title", "code", "description", "share", "grade"]
+        .iter()
+        .all(|it| here[*it] == there[*it] && !here[*it].is_null());
     stage.check(
         &format!("{code} 在省数据局与省市场监管局两处一致"),
         &format!("{code} is the same at the hub and at the provider"),

@@ -41,9 +41,9 @@ pub async fn take(stage: &mut Stage) -> Result<(), Problem> {
     )?;
     real(stage).await?;
     let catalogued = stage.ask(HUB_ADMIN, &["offer", "list", "--member", "js-scjg"]).await?;
-    let synthetic = crate::commands::pack::items(&catalogued, "offers").iter().any(|it| {
-        it["offer"]["offer"] == "legal-person-base" && cell::list(it, "/record/key").len() == 1
-    });
+    let synthetic = crate::commands::pack::items(&catalogued, "offers")
+        .iter()
+        .any(|it| it["offer"]["offer"] == "legal-person-base" && cell::list(it, "/record/key").len() == 1);
     stage.check("从省数据局可见其记录类型与主键", "the hub sees the record type with its key", synthetic)
 }
 
@@ -56,15 +56,21 @@ async fn generate(stage: &mut Stage, base: &[String], operation: &[String]) -> R
         let (base, operation) = (rejected(&answers, &base), rejected(&answers, &operation));
         survey(file, answers, &zones, &base, &operation)
     });
-    let sample = made.await.map_err(|it| {
-        Problem::new(Kind::Internal, "demo.sample", format!("样本未能生成：{it}"), it.to_string())
-    })??;
+    let sample = made
+        .await
+        .map_err(|it| Problem::new(Kind::Internal, "demo.sample", format!("样本未能生成：{it}"), it.to_string()))??;
     let size = std::fs::metadata(&sample.file).map(|it| it.len()).unwrap_or(0);
     let (count, defects) = (cell::grouped(sample.answers.rows), cell::grouped(sample.answers.defects.len() as u64));
     let took = seconds(begun.elapsed());
     stage.say(
-        &format!("来源：云禾样本生成器（种子 2026），{count} 个法人，{}，植入缺陷 {defects} 处，{took}", cell::bytes(size)),
-        &format!("origin: our generator (seed 2026), {count} legal persons, {}, {defects} planted defects, {took}", cell::bytes(size)),
+        &format!(
+            "来源：云禾样本生成器（种子 2026），{count} 个法人，{}，植入缺陷 {defects} 处，{took}",
+            cell::bytes(size)
+        ),
+        &format!(
+            "origin: our generator (seed 2026), {count} legal persons, {}, {defects} planted defects, {took}",
+            cell::bytes(size)
+        ),
     );
     if stage.sabotages(Step::Import) {
         spoil(&sample.file)?;
@@ -92,7 +98,10 @@ async fn generated(stage: &mut Stage, record: &str, source: &str, columns: &[Str
     let (read, loaded, turned) = (number("/read"), number("/loaded"), number("/rejected"));
     let rate = u128::from(read) * 1000 / took.as_millis().max(1);
     let (shown, time, rate) = (cell::grouped(loaded), seconds(took), cell::grouped(u64::try_from(rate).unwrap_or(0)));
-    stage.say(&format!("{record}：载入 {shown} 行，{time}，每秒 {rate} 行"), &format!("{record}: {shown} rows in {time}, {rate} a second"));
+    stage.say(
+        &format!("{record}：载入 {shown} 行，{time}，每秒 {rate} 行"),
+        &format!("{record}: {shown} rows in {time}, {rate} a second"),
+    );
     let rows = stage.options.rows;
     let (a, b, c) = (cell::grouped(read), cell::grouped(loaded), cell::grouped(turned));
     stage.check(
@@ -111,7 +120,11 @@ async fn generated(stage: &mut Stage, record: &str, source: &str, columns: &[Str
     let types = stage.ask(PROVIDER_STEWARD, &["record", "types"]).await?;
     let kept = crate::commands::pack::items(&types, "types").iter().find(|it| it["name"] == record);
     let kept = kept.and_then(|it| cell::number(it, "/rows")).unwrap_or(0);
-    stage.check(&format!("{record}：登记簿中有 {b} 行"), &format!("{record}: the registry has {b} rows"), kept == loaded)
+    stage.check(
+        &format!("{record}：登记簿中有 {b} 行"),
+        &format!("{record}: the registry has {b} rows"),
+        kept == loaded,
+    )
 }
 
 async fn generated_again(stage: &Stage) -> Result<Value, Problem> {

@@ -57,7 +57,11 @@ pub async fn take(stage: &mut Stage) -> Result<(), Problem> {
         let installed = stage.ask(seat, &["pack", "list"]).await?;
         let installed = items(&installed, "packs").len();
         let (org, names) = (seat.organisation, there.len());
-        stage.check(&format!("{org} 已安装 {installed} 个数据包"), &format!("{org} has {installed} packs"), installed == names)?;
+        stage.check(
+            &format!("{org} 已安装 {installed} 个数据包"),
+            &format!("{org} has {installed} packs"),
+            installed == names,
+        )?;
     }
     entries::publish(stage).await?;
     let offers = stage.ask(BUREAU_REQUESTER, &["offer", "list", "--member", "js-scjg"]).await?;
@@ -82,7 +86,8 @@ fn spoiled(stage: &Stage) -> Result<PathBuf, Problem> {
         }
         for (name, text) in files(&entry.path())? {
             let path = folder.join(entry.file_name()).join(&name);
-            let text = if name == "offers/legal-person-base.yaml" { text.replace("[uscc,", "[uscc, salary,") } else { text };
+            let text =
+                if name == "offers/legal-person-base.yaml" { text.replace("[uscc,", "[uscc, salary,") } else { text };
             if let Some(parent) = path.parent() {
                 std::fs::create_dir_all(parent).map_err(|it| file_problem(parent, &it))?;
             }

@@ -13,7 +13,8 @@ use vocabulary::Problem;
 /// # Errors
 /// What goes wrong; `demo.check`.
 pub async fn take(stage: &mut Stage) -> Result<(), Problem> {
-    let (Some(base), Some(operation)) = (stage.learned.base_parts.clone(), stage.learned.operation_parts.clone()) else {
+    let (Some(base), Some(operation)) = (stage.learned.base_parts.clone(), stage.learned.operation_parts.clone())
+    else {
         return Ok(());
     };
     // Of all legal persons only the industry, and only of those that are in Nanjing.
@@ -46,7 +47,9 @@ pub async fn take(stage: &mut Stage) -> Result<(), Problem> {
         let rows: Vec<Vec<String>> = all
             .iter()
             .zip(&counts)
-            .map(|(policy, count)| vec![stage.voice.pick(&policy.title.zh, &policy.title.en).to_owned(), cell::grouped(*count)])
+            .map(|(policy, count)| {
+                vec![stage.voice.pick(&policy.title.zh, &policy.title.en).to_owned(), cell::grouped(*count)]
+            })
             .collect();
         let text = table(stage.voice, &[("政策", "Policy"), ("符合的企业", "Enterprises")], &rows);
         print(&text.lines().map(|it| format!("    {it}\n")).collect::<String>());

@@ -83,16 +83,8 @@ pub enum Step {
 }
 
 impl Step {
-    const ALL: [Self; 8] = [
-        Self::Install,
-        Self::Import,
-        Self::Find,
-        Self::Request,
-        Self::Agree,
-        Self::Deliver,
-        Self::Prove,
-        Self::Refuse,
-    ];
+    const ALL: [Self; 8] =
+        [Self::Install, Self::Import, Self::Find, Self::Request, Self::Agree, Self::Deliver, Self::Prove, Self::Refuse];
 
     fn title(self) -> &'static str {
         match self {
@@ -127,7 +119,10 @@ impl Demo {
         let once = self.once;
         let voice = context.voice();
         let mut stage = Stage::set(self, context)?;
-        let done = play(&mut stage).await;
+        let done = tokio::select! {
+            done = play(&mut stage) => done,
+            _ = tokio::signal::ctrl_c() => Err(interrupted()),
+        };
         if let Err(problem) = done {
             stage.checks.fail(voice, problem);
         }
@@ -184,6 +179,11 @@ fn next_commands(stage: &Stage, voice: Voice) -> String {
         voice.pick("三个节点仍在运行，可以试试：", "The three nodes go on running; try:"),
         voice.pick("Ctrl-C 结束。", "Ctrl-C ends it."),
     )
+}
+
+/// Ctrl-C in the middle; the nodes are stopped in order all the same.
+fn interrupted() -> Problem {
+    Problem::new(Kind::Refused, "demo.interrupted", "演示被中断", "the demo was interrupted")
 }
 
 /// The problem that a failed demo ends with.

@@ -23,6 +23,8 @@ pub const HUB_ADMIN: Seat = seat(Place::Hub, "js-data", "admin");
 pub const HUB_CATALOGUER: Seat = seat(Place::Hub, "js-data", "cataloguer");
 /// 江苏省数据局, who answers as the authority in charge.
 pub const HUB_APPROVER: Seat = seat(Place::Hub, "js-data", "approver");
+/// 江苏省数据局, who asks for data.
+pub const HUB_REQUESTER: Seat = seat(Place::Hub, "js-data", "requester");
 /// 江苏省市场监督管理局, administrator.
 pub const PROVIDER_ADMIN: Seat = seat(Place::Provider, "js-scjg", "admin");
 /// 江苏省市场监督管理局, who imports.
@@ -65,9 +67,10 @@ const fn person(by: Seat, name: &'static str, person: &'static str, roles: &'sta
 }
 
 /// Everybody but administrators and programs; the names are invented.
-pub const PEOPLE: [Person; 9] = [
+pub const PEOPLE: [Person; 10] = [
     person(HUB_ADMIN, "cataloguer", "编目员甲", "cataloguer"),
     person(HUB_ADMIN, "approver", "审批员甲", "approver"),
+    person(HUB_ADMIN, "requester", "申请人乙", "requester"),
     person(PROVIDER_ADMIN, "steward", "数据管理员甲", "data-steward"),
     person(PROVIDER_ADMIN, "cataloguer", "编目员乙", "cataloguer"),
     person(PROVIDER_ADMIN, "officer", "经办人甲", "provider-officer"),

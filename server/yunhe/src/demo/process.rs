@@ -77,7 +77,9 @@ impl Process {
     }
 
     async fn healthy(&self) -> bool {
-        let Ok(http) = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(5)).build() else { return false };
+        let Ok(http) = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(5)).build() else {
+            return false;
+        };
         http.get(format!("http://{}/health", self.client)).send().await.is_ok_and(|it| it.status().is_success())
     }
 

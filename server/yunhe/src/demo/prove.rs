@@ -120,7 +120,8 @@ async fn flipped(stage: &mut Stage, receipt: &Path, members: &str) -> Result<(),
         let path: PathBuf = stage.folder.join("receipt-flipped.json");
         flip(receipt, &path, pointer)?;
         let problem = verify(stage, &path, members).await.err();
-        let (code, exit) = problem.map(|it| (it.code.to_string(), it.more.get("exit").and_then(Value::as_i64))).unwrap_or_default();
+        let (code, exit) =
+            problem.map(|it| (it.code.to_string(), it.more.get("exit").and_then(Value::as_i64))).unwrap_or_default();
         stage.check(
             &format!("{zh}改动一个字符 → 核验失败（退出码 4）：{code}"),
             &format!("one character of {en} changed → not verified (exit 4): {code}"),

@@ -72,7 +72,8 @@ fn batches(
             .map(|it| it.map(|it| ArrayFormatter::try_new(it.as_ref(), &options)).transpose())
             .collect::<Result<Vec<_>, _>>()?;
         for row in 0..batch.num_rows() {
-            let cell = |it: &Option<ArrayFormatter<'_>>| it.as_ref().map(|it| it.value(row).to_string()).unwrap_or_default();
+            let cell =
+                |it: &Option<ArrayFormatter<'_>>| it.as_ref().map(|it| it.value(row).to_string()).unwrap_or_default();
             let cells: Vec<String> = formatters.iter().map(cell).collect();
             take(&cells);
         }

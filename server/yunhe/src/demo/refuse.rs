@@ -4,8 +4,8 @@
 use super::Step;
 use super::install::{REVIEW, word};
 use super::people::{
-    BUREAU_REQUESTER, CITY_CATALOGUER, HUB_ADMIN, PLATFORM, PROVIDER_ADMIN, PROVIDER_OFFICER, PROVIDER_STEWARD,
-    STRANGER_ADMIN,
+    BUREAU_REQUESTER, CITY_CATALOGUER, HUB_ADMIN, HUB_REQUESTER, PLATFORM, PROVIDER_ADMIN, PROVIDER_OFFICER,
+    PROVIDER_STEWARD, STRANGER_ADMIN, Seat,
 };
 use super::process::Place;
 use super::stage::Stage;
@@ -25,47 +25,122 @@ const TOO_LARGE_BYTES: usize = 3 << 20;
 /// # Errors
 /// What goes wrong; `demo.check`.
 pub async fn take(stage: &mut Stage) -> Result<(), Problem> {
-    let (operation, part) = (stage.learned.operation.clone().unwrap_or_default(), stage.learned.part.clone().unwrap_or_default());
+    let (operation, part) =
+        (stage.learned.operation.clone().unwrap_or_default(), stage.learned.part.clone().unwrap_or_default());
     purpose_and_columns(stage, &operation, &part).await?;
-    roles(stage).await?;
+    people(stage).await?;
     quota(stage).await?;
     too_large(stage).await?;
     if !stage.sabotages(Step::Refuse) {
         stage.ask(PROVIDER_OFFICER, &["revoke", &part, "--reason", "用途变更"]).await?;
     }
     let key = stage.learned.sample.as_ref().map(|it| it.inside.uscc.clone()).unwrap_or_default();
-    stage.refused(PLATFORM, &["query", &part, "--key", &key], "exchange.revoked", ("刚刚撤销的协议", "an agreement revoked a moment ago")).await?;
+    stage
+        .refused(
+            PLATFORM,
+            &["query", &part, "--key", &key],
+            "exchange.revoked",
+            ("刚刚撤销的协议", "an agreement revoked a moment ago"),
+        )
+        .await?;
     let view = stage.ask(PLATFORM, &["agree", "show", &part]).await?;
-    stage.check("使用方也看到协议已撤销及理由", "the consumer sees the revocation and why", word(&view, "/revocation/body/reason") == "用途变更")?;
+    stage.check(
+        "使用方也看到协议已撤销及理由",
+        "the consumer sees the revocation and why",
+        word(&view, "/revocation/body/reason") == "用途变更",
+    )?;
     strangers(stage).await
 }
 
 async fn purpose_and_columns(stage: &mut Stage, operation: &str, part: &str) -> Result<(), Problem> {
     let unknown = format!("agr_{}", "0".repeat(32));
-    stage.refused(PLATFORM, &["query", &unknown, "--key", "x"], "exchange.agreement_missing", ("没有的协议", "an agreement that is not there")).await?;
     let key = stage.learned.sample.as_ref().map(|it| it.inside.uscc.clone()).unwrap_or_default();
-    let other = ["query", operation, "--key", &key, "--purpose", "商业营销"];
-    stage.refused(PLATFORM, &other, "exchange.purpose", ("其他用途", "another purpose")).await?;
-    let column = ["query", part, "--key", &key, "--columns", "uscc,telephone"];
-    stage.refused(PLATFORM, &column, "exchange.restriction", ("协议外的列", "a column outside")).await?;
-    let masked = ["query", operation, "--rows", "row.telephone.startsWith(\"1\")", "--limit", "1"];
-    stage.refused(PLATFORM, &masked, "exchange.restriction", ("按已脱敏的列筛选", "filtering by a masked column")).await
+    let outside = "exchange.restriction";
+    let cases: [(&[&str], &str, (&str, &str)); 6] = [
+        (&[&unknown, "--key", &key], "exchange.agreement_missing", ("没有的协议", "an agreement that is not there")),
+        (&[operation, "--key", &key, "--purpose", "商业营销"], "exchange.purpose", ("其他用途", "another purpose")),
+        (&[part, "--key", &key, "--columns", "uscc,telephone"], outside, ("协议外的列", "a column outside")),
+        (
+            &[part, "--rows", "row.violation == true", "--limit", "1"],
+            outside,
+            ("按协议外的列筛选", "filtering by one outside"),
+        ),
+        (
+            &[operation, "--rows", "row.telephone.startsWith(\"1\")", "--limit", "1"],
+            outside,
+            ("按已脱敏的列筛选", "filtering by a masked column"),
+        ),
+        (&[operation, "--limit", "5000"], "web.too_large", ("一页过大", "a page that is too large")),
+    ];
+    for (query, code, why) in cases {
+        let arguments = [&["query"], query].concat();
+        stage.refused(PLATFORM, &arguments, code, why).await?;
+    }
+    Ok(())
 }
 
-async fn roles(stage: &mut Stage) -> Result<(), Problem> {
-    stage.refused(CITY_CATALOGUER, &["user", "list"], "policy.role", ("岗位无权之事", "what a post may not do")).await?;
-    let new = [
-        "request", "new", "--provider", "js-scjg", "--offer", "legal-person-operation", "--purpose", "商业营销", "--law", "无",
-        "--article", "无", "--matter", "无", "--system", "无", "--frequency", "每日", "--until", "2027-06-30", "--in-charge", "无",
+/// The arguments of a request that is as good as these parts of it.
+fn request<'a>(offer: &'a str, purpose: &'a str, until: &'a str) -> Vec<&'a str> {
+    let mut arguments = vec!["request", "new", "--provider", "js-scjg", "--offer", offer];
+    arguments.extend(["--purpose", purpose, "--until", until, "--law", "示例", "--article", "示例"]);
+    arguments.extend([
+        "--matter",
+        "演示",
+        "--system",
+        "惠企政策平台",
+        "--frequency",
+        "每日",
+        "--in-charge",
+        "企业服务处",
+    ]);
+    arguments
+}
+
+async fn people(stage: &mut Stage) -> Result<(), Problem> {
+    let (offer, agreed, day) = ("legal-person-operation", "惠企政策匹配", "2027-06-30");
+    let cases: [(Seat, Vec<&str>, &str, (&str, &str)); 4] = [
+        (CITY_CATALOGUER, vec!["user", "list"], "policy.role", ("岗位无权之事", "what a post may not do")),
+        (
+            HUB_REQUESTER,
+            request(offer, agreed, day),
+            "exchange.who",
+            ("省级部门申请只面向市县的数据", "an offer for others"),
+        ),
+        (
+            BUREAU_REQUESTER,
+            request(offer, "商业营销", day),
+            "exchange.purpose",
+            ("为许可以外的用途申请", "a purpose not offered"),
+        ),
+        (
+            BUREAU_REQUESTER,
+            request(offer, agreed, "2020-01-01"),
+            "exchange.until",
+            ("期限已过的申请", "a day that has passed"),
+        ),
     ];
-    stage.refused(BUREAU_REQUESTER, &new, "exchange.purpose", ("为许可以外的用途申请", "asking for a purpose that is not offered")).await?;
-    let late = [
-        "request", "new", "--provider", "js-scjg", "--offer", "legal-person-operation", "--purpose", "惠企政策匹配", "--law", "无",
-        "--article", "无", "--matter", "无", "--system", "无", "--frequency", "每日", "--until", "2020-01-01", "--in-charge", "无",
-    ];
-    stage.refused(BUREAU_REQUESTER, &late, "exchange.until", ("申请已过的期限", "asking for a day that has passed")).await?;
-    let bad = stage.command(&["federation", "show", "--node", "http://127.0.0.1:9"]).await;
-    stage.judge_refusal(bad, "cli.no_answer", ("没有节点的地址", "an address without a node"))
+    for (seat, arguments, code, why) in cases {
+        stage.refused(seat, &arguments, code, why).await?;
+    }
+    walls(stage).await?;
+    let nowhere = stage.command(&["federation", "show", "--node", "http://127.0.0.1:9"]).await;
+    stage.judge_refusal(nowhere, "cli.no_answer", ("没有节点的地址", "an address without a node"))
+}
+
+/// Two organisations in one process: neither the other's token nor the other's agreements serve here.
+async fn walls(stage: &mut Stage) -> Result<(), Problem> {
+    let seen = stage.ask(CITY_CATALOGUER, &["agree", "list"]).await?;
+    let none = crate::commands::pack::items(&seen, "agreements").is_empty();
+    stage.check(
+        "同一进程中的市数据局看不到市工信局的协议",
+        "its neighbour in the process sees none of its agreements",
+        none,
+    )?;
+    let path = stage.process(Place::City).folder.join("nj-gxj/tokens/platform");
+    let token = std::fs::read_to_string(&path).map_err(|it| file_problem(&path, &it))?;
+    let theirs = Seat { organisation: "nj-data", ..PLATFORM };
+    let answer = stage.ask(theirs, &["agree", "list", "--token", &token]).await;
+    stage.judge_refusal(answer, "identity.token", ("用市工信局的令牌访问市数据局", "a token of the neighbour's"))
 }
 
 /// A pack of the demo's own with a quota of three rows a day: a system more, and no code.
@@ -81,17 +156,22 @@ async fn quota(stage: &mut Stage) -> Result<(), Problem> {
     install.extend(REVIEW);
     stage.ask(PROVIDER_ADMIN, &install).await?;
     let file = file.display().to_string();
-    let import = ["import", &file, "--record", "demo-notice", "--reviewed-by", "保密办公室", "--reviewed-on", "2026-11-24"];
+    let import =
+        ["import", &file, "--record", "demo-notice", "--reviewed-by", "保密办公室", "--reviewed-on", "2026-11-24"];
     stage.ask(PROVIDER_STEWARD, &import).await?;
-    let new = [
-        "request", "new", "--provider", "js-scjg", "--offer", "demo-notice", "--purpose", "演示配额", "--law", "示例", "--article",
-        "示例", "--matter", "演示", "--system", "惠企政策平台", "--frequency", "每日", "--until", "2027-06-30", "--in-charge", "企业服务处",
-    ];
+    let new = request("demo-notice", "演示配额", "2027-06-30");
     let view = stage.ask(BUREAU_REQUESTER, &new).await?;
     let view = stage.ask(BUREAU_REQUESTER, &["agree", &word(&view, "/request/body/id")]).await?;
     let agreement = word(&view, "/agreement/body/id");
     stage.ask(PLATFORM, &["query", &agreement, "--limit", "3"]).await?;
-    stage.refused(PLATFORM, &["query", &agreement, "--limit", "3"], "exchange.quota", ("当日配额用完", "the day's quota is spent")).await
+    stage
+        .refused(
+            PLATFORM,
+            &["query", &agreement, "--limit", "3"],
+            "exchange.quota",
+            ("当日配额用完", "the day's quota is spent"),
+        )
+        .await
 }
 
 fn write(path: &Path, text: &str) -> Result<(), Problem> {
@@ -150,7 +230,8 @@ async fn strangers(stage: &mut Stage) -> Result<(), Problem> {
     let before = unknown_keys(stage).await?;
     let call = ["offer", "list", "--member", "js-scjg"];
     let answer = stage.ask(STRANGER_ADMIN, &call).await;
-    let refused = answer.as_ref().err().is_some_and(|it| matches!(it.kind, Kind::Peer | Kind::Unavailable | Kind::Refused));
+    let refused =
+        answer.as_ref().err().is_some_and(|it| matches!(it.kind, Kind::Peer | Kind::Unavailable | Kind::Refused));
     let code = answer.err().map(|it| it.code.to_string()).unwrap_or_default();
     let counted = unknown_keys(stage).await? > before;
     stage.check(
@@ -165,18 +246,33 @@ async fn strangers(stage: &mut Stage) -> Result<(), Problem> {
     }
     let offers = stage.ask(STRANGER_ADMIN, &call).await?;
     let some = !crate::commands::pack::items(&offers, "offers").is_empty();
-    stage.check("两家创始单位签署接纳后，即可连接（无须重启）", "once two founders have signed it in, it is served; nothing restarts", some)?;
+    stage.check(
+        "两家创始单位签署接纳后，即可连接（无须重启）",
+        "once two founders have signed it in, it is served; nothing restarts",
+        some,
+    )?;
     let log = export(stage, HUB_ADMIN).await?;
     let entry = stage.folder.join("entry-expelled.json").display().to_string();
     let draft = [
-        "federation", "expel", "wx-stranger", "--reason-zh", "演示结束", "--reason-en", "the demo is over", "--log", &log, "--out",
+        "federation",
+        "expel",
+        "wx-stranger",
+        "--reason-zh",
+        "演示结束",
+        "--reason-en",
+        "the demo is over",
+        "--log",
+        &log,
+        "--out",
         &entry,
     ];
     propose(stage, &draft, &entry).await?;
     for seat in MEMBERS {
         stage.ask(seat, &["federation", "submit", &entry]).await?;
     }
-    stage.refused(STRANGER_ADMIN, &call, "peer.not_member", ("已除名的单位", "an organisation that was expelled")).await?;
+    stage
+        .refused(STRANGER_ADMIN, &call, "peer.not_member", ("已除名的单位", "an organisation that was expelled"))
+        .await?;
     stage.process_mut(Place::Stranger).stop().await;
     Ok(())
 }

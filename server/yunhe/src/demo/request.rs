@@ -78,7 +78,11 @@ async fn conditional(stage: &mut Stage) -> Result<String, Problem> {
     let view = submit(stage, "legal-person-operation", &[]).await?;
     let id = id(&view);
     let turn = |view: &Value| word(view, "/standing/waiting/step");
-    stage.check("法人经营与信用信息：先由本部门审核", "operation and credit: the own department first", turn(&view) == "own-department")?;
+    stage.check(
+        "法人经营与信用信息：先由本部门审核",
+        "operation and credit: the own department first",
+        turn(&view) == "own-department",
+    )?;
     answer(stage, BUREAU_CHECKER, &id, "own-department", &["agree"]).await?;
     answer(stage, HUB_APPROVER, &id, "authority", &["accept"]).await?;
     answer(stage, HUB_APPROVER, &id, "authority", &["supplement", "--reason", "请说明数据保存期限"]).await?;
@@ -88,13 +92,20 @@ async fn conditional(stage: &mut Stage) -> Result<String, Problem> {
         "the authority took it up and wants a supplement; the asker sees why",
         word(&view, "/standing/supplement/reason") == "请说明数据保存期限",
     )?;
-    stage.ask(BUREAU_REQUESTER, &["request", "supplement", &id, "--note", "保存至政策兑现结束后三十日，随后删除"]).await?;
+    stage
+        .ask(BUREAU_REQUESTER, &["request", "supplement", &id, "--note", "保存至政策兑现结束后三十日，随后删除"])
+        .await?;
     let at_hub = stage.ask(HUB_APPROVER, &["request", "show", &id]).await?;
     let due = cell::at(stage.voice, &at_hub, "/due/authority");
-    stage.say(&format!("主管部门答复期限（工作日）：{due}"), &format!("the authority answers by (working days): {due}"));
+    stage
+        .say(&format!("主管部门答复期限（工作日）：{due}"), &format!("the authority answers by (working days): {due}"));
     answer(stage, HUB_APPROVER, &id, "authority", &["agree"]).await?;
     let view = news(stage, &id).await?;
-    stage.check("主管部门同意后轮到提供方", "the authority agreed; it is the provider's turn", turn(&view) == "provider")?;
+    stage.check(
+        "主管部门同意后轮到提供方",
+        "the authority agreed; it is the provider's turn",
+        turn(&view) == "provider",
+    )?;
     answer(stage, PROVIDER_OFFICER, &id, "provider", &["accept"]).await?;
     if stage.sabotages(Step::Request) {
         answer(stage, PROVIDER_OFFICER, &id, "provider", &["refuse", "--reason", "故意破坏"]).await?;

@@ -97,7 +97,8 @@ pub fn survey(
         if operation.contains(&line) {
             continue;
         }
-        let [uscc, division, staff, revenue, abnormal, violation, telephone, industry] = column.map(|it| row.get(it).unwrap_or(""));
+        let [uscc, division, staff, revenue, abnormal, violation, telephone, industry] =
+            column.map(|it| row.get(it).unwrap_or(""));
         let known = || Known { uscc: uscc.to_owned(), staff: staff.to_owned(), telephone: telephone.to_owned() };
         let complete = !staff.is_empty() && !telephone.is_empty() && !base.contains(&line);
         if !zones.under(division, NANJING) {
@@ -118,7 +119,13 @@ pub fn survey(
 }
 
 /// An enterprise from its texts.
-pub fn enterprise<'a>(industry: &'a str, staff: &str, revenue: &str, abnormal: &str, violation: &str) -> Enterprise<'a> {
+pub fn enterprise<'a>(
+    industry: &'a str,
+    staff: &str,
+    revenue: &str,
+    abnormal: &str,
+    violation: &str,
+) -> Enterprise<'a> {
     Enterprise {
         industry,
         staff: staff.parse().ok(),
@@ -153,7 +160,8 @@ mod tests {
     fn a_survey_counts_good_rows() {
         let folder = tempfile::tempdir().unwrap();
         let (file, answers) = make(folder.path(), 3_000).unwrap();
-        let columns: Vec<String> = ["uscc", "division", "staff", "revenue", "abnormal", "violation", "telephone"].map(String::from).into();
+        let columns: Vec<String> =
+            ["uscc", "division", "staff", "revenue", "abnormal", "violation", "telephone"].map(String::from).into();
         let rejected = rejected(&answers, &columns);
         let sample = survey(file, answers, &Zones::default(), &BTreeSet::new(), &rejected).unwrap();
         assert!(sample.nanjing > 0 && sample.nanjing < 3_000 && sample.matched <= sample.nanjing);

@@ -99,8 +99,9 @@ pub struct Stage {
     scene: Instant,
 }
 
-/// A free port of each loopback address; another program could take it before we do, and then the node says so.
-fn addresses() -> Result<(SocketAddr, Vec<SocketAddr>), Problem> {
+/// A free port of each loopback address; another program could take it before we do, and then the node says so. Members
+/// dial in this order: the provider is reached by IPv6, the others by IPv4.
+fn addresses(ipv6_first: bool) -> Result<(SocketAddr, Vec<SocketAddr>), Problem> {
     let free = |address: SocketAddr| TcpListener::bind(address).and_then(|it| it.local_addr());
     let fault = |it: std::io::Error| {
         Problem::new(Kind::Unavailable, "demo.port", format!("没有可用端口：{it}"), format!("no free port: {it}"))
@@ -109,6 +110,9 @@ fn addresses() -> Result<(SocketAddr, Vec<SocketAddr>), Problem> {
     let mut peers = vec![free((Ipv4Addr::LOCALHOST, 0).into()).map_err(fault)?];
     // A machine without IPv6 runs the demo on IPv4 alone.
     peers.extend(free((Ipv6Addr::LOCALHOST, 0).into()));
+    if ipv6_first {
+        peers.reverse();
+    }
     Ok((client, peers))
 }
 
@@ -141,7 +145,8 @@ impl Stage {
     pub fn set(mut options: Demo, context: &Context) -> Result<Self, Problem> {
         let program = std::env::current_exe().map_err(|it| file_problem(Path::new("yunhe"), &it))?;
         let given = context.global().data.clone();
-        let folder = given.clone().unwrap_or_else(|| std::env::temp_dir().join(format!("yunhe-demo-{}", std::process::id())));
+        let folder =
+            given.clone().unwrap_or_else(|| std::env::temp_dir().join(format!("yunhe-demo-{}", std::process::id())));
         ensure!(
             !folder.join("js-data").exists(),
             Problem::new(
@@ -154,7 +159,7 @@ impl Stage {
         std::fs::create_dir_all(&folder).map_err(|it| file_problem(&folder, &it))?;
         let folder = folder.canonicalize().map_err(|it| file_problem(&folder, &it))?;
         let node = |name: &str| -> Result<Process, Problem> {
-            let (client, peers) = addresses()?;
+            let (client, peers) = addresses(name == "js-scjg")?;
             Ok(Process::new(program.clone(), folder.join(name), client, peers))
         };
         let packs = packs(options.packs.as_deref())?;
@@ -214,7 +219,10 @@ impl Stage {
 
     /// Ends a step.
     pub fn curtain(&self) {
-        self.say(&format!("用时 {}", seconds(self.scene.elapsed())), &format!("took {}", seconds(self.scene.elapsed())));
+        self.say(
+            &format!("用时 {}", seconds(self.scene.elapsed())),
+            &format!("took {}", seconds(self.scene.elapsed())),
+        );
     }
 
     /// Says a line that is no check.
@@ -259,7 +267,12 @@ impl Stage {
         let said = String::from_utf8_lossy(&output.stderr);
         let problem = said.lines().rev().find_map(|it| serde_json::from_str::<Problem>(it).ok());
         let problem = problem.unwrap_or_else(|| {
-            Problem::new(Kind::Internal, "demo.command", format!("{arguments:?}：{said}"), format!("{arguments:?}: {said}"))
+            Problem::new(
+                Kind::Internal,
+                "demo.command",
+                format!("{arguments:?}：{said}"),
+                format!("{arguments:?}: {said}"),
+            )
         });
         let code = output.status.code().unwrap_or(-1);
         Err(problem.with("exit", code))
@@ -280,7 +293,13 @@ impl Stage {
     ///
     /// # Errors
     /// `demo.check` when it is not.
-    pub async fn refused(&mut self, seat: Seat, arguments: &[&str], code: &str, why: (&str, &str)) -> Result<(), Problem> {
+    pub async fn refused(
+        &mut self,
+        seat: Seat,
+        arguments: &[&str],
+        code: &str,
+        why: (&str, &str),
+    ) -> Result<(), Problem> {
         let answer = self.ask(seat, arguments).await;
         self.judge_refusal(answer, code, why)
     }
@@ -289,17 +308,18 @@ impl Stage {
     ///
     /// # Errors
     /// `demo.check` when it is not.
-    pub fn judge_refusal(&mut self, answer: Result<Value, Problem>, code: &str, why: (&str, &str)) -> Result<(), Problem> {
+    pub fn judge_refusal(
+        &mut self,
+        answer: Result<Value, Problem>,
+        code: &str,
+        why: (&str, &str),
+    ) -> Result<(), Problem> {
         let (said_zh, said_en, holds) = match answer {
             Ok(_) => ("被允许".to_owned(), "was allowed".to_owned(), false),
             Err(it) if it.code == code => (it.detail.zh, it.detail.en, true),
             Err(it) => (format!("{} {}", it.code, it.detail.zh), format!("{} {}", it.code, it.detail.en), false),
         };
-        self.check(
-            &format!("{} → {code}：{said_zh}", why.0),
-            &format!("{} → {code}: {said_en}", why.1),
-            holds,
-        )
+        self.check(&format!("{} → {code}：{said_zh}", why.0), &format!("{} → {code}: {said_en}", why.1), holds)
     }
 
     /// Stops all nodes; takes the folder away when it was ours and everything held.
@@ -310,10 +330,16 @@ impl Stage {
         let total = seconds(self.begun.elapsed());
         if clean && !self.given {
             let _ = std::fs::remove_dir_all(&self.folder);
-            self.say(&format!("总用时 {total}；临时目录已删除"), &format!("{total} in all; the temporary folder is gone"));
+            self.say(
+                &format!("总用时 {total}；临时目录已删除"),
+                &format!("{total} in all; the temporary folder is gone"),
+            );
         } else {
             let folder = self.folder.display();
-            self.say(&format!("总用时 {total}；数据留在 {folder}"), &format!("{total} in all; the data stay in {folder}"));
+            self.say(
+                &format!("总用时 {total}；数据留在 {folder}"),
+                &format!("{total} in all; the data stay in {folder}"),
+            );
         }
     }
 }

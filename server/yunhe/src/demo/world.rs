@@ -132,9 +132,24 @@ async fn found(stage: &mut Stage) -> Result<(), Problem> {
     let (hub, provider, city) = (card(stage, HUB_ADMIN), card(stage, PROVIDER_ADMIN), card(stage, CITY_ADMIN));
     let made = stage
         .command(&[
-            "federation", "genesis", "--name", "jiangsu", "--title-zh", "江苏省数据共享联邦", "--title-en",
-            "Data sharing federation of Jiangsu", "--founder", &hub, "--founder", &provider, "--founder", &city,
-            "--quorum", "2", "--out", &genesis,
+            "federation",
+            "genesis",
+            "--name",
+            "jiangsu",
+            "--title-zh",
+            "江苏省数据共享联邦",
+            "--title-en",
+            "Data sharing federation of Jiangsu",
+            "--founder",
+            &hub,
+            "--founder",
+            &provider,
+            "--founder",
+            &city,
+            "--quorum",
+            "2",
+            "--out",
+            &genesis,
         ])
         .await?;
     for seat in MEMBERS {
@@ -154,7 +169,10 @@ async fn found(stage: &mut Stage) -> Result<(), Problem> {
         stage.ask(*seat, &arguments).await?;
     }
     let digest = cell::at(stage.voice, &made, "/digest");
-    stage.say(&format!("联邦 jiangsu 创世 {digest}，三家创始、两家签署生效"), &format!("federation jiangsu, genesis {digest}; two of three founders must sign"));
+    stage.say(
+        &format!("联邦 jiangsu 创世 {digest}，三家创始、两家签署生效"),
+        &format!("federation jiangsu, genesis {digest}; two of three founders must sign"),
+    );
     let here = stage.ask(HUB_ADMIN, &["federation", "show"]).await?;
     let there = stage.ask(BUREAU_ADMIN, &["federation", "show"]).await?;
     let same = cell::list(&here, "/members").len() == MEMBERS.len() && here["members"] == there["members"];
@@ -203,7 +221,15 @@ async fn accounts(stage: &mut Stage) -> Result<(), Problem> {
         stage.ask(it.by, &["token", "new", "--user", it.name, "--save", it.name]).await?;
     }
     let platform = [
-        "token", "new", "--application", "huiqi", "--title-zh", "惠企政策平台", "--title-en", "Policy platform", "--save",
+        "token",
+        "new",
+        "--application",
+        "huiqi",
+        "--title-zh",
+        "惠企政策平台",
+        "--title-en",
+        "Policy platform",
+        "--save",
         "platform",
     ];
     stage.ask(BUREAU_ADMIN, &platform).await?;

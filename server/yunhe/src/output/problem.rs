@@ -67,7 +67,8 @@ mod tests {
         let voice = Voice { language: Language::Zh, json: false };
         let finding = json!({"file": "pack.yaml", "line": 3, "column": 1,
             "fact": {"zh": "未知键", "en": "unknown key"}, "remedy": {"zh": "删去", "en": "remove it"}});
-        let problem = Problem::new(Kind::Unprocessable, "pack.findings", "有", "some").with("findings", json!([finding]));
+        let problem =
+            Problem::new(Kind::Unprocessable, "pack.findings", "有", "some").with("findings", json!([finding]));
         assert_eq!(lines(&problem, voice, false), "✗ pack.findings\n  pack.yaml:3:1 未知键\n    → 删去");
     }
 }

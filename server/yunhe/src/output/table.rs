@@ -14,9 +14,8 @@ pub fn table(voice: Voice, titles: &[(&str, &str)], rows: &[Vec<String>]) -> Str
         return voice.pick("（无）", "(none)").to_owned();
     }
     let titles: Vec<String> = titles.iter().map(|(zh, en)| voice.pick(zh, en).to_owned()).collect();
-    let numeric: Vec<bool> = (0..titles.len())
-        .map(|at| rows.iter().all(|it| it.get(at).is_none_or(|it| is_number(it))))
-        .collect();
+    let numeric: Vec<bool> =
+        (0..titles.len()).map(|at| rows.iter().all(|it| it.get(at).is_none_or(|it| is_number(it)))).collect();
     let widths: Vec<usize> = titles
         .iter()
         .enumerate()
@@ -35,7 +34,8 @@ pub fn table(voice: Voice, titles: &[(&str, &str)], rows: &[Vec<String>]) -> Str
 }
 
 fn is_number(text: &str) -> bool {
-    text.is_empty() || (text.bytes().any(|it| it.is_ascii_digit()) && text.bytes().all(|it| b"0123456789.,-".contains(&it)))
+    text.is_empty()
+        || (text.bytes().any(|it| it.is_ascii_digit()) && text.bytes().all(|it| b"0123456789.,-".contains(&it)))
 }
 
 fn push_line(text: &mut String, cells: &[String], widths: &[usize], numeric: &[bool]) {
@@ -109,7 +109,10 @@ mod tests {
 
     #[test]
     fn values_stand_under_one_another() {
-        let text = facts(ZH, &[("代码", "Code", "a".into()), ("主管部门", "Authority", "b\nc".into()), ("空", "-", String::new())]);
+        let text = facts(
+            ZH,
+            &[("代码", "Code", "a".into()), ("主管部门", "Authority", "b\nc".into()), ("空", "-", String::new())],
+        );
         assert_eq!(text, "代码      a\n主管部门  b\n          c\n");
     }
 }
