@@ -1,5 +1,6 @@
 #!/bin/sh
-# Verifies the vectors and a folder of evidence with programs that share no code with Yunhe: Go's x/mod (tlog, note) and PyPI's pymerkle.
+# Verifies the vectors and a folder of evidence with programs that share no code with Yunhe: Go's x/mod (tlog, note)
+# and PyPI's pymerkle.
 #
 #   tests/conformance/run.sh [FOLDER]      (without FOLDER: the committed log in vectors/log)
 #

@@ -33,7 +33,8 @@ fn leaf(number: u64) -> NewLeaf {
     salt[..8].copy_from_slice(&number.to_be_bytes());
     let body = format!(
         "{{\"agreement\":\"agr_{number:032x}\",\"at\":\"2026-11-24T10:00:00Z\",\"bytes\":1234,\"consumer\":\"nj-gxj\",\
-         \"format\":\"yunhe-receipt/1\",\"provider\":\"js-scjg\",\"request\":\"ed25519-sha256:{number:064x}\",\"rows\":1}}"
+         \"format\":\"yunhe-receipt/1\",\
+         \"provider\":\"js-scjg\",\"request\":\"ed25519-sha256:{number:064x}\",\"rows\":1}}"
     );
     NewLeaf { kind: "exchange.receipt", body, salt: Salt(salt) }
 }

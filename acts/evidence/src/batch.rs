@@ -1,8 +1,8 @@
 //! Batches: one signature for all leaves of a commit, and in each receipt the path from its leaf to that signature.
 //!
 //! Pure. The tree is RFC 6962's over the entries of the batch. What is signed is the canonical JSON of a
-//! [`Statement`], for the purpose `receipt`: it names the log and the time by which the leaves will be in it, so that a receipt is also a promise
-//! that can be held against its maker.
+//! [`Statement`], for the purpose `receipt`: it names the log and the time by which the leaves will be in it, so that
+//! a receipt is also a promise that can be held against its maker.
 
 use crate::{Fault, Origin, leaf, merkle};
 use schemars::JsonSchema;

@@ -4,7 +4,8 @@
 //! ([`sequence`]) numbers committed leaves, makes their tiles and publishes the signed checkpoint by compare-and-swap.
 //! SQL is the truth; tiles follow from it and can be made again ([`rebuild`]).
 //!
-//! Formats: leaf digest `H(salt ‖ body)`; log entry `suite code ‖ digest` (33 bytes); C2SP signed-note, tlog-checkpoint,
+//! Formats: leaf digest `H(salt ‖ body)`; log entry `suite code ‖ digest` (33 bytes); C2SP signed-note,
+//! tlog-checkpoint,
 //! tlog-tiles and tlog-proof; batch proofs of our own ([`batch`]). `tests/conformance` holds vectors and independent
 //! verifiers for all of them.
 

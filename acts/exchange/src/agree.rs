@@ -115,7 +115,8 @@ fn missing(id: AgreementId) -> Problem {
 }
 
 fn text<T: Serialize>(value: &T) -> Result<String, Problem> {
-    serde_json::to_string(value).map_err(|it| Problem::new(Kind::Internal, "exchange.fault", "内部故障", it.to_string()))
+    serde_json::to_string(value)
+        .map_err(|it| Problem::new(Kind::Internal, "exchange.fault", "内部故障", it.to_string()))
 }
 
 fn state_word(state: AgreementState) -> &'static str {

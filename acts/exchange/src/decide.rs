@@ -118,9 +118,9 @@ fn answered(
 ) -> Result<Standing, Problem> {
     let reason = || {
         let given = answer.reason.as_deref().map(str::trim).filter(|it| !it.is_empty());
-        given.map(str::to_owned).ok_or_else(|| {
-            unprocessable("exchange.reason", "请写明理由", "say why").field("/reason")
-        })
+        given
+            .map(str::to_owned)
+            .ok_or_else(|| unprocessable("exchange.reason", "请写明理由", "say why").field("/reason"))
     };
     match answer.verdict {
         Verdict::Accept => Ok(Standing::Waiting { step: turn, accepted: true }),
@@ -198,7 +198,10 @@ pub fn admissible(request: &AccessRequest, offer: &Offer, asker: &MemberFacts, n
         )
         .field("/purpose")
     );
-    ensure!(!request.columns.is_empty(), unprocessable("exchange.columns", "请至少选一列", "name a column").field("/columns"));
+    ensure!(
+        !request.columns.is_empty(),
+        unprocessable("exchange.columns", "请至少选一列", "name a column").field("/columns")
+    );
     if let Some(column) = request.columns.iter().find(|it| !offer.columns.contains(it)) {
         return Err(refused(
             "exchange.restriction",

@@ -102,7 +102,8 @@ pub struct Issue {
 }
 
 fn text<T: Serialize>(value: &T) -> Result<String, Problem> {
-    serde_json::to_string(value).map_err(|it| Problem::new(Kind::Internal, "exchange.fault", "内部故障", it.to_string()))
+    serde_json::to_string(value)
+        .map_err(|it| Problem::new(Kind::Internal, "exchange.fault", "内部故障", it.to_string()))
 }
 
 fn count(number: u64) -> i64 {
@@ -157,10 +158,14 @@ pub async fn issue(
     let bytes = canonical_text(body)?;
     let leaf = evidence::append(tx, &NewLeaf { kind: "receipt", body: bytes, salt: issue.salt }, now).await?;
     let log = LogPromise { origin: issue.origin.clone(), leaf, integrate_by: issue.integrate_by };
-    add(tx, Side::Provider, &Parts { body, salt: &issue.salt.0, log: &log, asked: &issue.asked, proof: None }, now).await?;
+    add(tx, Side::Provider, &Parts { body, salt: &issue.salt.0, log: &log, asked: &issue.asked, proof: None }, now)
+        .await?;
     if let (Some(parcel), Some(part)) = (body.delivery, body.part) {
         let issued = tx.execute(PART_ISSUED, args![parcel.to_string(), part, body.id.to_string()]).await?;
-        ensure!(issued == 1, Problem::new(Kind::Conflict, "exchange.part_issued", "该分片已签发", "the part was issued"));
+        ensure!(
+            issued == 1,
+            Problem::new(Kind::Conflict, "exchange.part_issued", "该分片已签发", "the part was issued")
+        );
     }
     Ok(log)
 }
@@ -169,7 +174,12 @@ pub async fn issue(
 async fn why_not(tx: &mut Tx, permit: &Permit<Deliver>, rows: u64, now: Timestamp) -> Result<Problem, Problem> {
     let ask = permit.ask();
     let Some((facts, view)) = agreement_facts(tx, ask.agreement, now).await? else {
-        return Ok(Problem::new(Kind::Refused, "exchange.no_agreement", "没有生效的协议", "there is no live agreement"));
+        return Ok(Problem::new(
+            Kind::Refused,
+            "exchange.no_agreement",
+            "没有生效的协议",
+            "there is no live agreement",
+        ));
     };
     if let Some(quota) = facts.terms.quota
         && facts.state == AgreementState::Live
@@ -196,7 +206,12 @@ async fn why_not(tx: &mut Tx, permit: &Permit<Deliver>, rows: u64, now: Timestam
         filter: ask.filter.clone(),
     };
     Ok(policy::decide(&facts, again).err().unwrap_or_else(|| {
-        Problem::new(Kind::Conflict, "exchange.revision", "协议已有新版本；请重试", "the agreement has a new revision; try again")
+        Problem::new(
+            Kind::Conflict,
+            "exchange.revision",
+            "协议已有新版本；请重试",
+            "the agreement has a new revision; try again",
+        )
     }))
 }
 
@@ -488,8 +503,7 @@ pub async fn open_parcel(
 /// Those of the store.
 pub async fn keep_parts(tx: &mut Tx, id: DeliveryId, parts: &[Part]) -> Result<(), Problem> {
     for part in parts {
-        let args =
-            args![id.to_string(), part.number, part.digest.to_string(), count(part.rows), count(part.bytes)];
+        let args = args![id.to_string(), part.number, part.digest.to_string(), count(part.rows), count(part.bytes)];
         tx.execute(PART_ADD, args).await?;
     }
     tx.execute(PARCEL_READY, args![id.to_string()]).await.map(|_| ())

@@ -1,6 +1,7 @@
 //! The documents of an exchange, frozen: what travels, is signed and stays. Each names its format and version.
 //!
-//! Canonical bytes are RFC 8785; a signature covers `yunhe/v1/<purpose>\n` and those bytes (crate `signing`). Fields are
+//! Canonical bytes are RFC 8785; a signature covers `yunhe/v1/<purpose>\n` and those bytes (crate `signing`). Fields
+//! are
 //! only ever added as optional; anything else is a new version. Examples with fixed keys stand in `tests/conformance`.
 
 use policy::{AnswerStep, Terms};
@@ -9,8 +10,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use signing::{PublicKey, Purpose, Sign, Signer};
 use vocabulary::{
-    Date, Digest, FederationName, Kind, OrganisationId, Problem, ResourceId, Signature, Suite, Timestamp, canonical_digest,
-    ensure, id,
+    Date, Digest, FederationName, Kind, OrganisationId, Problem, ResourceId, Signature, Suite, Timestamp,
+    canonical_digest, ensure, id,
 };
 
 id!(
@@ -93,9 +94,9 @@ impl<T: Document> Signed<T> {
             )
         );
         let signed = keys.iter().any(|key| {
-            self.signatures.iter().any(|it| {
-                it.key == key.base64() && key.verify_canonical(T::PURPOSE, &self.body, it).is_ok()
-            })
+            self.signatures
+                .iter()
+                .any(|it| it.key == key.base64() && key.verify_canonical(T::PURPOSE, &self.body, it).is_ok())
         });
         ensure!(
             signed,

@@ -27,7 +27,8 @@ pub use deliver::{
 pub use format::*;
 pub use pull::{OpenPull, Pull, PullState, open_pull, pull, pulled_parts, pulls_under_way, save_pull};
 pub use request::{
-    AnswerAsk, Receive, RequestView, Submit, SupplementAsk, answer, merge, receive, request, requests, submit, supplement,
+    AnswerAsk, Receive, RequestView, Submit, SupplementAsk, answer, merge, receive, request, requests, submit,
+    supplement,
 };
 pub use store::MIGRATIONS;
 pub use verify::{Keys, Proven, content_digest, verify};

@@ -1,5 +1,5 @@
-//! Pulls: batches that we fetch as a consumer, part by part. What is done follows from the receipts taken over, so a node
-//! that is killed anywhere goes on where it was.
+//! Pulls: batches that we fetch as a consumer, part by part. What is done follows from the receipts taken over, so a
+//! node that is killed anywhere goes on where it was.
 
 use crate::{
     AgreementId, DeliveryId,

@@ -6,8 +6,8 @@ use crate::{
 };
 use ::store::{Reader, Tx, args};
 use policy::{AnswerStep, Ask, Need, Permit, Role};
-use schemars::JsonSchema;
 use schema::FieldName;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use signing::Signer;
 use std::collections::BTreeMap;
@@ -105,7 +105,12 @@ impl Ask for SupplementAsk {
 }
 
 fn missing(id: RequestId) -> Problem {
-    Problem::new(Kind::Missing, "exchange.request_missing", format!("没有申请 {id}"), format!("there is no request {id}"))
+    Problem::new(
+        Kind::Missing,
+        "exchange.request_missing",
+        format!("没有申请 {id}"),
+        format!("there is no request {id}"),
+    )
 }
 
 fn late() -> Problem {
@@ -131,7 +136,8 @@ async fn add(tx: &mut Tx, view: &RequestView, now: Timestamp) -> Result<bool, Pr
 }
 
 fn text<T: Serialize>(value: &T) -> Result<String, Problem> {
-    serde_json::to_string(value).map_err(|it| Problem::new(Kind::Internal, "exchange.fault", "内部故障", it.to_string()))
+    serde_json::to_string(value)
+        .map_err(|it| Problem::new(Kind::Internal, "exchange.fault", "内部故障", it.to_string()))
 }
 
 /// Keeps a new request at the consumer.

@@ -51,7 +51,8 @@ pub(crate) const AGREEMENT_ADD: &str = "
 pub(crate) const AGREEMENT_GET: &str = "
     SELECT side, state, day, day_rows, open, document, revocation FROM exchange_agreement WHERE id = $1";
 pub(crate) const AGREEMENT_LIST: &str = "
-    SELECT side, state, day, day_rows, open, document, revocation FROM exchange_agreement ORDER BY at DESC, id LIMIT $1";
+    SELECT side, state, day, day_rows, open, document, revocation
+      FROM exchange_agreement ORDER BY at DESC, id LIMIT $1";
 pub(crate) const AGREEMENT_LIVE: &str = "
     UPDATE exchange_agreement SET state = 'live', document = $2 WHERE id = $1 AND state = 'proposed'";
 pub(crate) const AGREEMENT_REVOKE: &str = "
@@ -118,9 +119,37 @@ pub(crate) const PULL_PARTS: &str = "
 /// Every statement, for the test that prepares them on both databases.
 #[cfg(test)]
 pub(crate) const ALL: &[&str] = &[
-    REQUEST_ADD, REQUEST_GET, REQUEST_LIST, REQUEST_SET, AGREEMENT_ADD, AGREEMENT_GET, AGREEMENT_LIST, AGREEMENT_LIVE,
-    AGREEMENT_REVOKE, AGREEMENT_SPEND, AGREEMENT_CLOSE, NONCE_CLAIM, NONCE_FORGET, RECEIPT_ADD, RECEIPT_GET,
-    RECEIPT_LIST, RECEIPT_PROOFLESS, RECEIPT_PROOF, RECEIPT_DUE, RECEIPT_DUE_PEERS, RECEIPT_ACKNOWLEDGE, PARCEL_ADD,
-    PARCEL_GET, PARCEL_READY, PART_ADD, PART_LIST, PART_RECEIPT, PART_ISSUED,
-    PULL_ADD, PULL_SET, PULL_GET, PULL_UNDER_WAY, PULL_PARTS,
+    REQUEST_ADD,
+    REQUEST_GET,
+    REQUEST_LIST,
+    REQUEST_SET,
+    AGREEMENT_ADD,
+    AGREEMENT_GET,
+    AGREEMENT_LIST,
+    AGREEMENT_LIVE,
+    AGREEMENT_REVOKE,
+    AGREEMENT_SPEND,
+    AGREEMENT_CLOSE,
+    NONCE_CLAIM,
+    NONCE_FORGET,
+    RECEIPT_ADD,
+    RECEIPT_GET,
+    RECEIPT_LIST,
+    RECEIPT_PROOFLESS,
+    RECEIPT_PROOF,
+    RECEIPT_DUE,
+    RECEIPT_DUE_PEERS,
+    RECEIPT_ACKNOWLEDGE,
+    PARCEL_ADD,
+    PARCEL_GET,
+    PARCEL_READY,
+    PART_ADD,
+    PART_LIST,
+    PART_RECEIPT,
+    PART_ISSUED,
+    PULL_ADD,
+    PULL_SET,
+    PULL_GET,
+    PULL_UNDER_WAY,
+    PULL_PARTS,
 ];

@@ -123,7 +123,9 @@ proptest! {
             }
         }
         let agreed: Vec<AnswerStep> = story.iter().filter_map(|it| match it {
-            Event::Answered(it) if matches!(it.body.verdict, Verdict::Agree | Verdict::AgreeInPart) => Some(it.body.step),
+            Event::Answered(it) if [Verdict::Agree, Verdict::AgreeInPart].contains(&it.body.verdict) => {
+                Some(it.body.step)
+            }
             _ => None,
         }).collect();
         match standing(&request(), &STEPS, &story).unwrap() {
@@ -170,7 +172,9 @@ fn an_answer_out_of_turn_without_reason_or_with_foreign_columns_is_refused() {
 
 #[test]
 fn policy_lets_in_only_what_is_offered() {
-    let code = |request: &AccessRequest, offer: &Offer| admissible(request, offer, &asker(), at()).unwrap_err().code.into_owned();
+    let code = |request: &AccessRequest, offer: &Offer| {
+        admissible(request, offer, &asker(), at()).unwrap_err().code.into_owned()
+    };
     assert!(admissible(&request(), &offer(), &asker(), at()).is_ok());
     assert_eq!(code(&request(), &Offer { share: Sharing::Refused, ..offer() }), "exchange.not_shared");
     let who = policy::Who { role: MemberRole::Enterprise, level: vec![] };
@@ -179,7 +183,10 @@ fn policy_lets_in_only_what_is_offered() {
     assert_eq!(code(&AccessRequest { columns: vec![], ..request() }, &offer()), "exchange.columns");
     assert_eq!(code(&AccessRequest { columns: vec![name("capital")], ..request() }, &offer()), "exchange.restriction");
     assert_eq!(code(&AccessRequest { until: Date::constant(2026, 11, 23), ..request() }, &offer()), "exchange.until");
-    assert!(admissible(&AccessRequest { until: Date::constant(2026, 11, 24), ..request() }, &offer(), &asker(), at()).is_ok());
+    assert!(
+        admissible(&AccessRequest { until: Date::constant(2026, 11, 24), ..request() }, &offer(), &asker(), at())
+            .is_ok()
+    );
 }
 
 #[test]
@@ -311,11 +318,8 @@ async fn every_statement_prepares_on_both_databases() {
     for store in stores {
         let word = if store.dialect() == vocabulary::Dialect::Sqlite { "EXPLAIN " } else { "" };
         for (number, sql) in crate::store::ALL.iter().enumerate() {
-            let statement = if word.is_empty() {
-                format!("PREPARE s{number} AS {sql}")
-            } else {
-                format!("{word}{sql}")
-            };
+            let statement =
+                if word.is_empty() { format!("PREPARE s{number} AS {sql}") } else { format!("{word}{sql}") };
             let done = store.read().await.unwrap().rows(::store::Statement::built(statement), vec![]).await;
             assert!(done.is_ok(), "{sql}: {done:?}");
         }

@@ -38,7 +38,10 @@ fn wrong(code: &'static str, zh: &str, en: &str) -> Problem {
 /// The first part that is wrong: `receipt.leaf`, `receipt.batch…`, `receipt.provider`, `receipt.request`,
 /// `receipt.consumer`, `receipt.acknowledgement`, `receipt.log`.
 pub fn verify(receipt: &Receipt, keys: &Keys<'_>) -> Result<Proven, Problem> {
-    ensure!(receipt.body.format == "yunhe-receipt/1", wrong("receipt.format", "回执格式未知", "the receipt's format is unknown"));
+    ensure!(
+        receipt.body.format == "yunhe-receipt/1",
+        wrong("receipt.format", "回执格式未知", "the receipt's format is unknown")
+    );
     let salt: [u8; 32] = hex::decode(&receipt.salt)
         .ok()
         .and_then(|it| it.try_into().ok())
@@ -52,7 +55,11 @@ pub fn verify(receipt: &Receipt, keys: &Keys<'_>) -> Result<Proven, Problem> {
     let signer = receipt.batch.verify(&receipt.log)?;
     ensure!(
         keys.provider.contains(&signer),
-        wrong("receipt.provider", "批签名不是提供方的有效密钥所签", "the batch was not signed by a valid key of the provider")
+        wrong(
+            "receipt.provider",
+            "批签名不是提供方的有效密钥所签",
+            "the batch was not signed by a valid key of the provider"
+        )
     );
     asked(receipt, keys.consumer)?;
     if let Some(acknowledgement) = &receipt.acknowledgement {
@@ -65,14 +72,24 @@ pub fn verify(receipt: &Receipt, keys: &Keys<'_>) -> Result<Proven, Problem> {
 /// The consumer's signature covers a base whose `content-digest` is the request's digest.
 fn asked(receipt: &Receipt, keys: &[PublicKey]) -> Result<(), Problem> {
     let asked = &receipt.asked;
-    let signed = keys.iter().any(|it| it.base64() == asked.signature.key && it.verify(asked.base.as_bytes(), &asked.signature).is_ok());
+    let signed = keys
+        .iter()
+        .any(|it| it.base64() == asked.signature.key && it.verify(asked.base.as_bytes(), &asked.signature).is_ok());
     ensure!(
         signed,
-        wrong("receipt.consumer", "请求不是消费方的有效密钥所签，或被改动", "the request was not signed by a valid key of the consumer, or was changed")
+        wrong(
+            "receipt.consumer",
+            "请求不是消费方的有效密钥所签，或被改动",
+            "the request was not signed by a valid key of the consumer, or was changed"
+        )
     );
     ensure!(
         content_digest(&asked.base) == Some(receipt.body.request),
-        wrong("receipt.request", "已签请求的正文摘要与回执所载不符", "the signed request's body digest is not the one in the receipt")
+        wrong(
+            "receipt.request",
+            "已签请求的正文摘要与回执所载不符",
+            "the signed request's body digest is not the one in the receipt"
+        )
     );
     Ok(())
 }
@@ -96,7 +113,11 @@ fn acknowledged(
     let fits = acknowledgement.body.by == receipt.body.consumer && acknowledgement.body.leaves.contains(leaf);
     ensure!(
         fits && acknowledgement.check(keys).is_ok(),
-        wrong("receipt.acknowledgement", "消费方的确认与此回执不符", "the consumer's acknowledgement does not fit this receipt")
+        wrong(
+            "receipt.acknowledgement",
+            "消费方的确认与此回执不符",
+            "the consumer's acknowledgement does not fit this receipt"
+        )
     );
     Ok(())
 }
@@ -111,11 +132,27 @@ fn words(receipt: &Receipt) -> Bilingual {
     Bilingual::new(
         format!(
             "{} 于 {} 依协议 {} 向 {}（{}）交付 {} 的 {} 行（{} 字节），用途：{}。",
-            body.provider, body.at, body.agreement, body.consumer, body.actor, body.record, body.rows, body.bytes, body.purpose
+            body.provider,
+            body.at,
+            body.agreement,
+            body.consumer,
+            body.actor,
+            body.record,
+            body.rows,
+            body.bytes,
+            body.purpose
         ),
         format!(
             "On {} {} delivered {} rows ({} bytes) of {} to {} ({}) under agreement {}, for: {}.",
-            body.at, body.provider, body.rows, body.bytes, body.record, body.consumer, body.actor, body.agreement, body.purpose
+            body.at,
+            body.provider,
+            body.rows,
+            body.bytes,
+            body.record,
+            body.consumer,
+            body.actor,
+            body.agreement,
+            body.purpose
         ),
     )
 }

@@ -14,7 +14,12 @@ pub struct Blobs(Arc<dyn ObjectStore>);
 
 fn fault(name: &str, cause: &object_store::Error) -> Problem {
     if matches!(cause, object_store::Error::NotFound { .. }) {
-        return Problem::new(Kind::Missing, "blob.missing", format!("没有文件 {name}"), format!("there is no blob {name}"));
+        return Problem::new(
+            Kind::Missing,
+            "blob.missing",
+            format!("没有文件 {name}"),
+            format!("there is no blob {name}"),
+        );
     }
     tracing::error!(name, %cause, "blob fault");
     Problem::new(

@@ -55,14 +55,17 @@ pub(crate) fn problem(error: &sqlx::Error) -> Problem {
             match code.as_ref() {
                 // SQLITE_FULL, and PostgreSQL's disk_full.
                 "13" | "53100" => full(error),
-                // Admin shutdown, crash shutdown, cannot connect now, too many connections; SQLITE_BUSY.
-                "57P01" | "57P02" | "57P03" | "53300" | "5" => away(error),
+                // Admin shutdown, crash shutdown, cannot connect now, database takes no connections, too many of them;
+                // SQLITE_BUSY.
+                "57P01" | "57P02" | "57P03" | "55000" | "53300" | "5" => away(error),
                 // SQLITE_IOERR and its kin: a full disk shows up so in WAL mode.
                 _ if it.message().contains("disk is full") || it.message().contains("No space left") => full(error),
                 _ => internal("sql", error),
             }
         }
-        sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed | sqlx::Error::WorkerCrashed => away(error),
+        sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed | sqlx::Error::WorkerCrashed => {
+            away(error)
+        }
         other => internal("driver", other),
     }
 }

@@ -1,4 +1,5 @@
-//! The change feed and its sequencer: entries are appended unnumbered in a unit of work, and numbered after it committed.
+//! The change feed and its sequencer: entries are appended unnumbered in a unit of work, and numbered after it
+//! committed.
 //!
 //! One sequencer numbers a feed at a time: it first takes the feed's row, so of two only one goes on until its commit.
 
@@ -27,7 +28,8 @@ const PAGE: &str = "
      WHERE feed = $1 AND position > $2 ORDER BY position LIMIT $3";
 const HEAD: &str = "SELECT epoch, next, at FROM store_feed WHERE feed = $1";
 const AS_OF: &str = "
-    SELECT COALESCE(MAX(position), 0) AS position FROM store_change WHERE feed = $1 AND position IS NOT NULL AND at <= $2";
+    SELECT COALESCE(MAX(position), 0) AS position
+      FROM store_change WHERE feed = $1 AND position IS NOT NULL AND at <= $2";
 
 /// A numbered entry.
 #[derive(Clone, Debug, PartialEq)]

@@ -1,4 +1,5 @@
-//! SQL on SQLite or PostgreSQL behind one door: units of work, idempotency, migrations, the change feed and its sequencer.
+//! SQL on SQLite or PostgreSQL behind one door: units of work, idempotency, migrations, the change feed and its
+//! sequencer.
 //!
 //! This is the only crate that knows sqlx. Callers write one SQL text for both databases and hand in [`Arg`]s.
 //!
@@ -25,9 +26,9 @@ pub use connection::{Reader, Tx};
 pub use feed::{Entry, FeedHead, Sequenced};
 pub use open::Store;
 pub use row::Row;
-pub use vocabulary::Dialect;
 pub use statement::Statement;
 pub use transact::{Fault, Key, Unit};
+pub use vocabulary::Dialect;
 #[doc(hidden)]
 pub use vocabulary::Problem;
 

@@ -115,6 +115,11 @@ impl Store {
         }
     }
 
+    /// Whether a fault still waits for its unit of work.
+    pub fn awaits_fault(&self) -> bool {
+        self.inner.fault.lock().is_ok_and(|it| it.is_some())
+    }
+
     /// Takes back a fault that no unit of work has met; says whether there was one.
     pub fn withdraw_fault(&self) -> bool {
         self.inner.fault.lock().is_ok_and(|mut it| it.take().is_some())
@@ -181,8 +186,7 @@ async fn open_postgres(url: &str, schema: &str) -> Result<Backend, Problem> {
         && schema.bytes().all(|it| it.is_ascii_lowercase() || it.is_ascii_digit() || it == b'_');
     vocabulary::ensure!(named, fault::internal("schema name", &schema));
     let options = PgConnectOptions::from_str(url).map_err(|it| fault::problem(&it))?;
-    let mut first =
-        sqlx::PgConnection::connect_with(&options).await.map_err(|it| fault::away(&it))?;
+    let mut first = sqlx::PgConnection::connect_with(&options).await.map_err(|it| fault::away(&it))?;
     let create = Statement::built(format!("CREATE SCHEMA IF NOT EXISTS \"{schema}\""));
     // Two nodes starting at once may both find it missing; the loser's duplicate is as good as success.
     if let Err(error) = sqlx::query(create.sql()).execute(&mut first).await {

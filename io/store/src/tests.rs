@@ -1,7 +1,8 @@
-use crate::*;
 use crate::transact;
+use crate::*;
 use proptest::prelude::*;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::task::Poll;
 use vocabulary::{Digest, Kind, Problem, Timestamp};
 
 static NUMBER: AtomicU32 = AtomicU32::new(0);
@@ -62,14 +63,49 @@ async fn a_unit_of_work_that_fails_leaves_no_trace() {
     let (stores, _folder) = stores().await;
     for store in stores {
         let refused: Result<(), Problem> = transact!(store, None, |tx| {
-                add(tx, "a").await?;
-                Err(Problem::new(Kind::Refused, "t.no", "否", "no"))
-            });
+            add(tx, "a").await?;
+            Err(Problem::new(Kind::Refused, "t.no", "否", "no"))
+        });
         assert_eq!(refused.unwrap_err().code, "t.no");
         transact!(store, None, |tx| add(tx, "b").await).unwrap();
         let twice = transact!(store, None, |tx| add(tx, "b").await);
         assert_eq!(twice.unwrap_err().code, "store.duplicate");
         assert_eq!(names(&store).await, ["b"]);
+    }
+}
+
+/// Drops `unit` at its wait number `waits`, counted from 0.
+async fn cut<T>(waits: usize, unit: impl Future<Output = T>) -> Option<T> {
+    let mut unit = Box::pin(unit);
+    let mut left = waits;
+    std::future::poll_fn(move |cx| match unit.as_mut().poll(cx) {
+        Poll::Ready(it) => Poll::Ready(Some(it)),
+        Poll::Pending if left == 0 => Poll::Ready(None),
+        Poll::Pending => {
+            left -= 1;
+            Poll::Pending
+        }
+    })
+    .await
+}
+
+/// Wherever a caller goes away, in BEGIN, SAVEPOINT or COMMIT, those beside it and after it hear nothing of it.
+#[tokio::test]
+async fn a_caller_that_goes_away_anywhere_harms_nobody() {
+    let (stores, _folder) = stores().await;
+    for store in stores {
+        let mut whole = Vec::new();
+        for waits in 0..24 {
+            let gone = cut(waits, async { transact!(store, None, |tx| add(tx, &format!("cut {waits}")).await) });
+            let [beside, after] = ["beside", "after"].map(|it| format!("{it} {waits}"));
+            let beside_it = async { transact!(store, None, |tx| add(tx, &beside).await) };
+            let (_, beside_it) = futures::join!(gone, beside_it);
+            beside_it.unwrap();
+            transact!(store, None, |tx| add(tx, &after).await).unwrap();
+            whole.extend([beside, after]);
+        }
+        let names = names(&store).await;
+        assert!(whole.iter().all(|it| names.contains(it)), "{names:?}");
     }
 }
 
@@ -84,10 +120,9 @@ async fn a_unit_of_work_that_is_dropped_halfway_leaves_no_trace() {
                 Ok(())
             })
         };
-        let (reached, _) = tokio::join!(
-            tokio::time::timeout(std::time::Duration::from_millis(50), half),
-            async { transact!(store, None, |tx| add(tx, "next").await) }
-        );
+        let (reached, _) = tokio::join!(tokio::time::timeout(std::time::Duration::from_millis(50), half), async {
+            transact!(store, None, |tx| add(tx, "next").await)
+        });
         assert!(reached.is_err());
         assert_eq!(names(&store).await, ["next"]);
     }
@@ -104,11 +139,11 @@ async fn many_at_once_are_all_durable() {
                 tokio::spawn(async move {
                     let name = format!("n{number:03}");
                     let done = transact!(store, None, |tx| {
-                            tx.announce("things", &serde_json::json!({"name": name})).await?;
-                            let id = add(tx, &name).await?;
-                            vocabulary::ensure!(number % 3 != 0, Problem::new(Kind::Refused, "t.third", "三", "third"));
-                            Ok(id)
-                        });
+                        tx.announce("things", &serde_json::json!({"name": name})).await?;
+                        let id = add(tx, &name).await?;
+                        vocabulary::ensure!(number % 3 != 0, Problem::new(Kind::Refused, "t.third", "三", "third"));
+                        Ok(id)
+                    });
                     assert_eq!(done.is_ok(), number % 3 != 0);
                 })
             })
@@ -128,10 +163,10 @@ async fn many_at_once_are_all_durable() {
 async fn a_key_gives_the_same_answer_and_refuses_another_ask() {
     let (stores, _folder) = stores().await;
     for store in stores {
-        let (one, two) = tokio::join!(
-            async { transact!(store, Some(key("k", "ask")), |tx| add(tx, "once").await) },
-            async { transact!(store, Some(key("k", "ask")), |tx| add(tx, "once").await) }
-        );
+        let (one, two) =
+            tokio::join!(async { transact!(store, Some(key("k", "ask")), |tx| add(tx, "once").await) }, async {
+                transact!(store, Some(key("k", "ask")), |tx| add(tx, "once").await)
+            });
         assert_eq!(one.unwrap(), two.unwrap());
         let other = transact!(store, Some(key("k", "other")), |tx| add(tx, "other").await);
         assert_eq!(other.unwrap_err().code, "store.key_reused");
@@ -161,8 +196,7 @@ async fn feed_time_never_runs_backwards() {
     let (stores, _folder) = stores().await;
     for store in stores {
         for second in [5, 3, 9] {
-            transact!(store, None, |tx| tx.announce("f", &serde_json::json!(second)).await)
-                .unwrap();
+            transact!(store, None, |tx| tx.announce("f", &serde_json::json!(second)).await).unwrap();
             store.sequence(at(second)).await.unwrap();
         }
         let mut reader = store.read().await.unwrap();

@@ -40,6 +40,24 @@ pub enum Fault {
     Lost,
     /// It takes effect, but the caller hears that it failed.
     Persisted,
+    /// It fails without effect, and the caller never hears: the node is about to be killed.
+    KilledBefore,
+    /// It takes effect, and the caller never hears: the node is about to be killed.
+    KilledAfter,
+}
+
+impl Fault {
+    fn has_effect(self) -> bool {
+        matches!(self, Self::Persisted | Self::KilledAfter)
+    }
+
+    /// What the caller hears, if ever.
+    async fn tell<T>(self) -> Result<T, Problem> {
+        if matches!(self, Self::KilledBefore | Self::KilledAfter) {
+            std::future::pending::<()>().await;
+        }
+        Err(commit_unknown())
+    }
 }
 
 fn commit_unknown() -> Problem {
@@ -78,20 +96,28 @@ impl Writer {
     }
 
     /// Opens the transaction if none is open, and a savepoint in it.
+    ///
+    /// Here and in [`Writer::keep`] what is noted is noted before the statement is sent: a caller that goes away while
+    /// it runs takes back neither the statement nor the note.
     async fn begin(&mut self) -> Result<(), Problem> {
         self.settle().await;
         if !self.open {
-            self.run("BEGIN IMMEDIATE").await.map_err(|it| fault::problem(&it))?;
             self.open = true;
+            if let Err(error) = self.run("BEGIN IMMEDIATE").await {
+                self.open = false;
+                return Err(fault::problem(&error));
+            }
         }
         self.unsettled = true;
         self.run("SAVEPOINT work").await.map_err(|it| fault::problem(&it))
     }
 
     async fn keep(&mut self) -> Result<(), Problem> {
-        let kept = self.run("RELEASE work").await;
-        self.unsettled = kept.is_err();
-        kept.map_err(|it| fault::problem(&it))
+        self.unsettled = false;
+        self.run("RELEASE work").await.map_err(|it| {
+            self.unsettled = true;
+            fault::problem(&it)
+        })
     }
 
     /// Takes back a unit of work that did not end well. If even that fails, SQLite has rolled back everything (a full
@@ -158,6 +184,14 @@ impl Committer {
     }
 }
 
+struct WakeOnDrop<'a>(&'a Notify);
+
+impl Drop for WakeOnDrop<'_> {
+    fn drop(&mut self) {
+        self.0.notify_one();
+    }
+}
+
 impl Drop for Committer {
     fn drop(&mut self) {
         self.task.abort();
@@ -167,7 +201,8 @@ impl Drop for Committer {
 /// Runs a body as one unit of work: all it writes becomes durable together, or nothing. With a key, the same ask later
 /// gets the stored answer without running again, and another ask under the same key is refused.
 ///
-/// `transact!(store, key, |tx| …)` is a `Result<T, Problem>`; the body may use `?` and awaits only SQL, for the writer is
+/// `transact!(store, key, |tx| …)` is a `Result<T, Problem>`; the body may use `?` and awaits only SQL, for the
+/// writer is
 /// held meanwhile. On PostgreSQL it runs again after a clash, a bounded number of times. It is a macro because a future
 /// that holds an async closure cannot yet be sent between threads.
 #[macro_export]
@@ -201,7 +236,8 @@ pub struct Unit {
 }
 
 impl Unit {
-    /// Opens the unit, and takes its key: of two at once with the same key the second waits, and gets the stored answer.
+    /// Opens the unit, and takes its key: of two at once with the same key the second waits, and gets the stored
+    /// answer.
     ///
     /// # Errors
     /// `store.unavailable`, `store.key_reused`.
@@ -268,8 +304,10 @@ impl Store {
     ) -> Result<T, Problem> {
         let injected = if done.is_ok() { self.take_fault() } else { None };
         let (told, wait) = oneshot::channel();
+        // Whatever becomes of the caller: what is kept below is committed.
+        let wake = WakeOnDrop(&committer.wake);
         let ended = match done {
-            Ok(value) if injected != Some(Fault::Lost) => match guard.keep().await {
+            Ok(value) if injected.is_none_or(Fault::has_effect) => match guard.keep().await {
                 Ok(()) => {
                     guard.waiting.push(told);
                     Ok(value)
@@ -281,11 +319,16 @@ impl Store {
         };
         guard.settle().await;
         drop(guard);
-        committer.wake.notify_one();
+        drop(wake);
+        if let Some(fault) = injected.filter(|it| !it.has_effect()) {
+            return fault.tell().await;
+        }
         let value = ended?;
         wait.await.unwrap_or_else(|_| Err(commit_unknown()))?;
-        vocabulary::ensure!(injected.is_none(), commit_unknown());
-        Ok(value)
+        match injected {
+            Some(fault) => fault.tell().await,
+            None => Ok(value),
+        }
     }
 
     async fn finish_postgres<T>(
@@ -301,13 +344,15 @@ impl Store {
             }
         };
         let injected = self.take_fault();
-        if injected == Some(Fault::Lost) {
+        if let Some(fault) = injected.filter(|it| !it.has_effect()) {
             drop(held.rollback().await);
-            return Err(commit_unknown());
+            return fault.tell().await;
         }
         match held.commit().await {
-            Ok(()) if injected.is_none() => Ok(value),
-            Ok(()) => Err(commit_unknown()),
+            Ok(()) => match injected {
+                Some(fault) => fault.tell().await,
+                None => Ok(value),
+            },
             Err(error) if fault::is_retryable(&error) => Err(fault::problem(&error)),
             Err(sqlx::Error::Database(it)) => Err(fault::problem(&sqlx::Error::Database(it))),
             // The connection broke while committing: nobody knows.

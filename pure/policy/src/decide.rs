@@ -94,10 +94,7 @@ fn other_organisation(expected: &OrganisationId) -> Problem {
 }
 
 fn missing_role(roles: &[Role]) -> Problem {
-    let words: Vec<String> = roles
-        .iter()
-        .filter_map(|it| serde_role(*it))
-        .collect();
+    let words: Vec<String> = roles.iter().filter_map(|it| serde_role(*it)).collect();
     let words = words.join(", ");
     Problem::new(
         Kind::Refused,

@@ -95,7 +95,11 @@ pub(crate) fn judge(
     for field in need.filter.fields() {
         ensure!(
             terms.columns.contains(&field),
-            restriction(&field, "不在协议列内，不能作筛选条件", "is not among the agreed columns and cannot be filtered by")
+            restriction(
+                &field,
+                "不在协议列内，不能作筛选条件",
+                "is not among the agreed columns and cannot be filtered by"
+            )
         );
         ensure!(
             !terms.masks.contains_key(&field),

@@ -1,7 +1,7 @@
 //! Masks: what is left of a value that may not be shown whole. A mask never fails and never shows more than it names.
 
-use schemars::JsonSchema;
 use schema::Value;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// How a text is masked. Characters are counted as Unicode scalar values.

@@ -54,7 +54,8 @@ fn terms() -> Terms {
     Terms {
         record: record().name,
         columns: ["uscc", "staff", "telephone"].map(name).to_vec(),
-        rows: Filter::compare(&name("division"), &FieldType::Division, By::Eq, &Value::Text("320102".to_owned())).unwrap(),
+        rows: Filter::compare(&name("division"), &FieldType::Division, By::Eq, &Value::Text("320102".to_owned()))
+            .unwrap(),
         masks: BTreeMap::from([(name("telephone"), Mask::Middle4)]),
         purpose: "惠企政策匹配".to_owned(),
         quota: Some(Quota { rows_per_day: 10 }),
@@ -219,7 +220,8 @@ fn offers_read_back_as_they_were_written() {
 }
 
 proptest! {
-    /// A mask shows no character in a place that it hides, keeps the length unless it says otherwise, and nothing but texts.
+    /// A mask shows no character in a place that it hides, keeps the length unless it says otherwise, and nothing but
+    /// texts.
     #[test]
     fn masks_hide(text in "\\PC{0,20}") {
         let count = text.chars().count();
@@ -247,7 +249,9 @@ proptest! {
 
     /// Whatever is asked, the restriction stays within the terms.
     #[test]
-    fn a_permit_never_shows_more_than_the_terms(columns in prop::collection::vec("uscc|staff|telephone|division", 0..4)) {
+    fn a_permit_never_shows_more_than_the_terms(
+        columns in prop::collection::vec("uscc|staff|telephone|division", 0..4),
+    ) {
         let columns: Vec<FieldName> = columns.iter().map(|it| name(it)).collect();
         if let Ok(permit) = decide(&facts(Some(live())), Fetch { columns, ..fetch() }) {
             let restriction = permit.restriction();

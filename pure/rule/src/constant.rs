@@ -8,8 +8,8 @@ use std::cmp::Ordering;
 use unicode_normalization::UnicodeNormalization;
 use vocabulary::{Date, Timestamp, micros, timestamp_from_micros};
 
-/// A decimal has at most this many digits: they then fit an `i64` and SQLite's integers.
-const DIGITS_MAX: usize = 18;
+/// A decimal has at most this many digits behind the point.
+const SCALE_MAX: usize = 18;
 /// Digits behind the point of an amount of money.
 const MONEY_SCALE: u8 = 2;
 /// Years that both databases write with four digits.
@@ -126,19 +126,18 @@ impl Constant {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Unfit;
 
-/// A decimal as written, digit by digit: `-12.50` is (-1250, 2); `None` beyond 18 digits or in any other shape.
+/// A decimal as written, digit by digit: `-12.50` is (-1250, 2); `None` where its digits are no `i64`, and in any other
+/// shape.
 pub(crate) fn decimal(text: &str) -> Option<(i64, u8)> {
-    let digits = text.strip_prefix('-').unwrap_or(text);
+    let (sign, digits) = text.strip_prefix('-').map_or(("", text), |digits| ("-", digits));
     let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
     let numeric = |it: &str| it.bytes().all(|it| it.is_ascii_digit());
     let sound = numeric(whole) && numeric(fraction) && !whole.is_empty() && (digits == whole || !fraction.is_empty());
-    let all = format!("{whole}{fraction}");
-    if !sound || all.trim_start_matches('0').len() > DIGITS_MAX || fraction.len() > DIGITS_MAX {
+    if !sound || fraction.len() > SCALE_MAX {
         return None;
     }
-    let unscaled: i64 = all.parse().ok()?;
-    let scale = u8::try_from(fraction.len()).ok()?;
-    Some((if digits == text { unscaled } else { -unscaled }, scale))
+    let unscaled = format!("{sign}{whole}{fraction}").parse().ok()?;
+    Some((unscaled, u8::try_from(fraction.len()).ok()?))
 }
 
 /// Fen as written in yuan: `100`, `100.5` and `100.50` are the same.

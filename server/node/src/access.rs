@@ -91,12 +91,8 @@ impl Organisation {
     /// # Errors
     /// As [`policy::decide`].
     pub fn permit<A: Ask>(&self, principal: &Principal, ask: A) -> Result<Permit<A>, Problem> {
-        let facts = Facts {
-            organisation: self.id().clone(),
-            principal: principal.clone(),
-            now: self.now(),
-            agreement: None,
-        };
+        let facts =
+            Facts { organisation: self.id().clone(), principal: principal.clone(), now: self.now(), agreement: None };
         policy::decide(&facts, ask)
     }
 

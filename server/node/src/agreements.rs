@@ -135,7 +135,12 @@ impl Organisation {
     ///
     /// # Errors
     /// `exchange.revoked`, `policy.role`.
-    pub async fn revoke(&self, principal: &Principal, id: AgreementId, reason: String) -> Result<AgreementView, Problem> {
+    pub async fn revoke(
+        &self,
+        principal: &Principal,
+        id: AgreementId,
+        reason: String,
+    ) -> Result<AgreementView, Problem> {
         let permit = self.permit(principal, Revoke { agreement: id, by: self.id().clone(), reason })?;
         let (salt, now) = (draw_salt()?, self.now());
         let revocation =

@@ -61,7 +61,8 @@ async fn run(store: Store, signer: Arc<dyn Signer>, origin: Origin, mut work: mp
         for group in by_time(std::mem::take(&mut batch)) {
             signed.extend(sign_group(&*signer, &origin, group));
         }
-        // The consumer has its proof already; our copy follows, and if we die before that, it is signed anew at the start.
+        // The consumer has its proof already; our copy follows, and if we die before that, it is signed anew at the
+        // start.
         let kept = transact!(store, None, |tx| exchange::save_proofs(tx, &signed).await);
         if let Err(problem) = kept {
             tracing::warn!(%problem, "batch proofs were not kept");

@@ -10,8 +10,9 @@ use vocabulary::{Kind, Problem, Timestamp};
 /// `node.entropy` when the system gives none.
 pub fn draw_bytes<const N: usize>() -> Result<[u8; N], Problem> {
     let mut bytes = [0; N];
-    getrandom::fill(&mut bytes)
-        .map_err(|it| Problem::new(Kind::Internal, "node.entropy", format!("系统未提供随机数：{it}"), it.to_string()))?;
+    getrandom::fill(&mut bytes).map_err(|it| {
+        Problem::new(Kind::Internal, "node.entropy", format!("系统未提供随机数：{it}"), it.to_string())
+    })?;
     Ok(bytes)
 }
 

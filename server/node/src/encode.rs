@@ -56,8 +56,8 @@ pub(crate) fn encode(
         writer.write(&batch).and_then(|()| writer.finish()).map_err(|it| fault("arrow", &it))?;
     } else {
         let properties = WriterProperties::builder().set_compression(Compression::SNAPPY).build();
-        let mut writer = ArrowWriter::try_new(&mut bytes, batch.schema(), Some(properties))
-            .map_err(|it| fault("parquet", &it))?;
+        let mut writer =
+            ArrowWriter::try_new(&mut bytes, batch.schema(), Some(properties)).map_err(|it| fault("parquet", &it))?;
         writer.write(&batch).map_err(|it| fault("parquet", &it))?;
         writer.close().map_err(|it| fault("parquet", &it))?;
     }

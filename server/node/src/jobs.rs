@@ -12,6 +12,8 @@ use vocabulary::Problem;
 const SEQUENCE_REST: Duration = Duration::from_millis(100);
 /// Pulls, countersignatures and harvests rest this long.
 const WORK_REST: Duration = Duration::from_millis(300);
+/// The hub is asked for news of membership this often.
+const MEMBERS_REST: Duration = Duration::from_secs(60);
 /// What is forgotten is looked at this often.
 const FORGET_REST: Duration = Duration::from_secs(600);
 /// After a failure a job rests longer, up to this.
@@ -33,8 +35,13 @@ impl Jobs {
         let tasks = vec![
             run(organisation, &stop, SEQUENCE_REST, "sequence", |it| Box::pin(async move { it.sequence_once().await })),
             run(organisation, &stop, WORK_REST, "pull", |it| Box::pin(async move { it.carry_pulls().await })),
-            run(organisation, &stop, WORK_REST, "acknowledge", |it| Box::pin(async move { Ok(!it.acknowledge_due().await?.is_empty()) })),
+            run(organisation, &stop, WORK_REST, "acknowledge", |it| {
+                Box::pin(async move { Ok(!it.acknowledge_due().await?.is_empty()) })
+            }),
             run(organisation, &stop, WORK_REST, "index", |it| Box::pin(async move { it.follow_catalog().await })),
+            run(organisation, &stop, MEMBERS_REST, "membership", |it| {
+                Box::pin(async move { it.follow_membership().await })
+            }),
             run(organisation, &stop, FORGET_REST, "forget", |it| Box::pin(async move { it.forget_once().await })),
         ];
         Self { stop, tasks }
@@ -69,7 +76,8 @@ fn run(
                 Ok(false) => wait = rest,
                 Err(problem) => {
                     wait = (wait * 2).min(FAILURE_REST_MAX.max(rest));
-                    tracing::warn!(job = name, organisation = %organisation.id(), %problem, "a job failed and will go on");
+                    let organisation = organisation.id();
+                    tracing::warn!(job = name, %organisation, %problem, "a job failed, it will go on");
                 }
             }
             tokio::select! {

@@ -1,7 +1,8 @@
-//! The node: wires the acts into an organisation that acts. No HTTP here: `web` hands in what came, and sends what comes out.
+//! The node: wires the acts into an organisation that acts. No HTTP here: `web` hands in what came, and sends what
+//! comes out.
 //!
-//! A process holds a bounded set of [`Organisation`] handles, each with its own database, log, keys and blobs; all state
-//! hangs on the handle, so two organisations in one process share nothing but the process.
+//! A process holds a bounded set of [`Organisation`] handles, each with its own database, log, keys and blobs; all
+//! state hangs on the handle, so two organisations in one process share nothing but the process.
 #![cfg_attr(test, expect(clippy::unwrap_used, reason = "tests fail by panicking"))]
 
 mod access;

@@ -4,7 +4,8 @@ use crate::{
     NodeConfig, Organisation, OrganisationConfig, SystemClock,
     clock::Clock,
     draw_bytes, draw_salt, draw_uuid,
-    organisation::{fault, origin},
+    organisation::{dialled, fault, origin},
+    requests::from_json,
 };
 use federation::{
     Entry, Genesis, Keys, LogKey,
@@ -12,7 +13,9 @@ use federation::{
 };
 use identity::{AccountName, CreateAccount, Holder, IssueToken, Scope, TokenId, TokenSecret};
 use jiff::ToSpan as _;
-use policy::{Principal, Role};
+use peer::Call;
+use policy::{MemberRole, Principal, Role};
+use serde::Deserialize;
 use signing::KeyRing;
 use std::{
     collections::BTreeSet,
@@ -22,13 +25,29 @@ use std::{
     sync::Arc,
 };
 use store::transact;
-use vocabulary::{Digest, FederationName, Problem, Timestamp};
+use vocabulary::{Digest, FederationName, Kind, Problem, Timestamp, ensure};
 
 /// The administrator's first token lives this long.
 const FIRST_TOKEN_DAYS: i64 = 365;
 
 /// What an organisation hands to the founders to become a member.
 pub type Card = federation::Organisation;
+
+/// The membership log as the hub tells it.
+#[derive(Deserialize)]
+struct Told {
+    genesis: Genesis,
+    entries: Vec<Entry>,
+}
+
+fn fork(federation: &FederationName) -> Problem {
+    Problem::new(
+        Kind::Conflict,
+        "federation.fork",
+        format!("枢纽所述的联邦 {federation} 与本机固定的创世文件不同；未采用，请与创始成员核实"),
+        format!("the hub tells of a federation {federation} with another genesis; nothing was used, ask the founders"),
+    )
+}
 
 /// The card of an organisation: its public keys and where to dial it.
 ///
@@ -178,6 +197,38 @@ impl Organisation {
             self.confirm(principal, head, now).await?;
         }
         self.reload_members().await
+    }
+
+    /// Asks the hub for the membership log, takes over what is new, and notes how young the view is. What the hub
+    /// itself knows is the newest there is. Says whether there was anything new.
+    ///
+    /// # Errors
+    /// `peer.unreachable`; `federation.fork` when the hub tells of another federation; `federation.…` for an entry that
+    /// does not hold.
+    pub async fn follow_membership(&self) -> Result<bool, Problem> {
+        let Ok(view) = self.members() else { return Ok(false) };
+        let (principal, now) = (self.job("membership", [Role::Administrator]), self.now());
+        let hub = view.members().find(|it| it.organisation.roles.contains(&MemberRole::Hub));
+        let Some(hub) = hub else { return Ok(false) };
+        if hub.organisation.id == *self.id() {
+            self.confirm(&principal, view.head(), now).await?;
+            self.reload_members().await?;
+            return Ok(false);
+        }
+        // However old our view is: it is made young here.
+        let answer = self.client.send(&dialled(hub), &Call::get("/peer/v1/federation"), now).await?;
+        let told: Told = from_json(&answer.body)?;
+        ensure!(told.genesis.digest()? == view.genesis().digest()?, fork(&self.federation));
+        let known = usize::try_from(view.number()).unwrap_or(usize::MAX);
+        let new = told.entries.get(known..).unwrap_or_default().to_vec();
+        let (any, knows_all) = (!new.is_empty(), told.entries.len() >= known);
+        if any {
+            self.adopt(&principal, new).await?;
+        } else if knows_all {
+            self.confirm(&principal, view.head(), now).await?;
+            self.reload_members().await?;
+        }
+        Ok(any)
     }
 
     /// Notes that `head` was the newest entry at `at`.

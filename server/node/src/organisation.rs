@@ -93,8 +93,7 @@ impl Organisation {
         let certificate =
             Certificate::self_signed(&keys.tls, std::slice::from_ref(&config.host), now, CERTIFICATE_DAYS)?;
         let signer: Arc<dyn Signer> = Arc::new(keys.messages.clone());
-        let client =
-            PeerClient::new(keys.tls.clone(), certificate.clone(), signer.clone(), ClientLimits::default());
+        let client = PeerClient::new(keys.tls.clone(), certificate.clone(), signer.clone(), ClientLimits::default());
         let organisation = Self {
             signer: BatchSigner::start(store.clone(), signer, origin),
             blobs: Blobs::folder(&folder.join("blob"))?,
@@ -209,13 +208,7 @@ impl Organisation {
     pub(crate) fn peer(&self, id: &OrganisationId) -> Result<Peer, Problem> {
         let view = self.members()?;
         view.fresh(self.now())?;
-        let member = &view.member(id)?.organisation;
-        Ok(Peer {
-            host: member.host.as_str().into(),
-            addresses: member.addresses.clone(),
-            pins: member.keys.tls.iter().copied().collect(),
-            keys: member.keys.messages.clone(),
-        })
+        Ok(dialled(view.member(id)?))
     }
 
     /// The installed packs.
@@ -231,6 +224,17 @@ impl Organisation {
     pub async fn close(&self) {
         self.signer.stop().await;
         self.store.close().await;
+    }
+}
+
+/// A member as it is called.
+pub(crate) fn dialled(member: &Member) -> Peer {
+    let member = &member.organisation;
+    Peer {
+        host: member.host.as_str().into(),
+        addresses: member.addresses.clone(),
+        pins: member.keys.tls.iter().copied().collect(),
+        keys: member.keys.messages.clone(),
     }
 }
 

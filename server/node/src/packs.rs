@@ -65,7 +65,8 @@ impl Packs {
         for list in all.iter().flat_map(|it| it.lists.iter()) {
             lists.insert(list.clone());
         }
-        let pairs = all.iter().flat_map(|it| it.zones.iter()).map(|(zone, parent)| (zone.to_owned(), parent.to_owned()));
+        let pairs =
+            all.iter().flat_map(|it| it.zones.iter()).map(|(zone, parent)| (zone.to_owned(), parent.to_owned()));
         let zones = Zones::new(pairs).map_err(|it| fault("zones", &it.reason.en))?;
         Ok(Self { all, lists: Arc::new(lists), zones, files })
     }

@@ -1,7 +1,8 @@
-//! Batches at the provider: all permitted rows of one moment, made into parts once, then handed out with a receipt each.
+//! Batches at the provider: all permitted rows of one moment, made into parts once, then handed out with a receipt
+//! each.
 //!
-//! A part is bytes in a blob with a digest in SQL. Making starts over after a crash and gives the same parts, for it reads
-//! the state at a fixed position of the feed.
+//! A part is bytes in a blob with a digest in SQL. Making starts over after a crash and gives the same parts, for it
+//! reads the state at a fixed position of the feed.
 
 use crate::{
     Incoming, Organisation, Outcome, draw_uuid,
@@ -96,8 +97,7 @@ impl Organisation {
             parts: Vec::new(),
         };
         let (nonce, now) = (incoming.nonce(), incoming.now);
-        let opened =
-            transact!(self.store, None, |tx| exchange::open_parcel(tx, &permit, &parcel, &nonce, now).await)?;
+        let opened = transact!(self.store, None, |tx| exchange::open_parcel(tx, &permit, &parcel, &nonce, now).await)?;
         let ours = self.parcel_of(incoming, ask.id).await?;
         ensure!(ours.agreement == parcel.agreement && ours.format == parcel.format, other_parcel(ask.id));
         if opened || !ours.ready {
@@ -190,7 +190,12 @@ impl Organisation {
     ///
     /// # Errors
     /// The refusal table; `exchange.part_missing`.
-    pub async fn hand_out(self: &Arc<Self>, incoming: &Incoming, id: DeliveryId, number: u32) -> Result<Outcome, Problem> {
+    pub async fn hand_out(
+        self: &Arc<Self>,
+        incoming: &Incoming,
+        id: DeliveryId,
+        number: u32,
+    ) -> Result<Outcome, Problem> {
         let ask: PartAsk = incoming.json()?;
         let parcel = self.parcel_of(incoming, id).await?;
         ensure!(parcel.ready, being_made());

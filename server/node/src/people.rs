@@ -2,7 +2,8 @@
 
 use crate::{Organisation, draw_salt};
 use identity::{
-    AccountName, ApplicationName, CreateAccount, Holder, ListIdentities, RegisterApplication, RevokeToken, TokenId, TokenSecret,
+    AccountName, ApplicationName, CreateAccount, Holder, ListIdentities, RegisterApplication, RevokeToken, TokenId,
+    TokenSecret,
 };
 use jiff::ToSpan as _;
 use policy::{Principal, Role};
@@ -135,7 +136,12 @@ impl Organisation {
     /// `identity.no_token`, `policy.role`.
     pub async fn revoke_token(&self, principal: &Principal, id: &str) -> Result<(), Problem> {
         let id: TokenId = id.parse().map_err(|it: vocabulary::IdError| {
-            Problem::new(vocabulary::Kind::Unprocessable, "identity.no_token", format!("令牌标识 {id} 有误"), it.to_string())
+            Problem::new(
+                vocabulary::Kind::Unprocessable,
+                "identity.no_token",
+                format!("令牌标识 {id} 有误"),
+                it.to_string(),
+            )
         })?;
         let permit = self.permit(principal, RevokeToken { id })?;
         let (salt, now) = (draw_salt()?, self.now());

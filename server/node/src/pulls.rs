@@ -1,7 +1,7 @@
 //! Batches at the consumer: opened, fetched part by part, resumed after any end.
 //!
-//! A part is done when its receipt is taken over, and that happens after its bytes are safe; so a node that dies in between
-//! fetches the part again, gets the same receipt, and takes it over once.
+//! A part is done when its receipt is taken over, and that happens after its bytes are safe; so a node that dies in
+//! between fetches the part again, gets the same receipt, and takes it over once.
 
 use crate::{
     Organisation, draw_salt, draw_uuid,

@@ -220,8 +220,8 @@ fn asked_filter(record: &RecordType, query: &Query) -> Result<Filter, Problem> {
     Ok(filter)
 }
 
-/// Reads and shows the permitted rows: only permitted columns are read, the restriction is part of the statement, and masks
-/// come before anything is written.
+/// Reads and shows the permitted rows: only permitted columns are read, the restriction is part of the statement, and
+/// masks come before anything is written.
 async fn read(reader: &mut store::Reader, reading: &Reading<'_>) -> Result<Page, Problem> {
     let Reading { record, permit, query } = reading;
     let restriction = permit.restriction();
@@ -276,7 +276,12 @@ pub(crate) fn not_ours(id: AgreementId) -> Problem {
 /// The receipt in an answer's field.
 pub(crate) fn read_receipt(field: Option<&http::HeaderValue>) -> Result<Receipt, Problem> {
     let bytes = field.and_then(|it| STANDARD.decode(it.as_bytes()).ok()).ok_or_else(|| {
-        Problem::new(Kind::Peer, "receipt.missing", "答复没有回执，未采用", "the answer has no receipt and was not used")
+        Problem::new(
+            Kind::Peer,
+            "receipt.missing",
+            "答复没有回执，未采用",
+            "the answer has no receipt and was not used",
+        )
     })?;
     from_json(&bytes)
 }

@@ -1,13 +1,12 @@
 //! Receipts on both sides: checked when they come, countersigned in batches, shown with their proof.
 
 use crate::{
-    Incoming, Organisation, Outcome, draw_salt,
-    organisation::fault,
-    queries::promise_is_near,
-    requests::to_json,
+    Incoming, Organisation, Outcome, draw_salt, organisation::fault, queries::promise_is_near, requests::to_json,
 };
 use evidence::VerifierKey;
-use exchange::{Acknowledge, Acknowledgement, AgreementId, AgreementView, Keys, Receipt, ReceiptId, ReceiptView, Signed};
+use exchange::{
+    Acknowledge, Acknowledgement, AgreementId, AgreementView, Keys, Receipt, ReceiptId, ReceiptView, Signed,
+};
 use peer::Call;
 use signing::PublicKey;
 use std::collections::BTreeMap;

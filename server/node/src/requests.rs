@@ -1,7 +1,7 @@
 //! Requests between nodes: drafted and signed at the consumer, taken from turn to turn, answered where the turn is.
 //!
-//! The consumer's node carries the story; the authority and the provider each keep the copy they were told and what they
-//! added to it. Whoever receives it checks every signature in it.
+//! The consumer's node carries the story; the authority and the provider each keep the copy they were told and what
+//! they added to it. Whoever receives it checks every signature in it.
 
 use crate::{Incoming, Organisation, Outcome, draw_uuid};
 use exchange::{
@@ -253,7 +253,12 @@ impl Organisation {
     ///
     /// # Errors
     /// `exchange.turn`, `exchange.reason`, `exchange.columns`, `policy.role`.
-    pub async fn answer(&self, principal: &Principal, id: RequestId, draft: AnswerDraft) -> Result<RequestView, Problem> {
+    pub async fn answer(
+        &self,
+        principal: &Principal,
+        id: RequestId,
+        draft: AnswerDraft,
+    ) -> Result<RequestView, Problem> {
         let view = exchange::request(&mut self.store.read().await?, id).await?;
         self.check_step(&view, draft.step)?;
         let AnswerDraft { step, verdict, reason, columns } = draft;

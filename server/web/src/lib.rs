@@ -1,7 +1,7 @@
 //! Our HTTP: the client port for programs, people and the command line, and the peer port for other nodes.
 //!
-//! Handlers translate and nothing else. Which organisation is meant is decided before routing; who asks is decided by an
-//! extractor; what may be is decided in `policy`, far below.
+//! Handlers translate and nothing else. Which organisation is meant is decided before routing; who asks is decided by
+//! an extractor; what may be is decided in `policy`, far below.
 #![cfg_attr(test, expect(clippy::unwrap_used, reason = "tests fail by panicking"))]
 
 mod caller;

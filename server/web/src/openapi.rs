@@ -151,13 +151,16 @@ pub fn openapi() -> Value {
     schemas.subschema_for::<exchange::Receipt>();
     schemas.subschema_for::<exchange::Pull>();
     let mut components = schemas.take_definitions(true);
-    components.insert("Problem".to_owned(), json!({
-        "type": "object", "required": ["type", "title", "status", "code", "detail", "detail_en"],
-        "properties": {
-            "type": {"type": "string"}, "title": {"type": "string"}, "status": {"type": "integer"},
-            "code": {"type": "string"}, "detail": {"type": "string"}, "detail_en": {"type": "string"},
-            "field": {"type": "string"}},
-    }));
+    components.insert(
+        "Problem".to_owned(),
+        json!({
+            "type": "object", "required": ["type", "title", "status", "code", "detail", "detail_en"],
+            "properties": {
+                "type": {"type": "string"}, "title": {"type": "string"}, "status": {"type": "integer"},
+                "code": {"type": "string"}, "detail": {"type": "string"}, "detail_en": {"type": "string"},
+                "field": {"type": "string"}},
+        }),
+    );
     json!({
         "openapi": "3.1.0",
         "info": {"title": "Yunhe 运河", "version": env!("CARGO_PKG_VERSION")},

@@ -1,6 +1,9 @@
 //! The peer port: every message is verified before a handler sees it, every answer to a verified one is signed.
 
-use crate::{BODY_BYTES_MAX, Failure, Tenants, caller::{Path, read_body}};
+use crate::{
+    BODY_BYTES_MAX, Failure, Tenants,
+    caller::{Path, read_body},
+};
 use axum::{
     Router,
     extract::{Request, State},

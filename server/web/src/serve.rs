@@ -39,7 +39,8 @@ pub async fn serve(config: &NodeConfig, tenants: Tenants) -> Result<Served, Prob
     let client_address = client.address();
     let peers = peer_servers.iter().map(Server::address).collect();
     let refusals = hosts.refusals().clone();
-    let mut tasks = vec![tokio::spawn(client.serve(routes::router(tenants.clone(), refusals), stop.clone().cancelled_owned()))];
+    let mut tasks =
+        vec![tokio::spawn(client.serve(routes::router(tenants.clone(), refusals), stop.clone().cancelled_owned()))];
     for server in peer_servers {
         tasks.push(tokio::spawn(server.serve(peers::router(tenants.clone()), stop.clone().cancelled_owned())));
     }

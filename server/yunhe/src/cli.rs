@@ -51,8 +51,8 @@ pub struct Global {
     /// 节点数据目录，地址与令牌取自其中 The node's data folder: address and tokens come from there
     #[arg(long, global = true, value_name = "DIR", env = "YUNHE_HOME")]
     pub data: Option<PathBuf>,
-    /// 节点地址 The node's address, when there is no data folder here [http://127.0.0.1:8400]
-    #[arg(long, global = true, value_name = "URL", env = "YUNHE_NODE", conflicts_with = "data")]
+    /// 节点地址，先于 --data The node's address, before --data [http://127.0.0.1:8400]
+    #[arg(long, global = true, value_name = "URL", env = "YUNHE_NODE")]
     pub node: Option<String>,
     /// 令牌 The token to show
     #[arg(long, global = true, value_name = "TOKEN", env = "YUNHE_TOKEN", hide_env_values = true)]

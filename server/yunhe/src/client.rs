@@ -96,6 +96,14 @@ impl Client {
         self.json(self.request(Method::POST, path, &[]).json(body)).await
     }
 
+    /// `DELETE`, answered by JSON.
+    ///
+    /// # Errors
+    /// What the node says; `cli.no_answer`.
+    pub async fn delete(&self, path: &str) -> Result<Value, Problem> {
+        self.json(self.request(Method::DELETE, path, &[])).await
+    }
+
     /// `POST` of a body that is streamed.
     ///
     /// # Errors

@@ -92,7 +92,7 @@ impl Target {
     /// # Errors
     /// `cli.folder`, `cli.organisation`, `cli.token`.
     pub fn find(global: &Global) -> Result<Self, Problem> {
-        let local = global.data.is_some() || (global.node.is_none() && Path::new("yunhe.toml").is_file());
+        let local = global.node.is_none() && (global.data.is_some() || Path::new("yunhe.toml").is_file());
         if !local {
             let base = global.node.as_deref().unwrap_or(NODE).trim_end_matches('/').to_owned();
             return Ok(Self { base, organisation: global.org.clone(), token: global.token.clone() });

@@ -1,6 +1,6 @@
 // Command verify checks a folder of evidence without any code of Yunhe's: a log (checkpoint and tiles, C2SP
-// tlog-tiles), log proofs (C2SP tlog-proof) and receipts. It uses golang.org/x/mod's tlog and note; checkpoints, proofs,
-// canonical JSON, batches and receipts are read by hand.
+// tlog-tiles), log proofs (C2SP tlog-proof) and receipts. It uses golang.org/x/mod's tlog and note; checkpoints,
+// proofs, canonical JSON, batches and receipts are read by hand.
 //
 //	verify FOLDER             a log with its proofs and receipts
 //	verify -vectors FOLDER    the committed vectors of each format
@@ -468,7 +468,8 @@ func (r *receipt) others(known keys, body []byte) error {
 	if !found || len(r.Acknowledgement.Signatures) != 1 {
 		return errors.New("acknowledgement: it is for other receipts")
 	}
-	if err := check(r.Acknowledgement.Signatures[0], known.Consumer, append([]byte("yunhe/v1/acknowledgement\n"), text...)); err != nil {
+	signed := append([]byte("yunhe/v1/acknowledgement\n"), text...)
+	if err := check(r.Acknowledgement.Signatures[0], known.Consumer, signed); err != nil {
 		return fmt.Errorf("acknowledgement: %w", err)
 	}
 	return nil

@@ -3,7 +3,8 @@
     verify.py FOLDER
 
 Reads the entries from tile/entries, builds the tree anew with pymerkle, and compares: the root of `checkpoint` and of
-every earlier one in `checkpoints/`, each level of tiles, and every proof in `proofs/`. Exit 0: all verified; 1: refused.
+every earlier one in `checkpoints/`, each level of tiles, and every proof in `proofs/`. Exit 0: all verified; 1:
+refused.
 """
 
 import base64

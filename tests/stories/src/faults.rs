@@ -9,8 +9,7 @@ use testkit::{Province, Reply, World, import_path, story};
 use uuid::Uuid;
 
 /// What the import of base facts reads.
-const BASE: [&str; 9] =
-    ["uscc", "name", "kind", "founded", "industry", "capital", "status", "authority", "division"];
+const BASE: [&str; 9] = ["uscc", "name", "kind", "founded", "industry", "capital", "status", "authority", "division"];
 /// No write has more commits on one side than this.
 const UNITS_MAX: u32 = 12;
 
@@ -33,7 +32,7 @@ impl<'a> Faults<'a> {
             (None, _) => {}
             (Some(true), _) => return None,
             (Some(false), Fault::Lost) => self.fault = Fault::Persisted,
-            (Some(false), Fault::Persisted) => (self.fault, self.next) = (Fault::Lost, self.next + 1),
+            (Some(false), _) => (self.fault, self.next) = (Fault::Lost, self.next + 1),
         }
         assert!(self.next < UNITS_MAX, "a write without end");
         Some(format!("{:?} at commit {} of {}", self.fault, self.next, self.organisation))
@@ -102,7 +101,8 @@ story! {
                 "{what}"
             );
             let types = steward.get("/v1/records").await.expect_status(200);
-            let rows = types.as_array().unwrap().iter().find(|it| it["name"] == "legal-person").unwrap()["rows"].clone();
+            let person = types.as_array().unwrap().iter().find(|it| it["name"] == "legal-person").unwrap();
+            let rows = person["rows"].clone();
             before += sound.len();
             assert_eq!(rows, json!(before), "{what}");
             // Not even a version twice.
@@ -191,6 +191,31 @@ story! {
     }
 }
 
+story! {
+    /// A revocation holds once, whichever commit failed, and from the moment on at which it was tried.
+    async fn a_revocation(mut world: World) {
+        world.rest().await;
+        world.province(60).await;
+        world.token("nj-gxj", "application").await;
+        world.token("js-scjg", "provider-officer").await;
+        for side in ["js-scjg", "nj-gxj"] {
+            let mut faults = Faults::at(side);
+            while let Some(what) = faults.next() {
+                let agreement = world.agree_base().await;
+                let path = format!("/v1/agreements/{agreement}/revocation");
+                let officer = world.as_("js-scjg", "provider-officer");
+                faults.set(&world);
+                let revoke = || officer.post(&path, json!({"reason": "依据变更"}));
+                until_done(&what, revoke, |it| succeeded(it) || it.code() == "exchange.revoked").await;
+                faults.lift(&world);
+                world.query(&agreement, json!({"limit": 1})).await.expect_problem("exchange.revoked", 403);
+                assert_eq!(leaves(&world, "js-scjg", "revocation", &agreement).await, 1, "{what}");
+            }
+            assert!(faults.met_any());
+        }
+    }
+}
+
 /// How many leaves of that kind name `id` in an organisation's log.
 async fn leaves(world: &World, organisation: &str, kind: &'static str, id: &str) -> usize {
     let id = id.to_owned();
@@ -207,8 +232,8 @@ async fn receipts(world: &World, organisation: &str) -> Vec<Value> {
 }
 
 story! {
-    /// A query answers once and is taken over once; what the provider issued and the consumer never got is countersigned
-    /// by nobody. Countersigning twice closes once.
+    /// A query answers once and is taken over once; what the provider issued and the consumer never got is
+    /// countersigned by nobody. Countersigning twice closes once.
     async fn a_query_and_its_acknowledgement(mut world: World) {
         world.rest().await;
         world.province(60).await;

@@ -3,10 +3,13 @@
 use jiff::SignedDuration;
 use serde_json::{Value, json};
 use std::{collections::BTreeMap, time::Duration};
+use store::Fault;
 use testkit::{World, story};
 
 /// Kills of each side.
 const KILLS: u64 = 20;
+/// Commits at which a node is killed at most.
+const COMMITS: u32 = 12;
 /// A kill comes within this of the moment the batch went on.
 const WITHIN_MICROS: u64 = 60_000;
 
@@ -66,22 +69,72 @@ async fn killed(world: &mut World, side: &str, seed: u64) {
             }
             in_the_middle += 1;
         }
-        let end = state(world, id).await;
-        let parts = end["parts"].as_u64().unwrap();
-        assert!(parts > 30, "{end}");
-        let once: BTreeMap<u64, u32> = (0..parts).map(|it| (it, 1)).collect();
-        for organisation in ["js-scjg", "nj-gxj"] {
-            assert_eq!(receipts(world, organisation, id).await, once, "at {organisation}");
-        }
-        let mut rows = 0;
-        for number in 0..parts {
-            let part = world.application().get(&format!("/v1/pulls/{id}/parts/{number}")).await;
-            assert_eq!(part.status, 200);
-            rows += csv::Reader::from_reader(part.body.as_ref()).records().map(Result::unwrap).count();
-        }
-        assert_eq!(json!(rows), end["rows"]);
+        assert!(state(world, id).await["parts"].as_u64() > Some(30), "enough parts to be cut between");
+        whole(world, id, "killed at random").await;
     }
     assert!(in_the_middle > 0, "no kill met a batch under way");
+}
+
+/// The batch is whole: each part once, with one receipt on either side.
+async fn whole(world: &World, id: &str, what: &str) {
+    let end = state(world, id).await;
+    let parts = end["parts"].as_u64().unwrap();
+    let once: BTreeMap<u64, u32> = (0..parts).map(|it| (it, 1)).collect();
+    for organisation in ["js-scjg", "nj-gxj"] {
+        assert_eq!(receipts(world, organisation, id).await, once, "{what}: at {organisation}");
+    }
+    let mut rows = 0;
+    for number in 0..parts {
+        let part = world.application().get(&format!("/v1/pulls/{id}/parts/{number}")).await;
+        assert_eq!(part.status, 200, "{what}");
+        rows += csv::Reader::from_reader(part.body.as_ref()).records().map(Result::unwrap).count();
+    }
+    assert_eq!(json!(rows), end["rows"], "{what}");
+}
+
+/// Kills `side` just before and just after each of its commits during a batch, the jobs' own among them.
+async fn killed_at_each_commit(world: &mut World, side: &str) {
+    world.province(100).await;
+    let agreement = world.agree_base().await;
+    world.token("nj-gxj", "auditor").await;
+    world.token("js-scjg", "auditor").await;
+    let mut kills = 0;
+    'commits: for commit in 0..COMMITS {
+        for fault in [Fault::KilledBefore, Fault::KilledAfter] {
+            let ask = json!({"agreement": agreement, "format": "csv"});
+            let pull = world.application().post("/v1/pulls", ask).await.expect_status(200);
+            let id = pull["id"].as_str().unwrap();
+            let what = format!("{fault:?} at commit {commit}");
+            let store = world.organisation(side).store().clone();
+            store.inject_after(commit, fault);
+            let met = || async { !store.awaits_fault() || state(world, id).await["state"] == "done" };
+            world.until(&what, met).await;
+            if store.withdraw_fault() {
+                break 'commits;
+            }
+            drop(store);
+            world.kill(side).await;
+            world.start(side).await;
+            kills += 1;
+            world.until("the batch ends", || async { state(world, id).await["state"] == "done" }).await;
+            whole(world, id, &what).await;
+        }
+    }
+    assert!(kills >= 20, "{kills} kills");
+}
+
+story! {
+    /// The consumer is killed at each durability point.
+    async fn the_consumer_is_killed_at_each_commit(mut world: World) {
+        killed_at_each_commit(&mut world, "nj-gxj").await;
+    }
+}
+
+story! {
+    /// The provider is killed at each durability point.
+    async fn the_provider_is_killed_at_each_commit(mut world: World) {
+        killed_at_each_commit(&mut world, "js-scjg").await;
+    }
 }
 
 story! {

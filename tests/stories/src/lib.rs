@@ -6,6 +6,7 @@ mod faults;
 mod filters;
 mod kill;
 mod main_job;
+mod membership;
 mod proof;
 mod refusals;
 mod routes;

@@ -41,6 +41,17 @@ story! {
             let reply = neighbour.send(&world, "js-scjg", neighbour.write_bytes("GET", &host, &path, "")).await;
             assert_eq!(reply.status, 404, "{}", reply.text());
         }
+        // Nor is another's batch handed out.
+        let ask = json!({"agreement": agreement, "format": "csv"});
+        let pull = world.application().post("/v1/pulls", ask).await.expect_status(200);
+        let pull = pull["id"].as_str().unwrap();
+        let path = format!("/v1/pulls/{pull}");
+        let state = async || world.application().get(&path).await.expect_status(200)["state"].clone();
+        world.until("the pull", || async { state().await == "done" }).await;
+        let part = json!({"purpose": testkit::PURPOSE, "actor": "application:other"});
+        let letter = neighbour.write(&host, &format!("/peer/v1/parcels/{pull}/parts/0"), &part);
+        neighbour.send(&world, "js-scjg", letter).await.expect_problem("exchange.parcel_missing", 404);
+        steward.get(&format!("/v1/pulls/{pull}")).await.expect_problem("exchange.pull_missing", 404);
         // By database: not a byte of what nj-gxj received, nor of who asked, stands in nj-data's tables.
         let traces = [agreement.trim_start_matches("agr_").to_owned(), receipt.to_owned()];
         assert!(holds(&world, "nj-gxj", &traces).await, "the search finds what is there");

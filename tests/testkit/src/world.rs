@@ -287,10 +287,20 @@ impl World {
 
     /// The founders expel a member, and everybody else hears of it.
     pub async fn expel(&mut self, id: &str) {
+        let entry = self.expulsion(id);
+        self.tell(&entry, |it| it != id).await;
+    }
+
+    /// The founders expel a member, and the hub alone hears of it.
+    pub async fn expel_at_the_hub(&mut self, id: &str) {
+        let entry = self.expulsion(id);
+        self.tell(&entry, |it| it == "js-data").await;
+    }
+
+    fn expulsion(&mut self, id: &str) -> federation::Entry {
         let reason = Bilingual::new("测试：除名", "a story: expelled");
         let change = Change::Expel { id: OrganisationId::new(id).unwrap(), reason, evidence: None };
-        let entry = self.founding.enter(change, self.now());
-        self.tell(&entry, |it| it != id).await;
+        self.founding.enter(change, self.now())
     }
 
     /// The founders confirm membership, so that everybody's view is young again.

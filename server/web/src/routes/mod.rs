@@ -9,8 +9,11 @@ mod node;
 mod registry;
 
 use crate::{Failure, Tenants};
-use ::peer::{RemoteAddress, Refusals};
-use axum::{Router, routing::{delete, get, post}};
+use ::peer::{Refusals, RemoteAddress};
+use axum::{
+    Router,
+    routing::{delete, get, post},
+};
 use std::sync::Arc;
 use vocabulary::{Kind, Problem};
 

@@ -6,8 +6,12 @@ use crate::{
     caller::{Caller, Json as Body, Params, Path},
 };
 use ::registry::ImportId;
+use axum::{
+    Json,
+    extract::{RawQuery, Request},
+    response::IntoResponse,
+};
 use catalog::SecrecyReview;
-use axum::{Json, extract::{RawQuery, Request}, response::IntoResponse};
 use futures::TryStreamExt as _;
 use http::header;
 use http_body_util::{BodyExt as _, Limited};
@@ -34,19 +38,12 @@ pub(crate) async fn packs(caller: Caller) -> Json<Vec<InstalledPack>> {
 }
 
 /// `POST /v1/packs`: installs a pack.
-pub(crate) async fn install(
-    caller: Caller,
-    Body(pack): Body<PackFiles, PACK_BYTES_MAX>,
-) -> Answer<InstalledPack> {
+pub(crate) async fn install(caller: Caller, Body(pack): Body<PackFiles, PACK_BYTES_MAX>) -> Answer<InstalledPack> {
     Ok(Json(caller.org.install_pack(&caller.principal, pack.files, pack.review).await?))
 }
 
 /// `POST /v1/imports?record=…`: the body is the file.
-pub(crate) async fn import(
-    caller: Caller,
-    Params(ask): Params<ImportAsk>,
-    request: Request,
-) -> Answer<ImportReport> {
+pub(crate) async fn import(caller: Caller, Params(ask): Params<ImportAsk>, request: Request) -> Answer<ImportReport> {
     let body = Limited::new(request.into_body(), IMPORT_BYTES_MAX).into_data_stream();
     let reader = StreamReader::new(body.map_err(std::io::Error::other));
     let file = Box::new(SyncIoBridge::new(Box::pin(reader)));
@@ -123,11 +120,7 @@ pub(crate) async fn page(caller: Caller, Path(name): Path<ResourceId>, RawQuery(
 }
 
 /// `GET /v1/records/{name}/history?key=…`: every version of a row.
-pub(crate) async fn history(
-    caller: Caller,
-    Path(name): Path<ResourceId>,
-    RawQuery(query): RawQuery,
-) -> Answer<Value> {
+pub(crate) async fn history(caller: Caller, Path(name): Path<ResourceId>, RawQuery(query): RawQuery) -> Answer<Value> {
     let key = page_ask(query.as_deref())?.key;
     Ok(Json(json!({"versions": caller.org.history(&caller.principal, &name, &key).await?})))
 }

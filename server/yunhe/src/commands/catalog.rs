@@ -40,6 +40,11 @@ enum Act {
         #[command(flatten)]
         review: Review,
     },
+    /// 撤下本单位的条目 Withdraw an entry of our own
+    Withdraw {
+        /// 条目名称 Its name
+        entry: String,
+    },
     /// 汇聚成员的目录 Take over a member's catalogue
     Harvest {
         /// 成员 The member
@@ -112,6 +117,10 @@ impl Catalog {
                 let value = client.post("/v1/catalog", &json!({"entry": entry, "review": review.json()})).await?;
                 voice.answer(&value, || entry_lines(voice, &value));
             }
+            Act::Withdraw { entry } => {
+                let value = client.delete(&format!("/v1/catalog/{}", encoded(&entry))).await?;
+                voice.answer(&value, || voice.pick("条目已撤下", "the entry is withdrawn").to_owned());
+            }
             Act::Harvest { member } => {
                 let value = client.post("/v1/catalog/harvest", &json!({ "member": member })).await?;
                 voice.answer(&value, || {
@@ -159,6 +168,7 @@ fn found(voice: Voice, value: &Value) -> String {
 
 /// All members of an object, one a line; what is nested stays JSON.
 fn entry_lines(voice: Voice, value: &Value) -> String {
+    let value = value.get("entry").filter(|it| it.is_object()).unwrap_or(value);
     let pairs: Vec<(&str, &str, String)> = value
         .as_object()
         .into_iter()

@@ -278,6 +278,34 @@ fn told(voice: Voice, body: &ReceiptBody, proven: &Proven) -> String {
 mod tests {
     use super::*;
 
+    /// A receipt of a demo with the member log of its federation, as files.
+    const RECEIPT: &[u8] = include_bytes!("../../tests/fixed/receipt.json");
+    const MEMBERS: &[u8] = include_bytes!("../../tests/fixed/members.json");
+
+    #[test]
+    fn a_kept_receipt_verifies_for_ever() {
+        let (receipt, proven) = proven(RECEIPT, MEMBERS, None).unwrap();
+        assert!(proven.acknowledged && proven.logged);
+        assert!(proven.words.zh.contains("js-scjg") && proven.words.en.contains("nj-gxj"), "{}", proven.words);
+        assert_eq!(receipt.body.rows, 1);
+    }
+
+    #[test]
+    fn every_changed_byte_of_a_receipt_is_found() {
+        for at in 0..RECEIPT.len() {
+            let mut changed = RECEIPT.to_vec();
+            changed[at] ^= 1;
+            let told = proven(&changed, MEMBERS, None);
+            assert!(told.is_err(), "byte {at} ({:?}) may be changed", char::from(RECEIPT[at]));
+        }
+    }
+
+    #[test]
+    fn another_genesis_than_the_trusted_one_is_refused() {
+        let problem = proven(RECEIPT, MEMBERS, Some(Digest::of(b"another"))).unwrap_err();
+        assert_eq!(problem.code, "federation.genesis");
+    }
+
     #[test]
     fn a_file_that_is_no_receipt_is_named() {
         let problem = proven(b"{}", b"{}", None).unwrap_err();

@@ -1,5 +1,6 @@
 //! `yunhe token`: tokens for people's command lines and for application systems.
 
+use crate::client::encoded;
 use crate::context::Context;
 use crate::exit::{Failure, file_problem};
 use crate::output::cell;
@@ -12,7 +13,8 @@ use vocabulary::Problem;
 const EXAMPLES: &str = "\
 示例 Examples:
   yunhe token new --user zhang --save steward --data ./scjg        （之后 then: --as steward）
-  yunhe token new --application huiqi --title-zh 惠企政策平台 --title-en 'Policy platform' --days 90 --data ./nj --org nj-gxj";
+  yunhe token new --application huiqi --title-zh 惠企政策平台 --title-en 'Policy platform' --data ./nj --org nj-gxj
+  yunhe token revoke tok_0197… --data ./scjg";
 
 /// 令牌。Tokens.
 #[derive(Args, Debug)]
@@ -27,6 +29,11 @@ enum Act {
     /// 新发令牌，只显示一次 Issue a token; it is shown once
     #[command(visible_alias = "create")]
     New(New),
+    /// 收回令牌，立即生效 Take a token back, effective at once
+    Revoke {
+        /// 令牌标识（tok_…） Its id
+        id: String,
+    },
 }
 
 #[derive(Args, Debug)]
@@ -54,7 +61,15 @@ struct New {
 impl Token {
     /// Runs it.
     pub async fn run(self, context: &Context) -> Result<(), Failure> {
-        let Act::New(new) = self.act;
+        let voice = context.voice();
+        let new = match self.act {
+            Act::New(new) => new,
+            Act::Revoke { id } => {
+                let value = context.client()?.delete(&format!("/v1/tokens/{}", encoded(&id))).await?;
+                voice.answer(&value, || voice.pick("令牌已收回", "the token is taken back").to_owned());
+                return Ok(());
+            }
+        };
         let mut body = json!({"days": new.days});
         for (name, text) in [("user", &new.user), ("application", &new.application)] {
             if let Some(text) = text {
@@ -65,7 +80,6 @@ impl Token {
             body["title"] = json!({"zh": zh, "en": en});
         }
         let value = context.client()?.post("/v1/tokens", &body).await?;
-        let voice = context.voice();
         let token = cell::at(voice, &value, "/token");
         let Some(name) = new.save else {
             voice.answer(&value, || token);

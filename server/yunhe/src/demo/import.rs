@@ -1,5 +1,5 @@
-//! Step 2: records. A generated province with planted defects, which must all be found and nothing else; and real public
-//! files where they are, each with its origin.
+//! Step 2: records. A generated province with planted defects, which must all be found and nothing else; and real
+//! public files where they are, each with its origin.
 
 use super::Step;
 use super::install::{INSTALLED, read};

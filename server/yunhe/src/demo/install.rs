@@ -72,7 +72,7 @@ pub async fn take(stage: &mut Stage) -> Result<(), Problem> {
     let (base, operation) = (share("legal-person-base"), share("legal-person-operation"));
     stage.check(
         "市工信局向省市场监管局的节点询问：法人基础信息无条件共享，法人经营与信用信息有条件共享",
-        "asked from Nanjing, the provider's node offers base facts without condition, operation and credit under conditions",
+        "asked from Nanjing: base facts are offered unconditionally, operation and credit under conditions",
         base == "unconditional" && operation == "conditional",
     )
 }

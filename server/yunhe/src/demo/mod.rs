@@ -1,5 +1,6 @@
-//! `yunhe demo`: the main job from nothing. Three nodes as three processes of this very program, with their own folders,
-//! keys and certificates; eight steps; each claim is read again from another node through the public command line.
+//! `yunhe demo`: the main job from nothing. Three nodes as three processes of this very program, with their own
+//! folders, keys and certificates; eight steps; each claim is read again from another node through the public command
+//! line.
 //!
 //! A step ends at its first check that does not hold, and so does the job: what follows would stand on sand.
 
@@ -126,6 +127,9 @@ impl Demo {
         if let Err(problem) = done {
             stage.checks.fail(voice, problem);
         }
+        if once && !stage.checks.any_failed() && !stage.stopped().await {
+            stage.checks.fail(voice, disorderly());
+        }
         let failed = stage.checks.summary(voice);
         if failed.is_none() && !once {
             linger(&stage).await;
@@ -179,6 +183,12 @@ fn next_commands(stage: &Stage, voice: Voice) -> String {
         voice.pick("三个节点仍在运行，可以试试：", "The three nodes go on running; try:"),
         voice.pick("Ctrl-C 结束。", "Ctrl-C ends it."),
     )
+}
+
+/// A node that was told to stop and did not do so in order.
+fn disorderly() -> Problem {
+    let (zh, en) = ("有节点收到 SIGTERM 后未有序停止", "a node did not end in order after SIGTERM");
+    Problem::new(Kind::Internal, "demo.stop", zh, en)
 }
 
 /// Ctrl-C in the middle; the nodes are stopped in order all the same.

@@ -1,5 +1,5 @@
-//! Step 7: prove. A receipt is issued, then acknowledged, then in the log; it is verified without any node, and a flipped
-//! byte is found and named.
+//! Step 7: prove. A receipt is issued, then acknowledged, then in the log; it is verified without any node, and a
+//! flipped byte is found and named.
 
 use super::Step;
 use super::install::word;

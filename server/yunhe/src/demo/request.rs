@@ -1,5 +1,5 @@
-//! Step 4: request. What is shared without condition is answered at once; what is shared under conditions is answered by
-//! people in turn, by statute within working days.
+//! Step 4: request. What is shared without condition is answered at once; what is shared under conditions is answered
+//! by people in turn, by statute within working days.
 
 use super::Step;
 use super::install::word;

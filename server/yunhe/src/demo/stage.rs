@@ -322,6 +322,15 @@ impl Stage {
         self.check(&format!("{} → {code}：{said_zh}", why.0), &format!("{} → {code}: {said_en}", why.1), holds)
     }
 
+    /// Tells all nodes to stop; says whether each ended in order, and counts that as a check.
+    pub async fn stopped(&mut self) -> bool {
+        let mut orderly = true;
+        for place in [Place::City, Place::Stranger, Place::Provider, Place::Hub] {
+            orderly &= self.process_mut(place).stop().await;
+        }
+        orderly && self.check("节点收到 SIGTERM 后都有序停止", "told to stop, every node ended in order", true).is_ok()
+    }
+
     /// Stops all nodes; takes the folder away when it was ours and everything held.
     pub async fn strike(&mut self, clean: bool) {
         for place in [Place::City, Place::Stranger, Place::Provider, Place::Hub] {

@@ -1,4 +1,5 @@
-//! How answers look: JSON for programs; for people aligned text, Chinese characters counted as the two columns they take.
+//! How answers look: JSON for programs; for people aligned text, Chinese characters counted as the two columns that
+//! they take.
 
 pub mod cell;
 pub mod problem;

@@ -46,7 +46,9 @@ fn finding(finding: &Value, voice: Voice) -> String {
     let at = |pointer| super::cell::at(voice, finding, pointer);
     // Two shapes of a finding: with `fact` and `remedy` in both languages, or with `zh`/`en` and a remedy.
     let fact = if finding.get("fact").is_some() { at("/fact") } else { voice.pick(&at("/zh"), &at("/en")).to_owned() };
-    format!("\n  {}:{}:{} {fact}\n    → {}", at("/file"), at("/line"), at("/column"), at("/remedy"))
+    let place = [at("/file"), at("/line"), at("/column")];
+    let place: Vec<&str> = place.iter().map(String::as_str).filter(|it| !it.is_empty()).collect();
+    format!("\n  {} {fact}\n    → {}", place.join(":"), at("/remedy"))
 }
 
 #[cfg(test)]
