@@ -31,7 +31,7 @@ pub use request::{
     supplement,
 };
 pub use store::MIGRATIONS;
-pub use verify::{Keys, Proven, content_digest, verify};
+pub use verify::{Keys, Proven, content_digest, read, verify};
 
 #[cfg(test)]
 mod tests;

@@ -272,10 +272,7 @@ fn no_byte_of_a_receipt_can_change_unnoticed() {
         for bit in [0x01, 0x20] {
             let mut bytes = text.clone();
             bytes[at] ^= bit;
-            let Ok(changed) = serde_json::from_slice::<Receipt>(&bytes) else { continue };
-            if changed == receipt {
-                continue;
-            }
+            let Ok(changed) = read(&bytes) else { continue };
             let problem = check(&changed).expect_err(&format!("byte {at} {:?}", String::from_utf8_lossy(&bytes)));
             assert!(problem.code.contains('.'), "{problem}");
         }

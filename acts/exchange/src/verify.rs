@@ -32,6 +32,26 @@ fn wrong(code: &'static str, zh: &str, en: &str) -> Problem {
     Problem::new(Kind::Unprocessable, code, zh, en)
 }
 
+/// Reads a receipt file: what is read says exactly what stands there, down to how each value is written.
+///
+/// # Errors
+/// `receipt.format` when it is none, or a value in it is written in another way than we write it.
+pub fn read(bytes: &[u8]) -> Result<Receipt, Problem> {
+    let broken = |why: String| {
+        Problem::new(
+            Kind::Unprocessable,
+            "receipt.format",
+            format!("文件不是 yunhe-receipt/1 回执，或已被改动：{why}"),
+            format!("the file is no receipt of yunhe-receipt/1, or was changed: {why}"),
+        )
+    };
+    let told: serde_json::Value = serde_json::from_slice(bytes).map_err(|it| broken(it.to_string()))?;
+    let receipt: Receipt = serde_json::from_slice(bytes).map_err(|it| broken(it.to_string()))?;
+    let again = serde_json::to_value(&receipt).map_err(|it| broken(it.to_string()))?;
+    ensure!(again == told, broken("a value is written in another way".to_owned()));
+    Ok(receipt)
+}
+
 /// Verifies `receipt`.
 ///
 /// # Errors

@@ -74,6 +74,26 @@ async fn a_unit_of_work_that_fails_leaves_no_trace() {
     }
 }
 
+/// Who is refused because of what another has just done can read what that was.
+#[tokio::test]
+async fn a_refusal_waits_until_its_reason_is_durable() {
+    let (stores, _folder) = stores().await;
+    for store in stores {
+        for round in 0..20 {
+            let name = format!("taken {round}");
+            let first = async { transact!(store, None, |tx| add(tx, &name).await) };
+            let second = async {
+                let refused = transact!(store, None, |tx| add(tx, &name).await);
+                (refused, names(&store).await)
+            };
+            let (first, (second, seen)) = futures::join!(first, second);
+            first.unwrap();
+            assert_eq!(second.unwrap_err().code, "store.duplicate");
+            assert!(seen.contains(&name), "{seen:?}");
+        }
+    }
+}
+
 /// Drops `unit` at its wait number `waits`, counted from 0.
 async fn cut<T>(waits: usize, unit: impl Future<Output = T>) -> Option<T> {
     let mut unit = Box::pin(unit);

@@ -308,23 +308,27 @@ impl Store {
         let wake = WakeOnDrop(&committer.wake);
         let ended = match done {
             Ok(value) if injected.is_none_or(Fault::has_effect) => match guard.keep().await {
-                Ok(()) => {
-                    guard.waiting.push(told);
-                    Ok(value)
-                }
+                Ok(()) => Ok(value),
                 Err(problem) => Err(problem),
             },
             Ok(_) => Err(commit_unknown()),
             Err(problem) => Err(problem),
         };
         guard.settle().await;
+        // A refusal may come of what others have done and is not durable yet: then it waits with them.
+        let waits = ended.is_ok() || !guard.waiting.is_empty();
+        if waits {
+            guard.waiting.push(told);
+        }
         drop(guard);
         drop(wake);
         if let Some(fault) = injected.filter(|it| !it.has_effect()) {
             return fault.tell().await;
         }
+        if waits {
+            wait.await.unwrap_or_else(|_| Err(commit_unknown()))?;
+        }
         let value = ended?;
-        wait.await.unwrap_or_else(|_| Err(commit_unknown()))?;
         match injected {
             Some(fault) => fault.tell().await,
             None => Ok(value),

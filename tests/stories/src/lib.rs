@@ -2,12 +2,14 @@
 #![cfg(test)]
 
 mod bad_input;
+mod batch;
 mod faults;
 mod filters;
 mod kill;
 mod main_job;
 mod membership;
 mod proof;
+mod races;
 mod refusals;
 mod routes;
 mod walls;

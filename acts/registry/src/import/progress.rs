@@ -171,7 +171,8 @@ pub(crate) async fn reject(tx: &mut Tx, import: ImportId, rejects: &[(i64, Fault
         let Fault { field, code, reason } = fault;
         args![import.to_string(), number, *line, field, *code, &reason.zh, &reason.en]
     });
-    many(tx, Bulk::Reject, rows.collect()).await
+    // Their numbers are taken: another process at the same import was quicker.
+    many(tx, Bulk::Reject, rows.collect()).await.map_err(|it| if it.code == "store.duplicate" { moved() } else { it })
 }
 
 /// Inserts rows into one of the registry's own tables, some hundred at a time.

@@ -178,7 +178,7 @@ fn verify(voice: Voice, file: &Path, members: &Path, genesis: Option<&str>) -> R
 /// # Errors
 /// What is wrong, named by its part.
 fn proven(receipt: &[u8], members: &[u8], pinned: Option<Digest>) -> Result<(exchange::Receipt, Proven), Problem> {
-    let receipt: exchange::Receipt = serde_json::from_slice(receipt).map_err(|it| broken(&it))?;
+    let receipt = exchange::read(receipt)?;
     let view = replayed(members, pinned)?;
     let body = &receipt.body;
     ensure!(body.federation == view.genesis().federation, other_federation(body, &view));
@@ -190,15 +190,6 @@ fn proven(receipt: &[u8], members: &[u8], pinned: Option<Digest>) -> Result<(exc
     let keys = Keys { provider: &provider_keys, consumer: &consumer_keys, log: &logs };
     let proven = exchange::verify(&receipt, &keys)?;
     Ok((receipt, proven))
-}
-
-fn broken(why: &serde_json::Error) -> Problem {
-    Problem::new(
-        Kind::Unprocessable,
-        "receipt.format",
-        format!("文件不是 yunhe-receipt/1 回执，或已被改动：{why}"),
-        format!("the file is no receipt of yunhe-receipt/1, or was changed: {why}"),
-    )
 }
 
 fn replayed(members: &[u8], pinned: Option<Digest>) -> Result<View, Problem> {

@@ -20,6 +20,9 @@ use vocabulary::{Kind, Problem};
 /// Longer than any JSON body may be.
 const TOO_LARGE_BYTES: usize = 3 << 20;
 
+/// A case: who asks for what, the code that must come, and the case in Chinese and English.
+type Case<'a> = (Seat, Vec<&'a str>, &'a str, (&'a str, &'a str));
+
 /// Plays the step.
 ///
 /// # Errors
@@ -98,7 +101,7 @@ fn request<'a>(offer: &'a str, purpose: &'a str, until: &'a str) -> Vec<&'a str>
 
 async fn people(stage: &mut Stage) -> Result<(), Problem> {
     let (offer, agreed, day) = ("legal-person-operation", "惠企政策匹配", "2027-06-30");
-    let cases: [(Seat, Vec<&str>, &str, (&str, &str)); 4] = [
+    let cases: [Case<'_>; 4] = [
         (CITY_CATALOGUER, vec!["user", "list"], "policy.role", ("岗位无权之事", "what a post may not do")),
         (
             HUB_REQUESTER,

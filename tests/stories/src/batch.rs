@@ -1,0 +1,83 @@
+//! What ends a batch before its time, and what exactly it may take.
+
+use serde_json::{Value, json};
+use testkit::{Province, World, story};
+
+const ROWS: u64 = 400;
+
+async fn begin(world: &World, agreement: &str) -> String {
+    let ask = json!({"agreement": agreement, "format": "parquet"});
+    let pull = world.application().post("/v1/pulls", ask).await.expect_status(200);
+    pull["id"].as_str().unwrap().to_owned()
+}
+
+async fn state(world: &World, pull: &str) -> Value {
+    world.application().get(&format!("/v1/pulls/{pull}")).await.expect_status(200)
+}
+
+async fn ended(world: &World, pull: &str) -> Value {
+    let over = async || ["done", "failed"].contains(&state(world, pull).await["state"].as_str().unwrap());
+    world.until("the batch is over", || async { over().await }).await;
+    state(world, pull).await
+}
+
+/// Rows and receipts that the provider has issued for a batch.
+async fn issued(world: &World, pull: &str) -> (u64, usize) {
+    let all = world.as_("js-scjg", "auditor").get("/v1/receipts").await.expect_status(200);
+    let of_it = all.as_array().unwrap().iter().filter(|it| it["body"]["delivery"] == pull);
+    let rows: Vec<u64> = of_it.map(|it| it["body"]["rows"].as_u64().unwrap()).collect();
+    (rows.iter().sum(), rows.len())
+}
+
+/// An agreement on the conditional offer whose quota is `short_by` rows less than what the consumer may see, and how
+/// much that is.
+async fn with_quota(world: &World, short_by: u64) -> (String, u64) {
+    let columns = ["uscc", "division", "staff", "revenue", "abnormal", "violation", "telephone"];
+    let province = Province::draw(ROWS);
+    let ours = province.sound(&columns).into_values().filter(|it| it["division"].starts_with("3201")).count() as u64;
+    world.province_with_quota(ROWS, ours - short_by).await;
+    (world.agree_operation("2026-12-31").await, ours)
+}
+
+story! {
+    /// A batch of exactly the quota goes through, and nothing more that day.
+    async fn a_batch_may_take_the_whole_quota(world: World) {
+        let (agreement, ours) = with_quota(&world, 0).await;
+        let pull = begin(&world, &agreement).await;
+        let end = ended(&world, &pull).await;
+        assert_eq!((&end["state"], &end["rows"]), (&json!("done"), &json!(ours)), "{end}");
+        world.query(&agreement, json!({"limit": 1})).await.expect_problem("exchange.quota", 429);
+    }
+}
+
+story! {
+    /// A batch of one row more than the quota stops before the part that would be too much, and says why.
+    async fn a_batch_past_the_quota_stops(world: World) {
+        let (agreement, ours) = with_quota(&world, 1).await;
+        let pull = begin(&world, &agreement).await;
+        let end = ended(&world, &pull).await;
+        assert_eq!((&end["state"], &end["problem"]["code"]), (&json!("failed"), &json!("exchange.quota")), "{end}");
+        let (rows, parts) = issued(&world, &pull).await;
+        assert!(rows < ours && parts as u64 == end["parts"].as_u64().unwrap() - 1, "{rows} in {parts}: {end}");
+    }
+}
+
+story! {
+    /// A revocation ends a batch under way: what was delivered stays receipted, nothing further is issued.
+    async fn a_revocation_ends_a_batch(mut world: World) {
+        world.province(100).await;
+        let agreement = world.agree_base().await;
+        world.token("js-scjg", "provider-officer").await;
+        world.rest().await;
+        let pull = begin(&world, &agreement).await;
+        let step = async || drop(world.on("nj-gxj", async |org| org.carry_pulls().await).await);
+        step().await;
+        let path = format!("/v1/agreements/{agreement}/revocation");
+        let body = json!({"reason": "依据变更"});
+        world.as_("js-scjg", "provider-officer").post(&path, body).await.expect_status(200);
+        let before = issued(&world, &pull).await;
+        world.until("it hears of it", || async { step().await; state(&world, &pull).await["state"] == "failed" }).await;
+        assert_eq!(state(&world, &pull).await["problem"]["code"], "exchange.revoked");
+        assert_eq!(issued(&world, &pull).await, before);
+    }
+}

@@ -1,0 +1,98 @@
+//! Many at once: the guards stand in the statements, so of those that race exactly as many win as may.
+
+use futures::future::join_all;
+use serde_json::json;
+use std::collections::BTreeMap;
+use testkit::{Hostile, PURPOSE, Reply, World, story};
+
+/// How many answers there were of each kind; a success has no code.
+fn tally(replies: impl IntoIterator<Item = Reply>) -> BTreeMap<String, usize> {
+    let mut tally = BTreeMap::new();
+    for reply in replies {
+        *tally.entry(reply.code()).or_default() += 1;
+    }
+    tally
+}
+
+fn counts<const N: usize>(expected: [(&str, usize); N]) -> BTreeMap<String, usize> {
+    expected.map(|(code, count)| (code.to_owned(), count)).into()
+}
+
+story! {
+    /// Twenty queries of one row at once, of a quota of ten: ten rows go out.
+    async fn a_quota_is_not_overdrawn(world: World) {
+        world.province_with_quota(200, 10).await;
+        let agreement = world.agree_operation("2026-12-31").await;
+        let body = json!({"agreement": agreement, "purpose": PURPOSE, "actor": "application:trial", "limit": 1});
+        let hostile = Hostile::member(&world, "nj-gxj");
+        let line = hostile.dial(&world, "js-scjg").await.unwrap();
+        let host = world.host("js-scjg");
+        let asks = (0..20).map(|_| line.send(hostile.write(&host, "/peer/v1/query", &body)));
+        let replies = join_all(asks).await.into_iter().map(Result::unwrap);
+        assert_eq!(tally(replies), counts([("", 10), ("exchange.quota", 10)]));
+        let path = format!("/v1/agreements/{agreement}");
+        let view = world.as_("js-scjg", "auditor").get(&path).await.expect_status(200);
+        assert_eq!((&view["day_rows"], &view["open_receipts"]), (&json!(10), &json!(10)));
+    }
+}
+
+story! {
+    /// One signed message sent ten times at once is answered once.
+    async fn a_message_passes_once(world: World) {
+        world.province(60).await;
+        let agreement = world.agree_base().await;
+        let body = json!({"agreement": agreement, "purpose": PURPOSE, "actor": "application:trial", "limit": 1});
+        let hostile = Hostile::member(&world, "nj-gxj");
+        let letter = hostile.write(&world.host("js-scjg"), "/peer/v1/query", &body);
+        let line = hostile.dial(&world, "js-scjg").await.unwrap();
+        let replies = join_all((0..10).map(|_| line.send(letter.clone()))).await.into_iter().map(Result::unwrap);
+        assert_eq!(tally(replies), counts([("", 1), ("peer.replay", 9)]));
+    }
+}
+
+story! {
+    /// Of two answers at once one counts, and of many signatures there is one agreement.
+    async fn a_step_answers_once_and_an_agreement_is_one(world: World) {
+        world.install_packs(|_, text| text).await;
+        world.token("nj-gxj", "checker").await;
+        let asked = world.ask("legal-person-operation", "2026-12-31").await;
+        let id = asked["request"]["body"]["id"].as_str().unwrap();
+        let agree = || world.answer(id, "own-department", json!({"verdict": "agree"}));
+        let replies = join_all((0..4).map(|_| agree())).await;
+        assert_eq!(tally(replies), counts([("", 1), ("exchange.turn", 3)]));
+        let base = world.ask("legal-person-base", "2026-12-31").await;
+        let id = base["request"]["body"]["id"].as_str().unwrap();
+        let signed = join_all((0..4).map(|_| world.sign(id))).await;
+        assert!(signed.iter().all(|it| *it == signed[0]), "{signed:?}");
+        for organisation in ["js-scjg", "nj-gxj"] {
+            let all = world.as_(organisation, "auditor").get("/v1/agreements").await.expect_status(200);
+            assert_eq!(all.as_array().unwrap().len(), 1, "{all}");
+        }
+    }
+}
+
+story! {
+    /// The same import begun four times at once loads each row once; who comes too late hears so.
+    async fn an_import_is_done_once(world: World) {
+        world.install_packs(|_, text| text).await;
+        let province = testkit::Province::draw(200);
+        let id = uuid::Uuid::from_u128(0x0199_0000_0000_7000_8000_0000_0000_0001).simple();
+        let path = format!("{}&id=imp_{id}", testkit::import_path("legal-person"));
+        world.token("js-scjg", "data-steward").await;
+        let steward = world.as_("js-scjg", "data-steward");
+        let replies = join_all((0..4).map(|_| steward.upload(&path, province.csv.clone()))).await;
+        let tally = tally(replies);
+        assert!(tally.get("").is_some_and(|it| *it >= 1), "{tally:?}");
+        let allowed = ["", "registry.import_moved", "store.retry"];
+        assert!(tally.keys().all(|it| allowed.contains(&it.as_str())), "{tally:?}");
+        let base = ["uscc", "name", "kind", "founded", "industry", "capital", "status", "authority", "division"];
+        let sound = province.sound(&base);
+        let types = steward.get("/v1/records").await.expect_status(200);
+        let kind = types.as_array().unwrap().iter().find(|it| it["name"] == "legal-person").unwrap();
+        assert_eq!(kind["rows"], json!(sound.len()));
+        for key in sound.keys().take(5) {
+            let history = steward.get(&format!("/v1/records/legal-person/history?key={key}")).await.expect_status(200);
+            assert_eq!(history["versions"].as_array().unwrap().len(), 1, "{history}");
+        }
+    }
+}
