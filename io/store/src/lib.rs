@@ -8,7 +8,6 @@
 //!   says so (`store.commit_unknown`);
 //! - an idempotency key gives the same answer for the same ask, and a refusal for another ask;
 //! - feed positions are dense, begin at 1, and their time never runs backwards.
-#![cfg_attr(test, expect(clippy::unwrap_used, reason = "tests fail by panicking"))]
 
 mod arg;
 mod arg_null;

@@ -307,10 +307,7 @@ impl Store {
         // Whatever becomes of the caller: what is kept below is committed.
         let wake = WakeOnDrop(&committer.wake);
         let ended = match done {
-            Ok(value) if injected.is_none_or(Fault::has_effect) => match guard.keep().await {
-                Ok(()) => Ok(value),
-                Err(problem) => Err(problem),
-            },
+            Ok(value) if injected.is_none_or(Fault::has_effect) => guard.keep().await.map(|()| value),
             Ok(_) => Err(commit_unknown()),
             Err(problem) => Err(problem),
         };

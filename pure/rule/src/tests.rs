@@ -137,7 +137,8 @@ proptest! {
             let exact = cell * row_factor / ask_factor;
             for unscaled in [exact, exact + near, wild, i64::MAX, i64::MIN] {
                 let ask = asks().with(ask_path, Value::Scaled(unscaled));
-                let (left, right) = (i128::from(cell) * i128::from(row_factor), i128::from(unscaled) * i128::from(ask_factor));
+                let left = i128::from(cell) * i128::from(row_factor);
+                let right = i128::from(unscaled) * i128::from(ask_factor);
                 let order = left.cmp(&right);
                 for (by, rule) in &rules {
                     let filter = rule.bind(&ask).unwrap();

@@ -3,7 +3,6 @@
 //!
 //! A process holds a bounded set of [`Organisation`] handles, each with its own database, log, keys and blobs; all
 //! state hangs on the handle, so two organisations in one process share nothing but the process.
-#![cfg_attr(test, expect(clippy::unwrap_used, reason = "tests fail by panicking"))]
 
 mod access;
 mod agreements;

@@ -34,6 +34,11 @@ pub struct PullAsk {
     pub id: Option<DeliveryId>,
 }
 
+/// What is so only for the moment: nobody answers, or our countersignatures are still on their way.
+fn passes(problem: &Problem) -> bool {
+    [502, 503].contains(&problem.kind.status()) || problem.code == "exchange.receipt_due"
+}
+
 fn part_name(id: DeliveryId, number: u32) -> String {
     format!("pull/{id}/{number}")
 }
@@ -98,7 +103,7 @@ impl Organisation {
             match self.carry(&mut pull).await {
                 Ok(()) => {}
                 // For the moment: the next round tries again.
-                Err(problem) if [503, 502].contains(&problem.kind.status()) => {
+                Err(problem) if passes(&problem) => {
                     tracing::info!(pull = %pull.id, %problem, "a pull waits");
                     pull.problem = Some(problem);
                 }

@@ -2,7 +2,6 @@
 //!
 //! Handlers translate and nothing else. Which organisation is meant is decided before routing; who asks is decided by
 //! an extractor; what may be is decided in `policy`, far below.
-#![cfg_attr(test, expect(clippy::unwrap_used, reason = "tests fail by panicking"))]
 
 mod caller;
 mod openapi;
