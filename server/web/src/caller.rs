@@ -29,8 +29,8 @@ impl FromRequestParts<Tenants> for Caller {
             Problem::new(
                 Kind::Unauthenticated,
                 "identity.token",
-                "请出示令牌：Authorization: Bearer yht_…（yunhe token create 可签发）",
-                "show a token: Authorization: Bearer yht_… (yunhe token create issues one)",
+                "请出示令牌：Authorization: Bearer yht_…（yunhe token new 可签发）",
+                "show a token: Authorization: Bearer yht_… (yunhe token new issues one)",
             )
         })?;
         let principal = org.caller(token).await?;

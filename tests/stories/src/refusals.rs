@@ -56,7 +56,7 @@ macro_rules! refusals {
 refusals! {
     no_agreement other_purpose column_outside masked_filter row_outside expired revoked quota_spent receipts_open
     replayed body_changed clock_off unsigned signed_by_another not_a_member unknown_key body_too_large page_too_large
-    offer_for_others no_token wrong_role
+    offer_for_others no_token wrong_role old_view wrong_id
 }
 
 /// What the table promises is tested, and what is tested stands in the table.
@@ -288,6 +288,19 @@ mod cases {
         // An administrator has no data.
         world.install_packs(|_, text| text).await;
         of(&world.as_("js-scjg", "administrator").get("/v1/records/legal-person").await)
+    }
+
+    pub async fn old_view(mut world: World) -> Refusal {
+        let agreement = agreed(&world, "2026-12-31").await;
+        world.kill("js-data").await;
+        world.advance(jiff::SignedDuration::from_hours(169));
+        let reply = asks(&world, &Hostile::member(&world, "nj-gxj"), &query(&agreement)).await;
+        assert_eq!(reply.json()["age_seconds"], 169 * 3600);
+        of(&reply)
+    }
+
+    pub async fn wrong_id(world: World) -> Refusal {
+        of(&world.as_("nj-gxj", "requester").get("/v1/agreements/agr_1").await)
     }
 
     /// A credit code that is well formed and in no row.

@@ -13,7 +13,8 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 const PURE_CHAIN: &[&str] = &["vocabulary", "schema", "rule", "policy", "case", "pack"];
 
 /// Pure crates beside the chain, and what they may use.
-const PURE_BESIDE: &[(&str, &[&str])] = &[("engine", &["schema", "vocabulary"]), ("sample", &["schema", "vocabulary"])];
+const PURE_BESIDE: &[(&str, &[&str])] =
+    &[("engine", &["schema", "vocabulary"]), ("sample", &["pack", "policy", "rule", "schema", "vocabulary"])];
 
 /// Arrows between acts, besides the one that all have to `evidence`.
 const ACT_TO_ACT: &[(&str, &str)] = &[("catalog", "registry"), ("compute", "registry")];

@@ -19,6 +19,7 @@ use store::Store;
 use tantivy::{
     Index, IndexReader, IndexWriter, ReloadPolicy, TantivyDocument, Term,
     directory::MmapDirectory,
+    merge_policy::NoMergePolicy,
     schema::{FAST, Field, IndexRecordOption, STORED, STRING, Schema, TextFieldIndexing, TextOptions},
     tokenizer::{RAW_TOKENIZER_NAME, TextAnalyzer},
 };
@@ -440,6 +441,8 @@ impl Search {
         let folder = self.folder.clone();
         let opened = blocking(move || Opened::anew(&folder)).await?;
         let mut writer = Writer::open(&opened, BUILD_THREADS, BUILD_BYTES)?;
+        // [`Writer::join`] merges all at the end, and no merge may be under way then.
+        writer.inner.set_merge_policy(Box::new(NoMergePolicy));
         let mut reader = store.snapshot().await?;
         let head = reader.feed_head(rows::FEED).await?;
         let (epoch, position) = head.map_or((String::new(), 0), |it| (it.epoch, it.position));
@@ -536,11 +539,13 @@ impl Writer {
         Ok(self)
     }
 
-    /// Makes one segment of all, so that a search reads one list per term.
+    /// Makes one segment of all, so that a search reads one list per term. What is committed is whole without it.
     fn join(mut self) -> Result<Self, Problem> {
         let segments = self.inner.index().searchable_segment_ids().map_err(|it| fault(&it))?;
-        if segments.len() > 1 {
-            self.inner.merge(&segments).wait().map_err(|it| fault(&it))?;
+        if segments.len() > 1
+            && let Err(cause) = self.inner.merge(&segments).wait()
+        {
+            tracing::warn!(%cause, segments = segments.len(), "catalogue index left in parts");
         }
         Ok(self)
     }
