@@ -1,9 +1,8 @@
 //! What we promise, measured: ratios within one run against the bare machine. `cargo xtask bench [NAME…]`.
 //!
 //! - `query`: a query by key, signed, permitted, masked where agreed, receipted and logged with `synchronous=FULL`,
-//! against a
-//!   bare handler with the same SQL and JSON over the same mutual TLS and HTTP/2. Gate: 0.2 of it. The load generator
-//! runs   in the same process, so it takes the same two cores from both.
+//!   against a bare handler with the same SQL and JSON over the same mutual TLS and HTTP/2. Gate: 0.2 of it. The load
+//!   generator runs in the same process, so it takes the same two cores from both.
 //! - `fsync`: how often a second this disk makes 4 KiB durable; stands beside every other figure.
 #![expect(clippy::print_stdout, reason = "a bench tells its figures")]
 #![expect(clippy::unwrap_used, reason = "a bench that cannot go on ends")]

@@ -369,8 +369,8 @@ impl Memory {
         let lost = || Problem::new(Kind::Unavailable, "store.commit_unknown", "未知", "unknown");
         match self.faults.pop() {
             None => Ok(change(self)),
-            Some(StoreFault::Lost) => Err(lost()),
-            Some(StoreFault::Persisted) => {
+            Some(StoreFault::Lost | StoreFault::KilledBefore) => Err(lost()),
+            Some(StoreFault::Persisted | StoreFault::KilledAfter) => {
                 change(self);
                 Err(lost())
             }

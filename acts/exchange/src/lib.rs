@@ -5,7 +5,6 @@
 //!   stand in the statements of the transaction that writes the leaf;
 //! - an agreement is live only with both signatures; its digest is a leaf in both logs;
 //! - a part of a batch has one receipt, however often it is fetched.
-#![cfg_attr(test, expect(clippy::unwrap_used, reason = "tests fail by panicking"))]
 
 mod agree;
 mod decide;

@@ -1,7 +1,6 @@
 //! Bytes by name: parts of batches, rejected rows, later attachments and tiles. On disk now; S3 is a setting later.
 //!
 //! A name appears only whole: it is written aside, synced, and then renamed.
-#![cfg_attr(test, expect(clippy::unwrap_used, reason = "tests fail by panicking"))]
 
 use bytes::Bytes;
 use object_store::{ObjectStore, ObjectStoreExt as _, local::LocalFileSystem, path::Path};

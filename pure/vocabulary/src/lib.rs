@@ -2,7 +2,6 @@
 //!
 //! Pure: no I/O, no clock, no randomness. At most 1,500 lines in all (`cargo xtask tidy` counts): what only one act
 //! needs belongs to that act.
-#![cfg_attr(test, expect(clippy::unwrap_used, reason = "tests fail by panicking"))]
 
 mod bilingual;
 mod canonical;
