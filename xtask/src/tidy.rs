@@ -46,6 +46,9 @@ pub fn run(arguments: &[String]) -> Result<(), Failure> {
         return Err(Failure::unknown(argument, "tidy"));
     }
     let sources = files::list(&place::root())?;
+    if sources.is_empty() {
+        return Err(Failure::new("没有找到任何文件，什么也没有检查", "no file was found, so nothing was checked"));
+    }
     let findings = check(&sources);
     let lines: usize = sources.iter().filter(|it| it.is_code()).map(Source::lines).sum();
     finding::report("tidy", findings, &format!("{} files, {lines} lines of code, all tidy", sources.len()))

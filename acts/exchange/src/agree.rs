@@ -2,7 +2,7 @@
 
 use crate::{
     Agreement, AgreementId, Revocation, Side, Signed,
-    store::{AGREEMENT_ADD, AGREEMENT_GET, AGREEMENT_LIST, AGREEMENT_LIVE, AGREEMENT_REVOKE},
+    store::{AGREEMENT_ADD, AGREEMENT_GET, AGREEMENT_LIST, AGREEMENT_LIVE, AGREEMENT_REVOKE, text},
 };
 use ::store::{Reader, Row, Tx, args};
 use evidence::{NewLeaf, Salt};
@@ -112,11 +112,6 @@ fn missing(id: AgreementId) -> Problem {
         format!("没有协议 {id}"),
         format!("there is no agreement {id}"),
     )
-}
-
-fn text<T: Serialize>(value: &T) -> Result<String, Problem> {
-    serde_json::to_string(value)
-        .map_err(|it| Problem::new(Kind::Internal, "exchange.fault", "内部故障", it.to_string()))
 }
 
 fn state_word(state: AgreementState) -> &'static str {

@@ -6,7 +6,7 @@ use crate::{
     store::{
         AGREEMENT_CLOSE, AGREEMENT_SPEND, NONCE_CLAIM, NONCE_FORGET, PARCEL_ADD, PARCEL_GET, PARCEL_READY, PART_ADD,
         PART_ISSUED, PART_LIST, PART_RECEIPT, PROOFS_AT_ONCE, RECEIPT_ACKNOWLEDGE, RECEIPT_ADD, RECEIPT_DUE,
-        RECEIPT_DUE_PEERS, RECEIPT_GET, RECEIPT_LIST, RECEIPT_PROOFLESS, receipt_proofs,
+        RECEIPT_DUE_PEERS, RECEIPT_GET, RECEIPT_LIST, RECEIPT_PROOFLESS, receipt_proofs, text,
     },
 };
 use ::store::{Reader, Row, Tx, args};
@@ -99,11 +99,6 @@ pub struct Issue {
     pub origin: Origin,
     /// The promise.
     pub integrate_by: Timestamp,
-}
-
-fn text<T: Serialize>(value: &T) -> Result<String, Problem> {
-    serde_json::to_string(value)
-        .map_err(|it| Problem::new(Kind::Internal, "exchange.fault", "内部故障", it.to_string()))
 }
 
 fn count(number: u64) -> i64 {

@@ -3,7 +3,7 @@
 
 use crate::{
     AgreementId, DeliveryId,
-    store::{PULL_ADD, PULL_GET, PULL_PARTS, PULL_SET, PULL_UNDER_WAY},
+    store::{PULL_ADD, PULL_GET, PULL_PARTS, PULL_SET, PULL_UNDER_WAY, text},
 };
 use ::store::{Reader, Tx, args};
 use policy::{Ask, Need, Permit, Role};
@@ -71,10 +71,6 @@ impl Ask for OpenPull {
     fn need(&self) -> Need<'_> {
         Need::Role(&[Role::Requester, Role::Application])
     }
-}
-
-fn text(pull: &Pull) -> Result<String, Problem> {
-    serde_json::to_string(pull).map_err(|it| Problem::new(Kind::Internal, "exchange.fault", "内部故障", it.to_string()))
 }
 
 fn word(state: PullState) -> &'static str {

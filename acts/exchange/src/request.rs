@@ -2,7 +2,7 @@
 
 use crate::{
     AccessRequest, Answer, Event, RequestId, Signed, Standing, Supplement, Verdict, decide,
-    store::{REQUEST_ADD, REQUEST_GET, REQUEST_LIST, REQUEST_SET},
+    store::{REQUEST_ADD, REQUEST_GET, REQUEST_LIST, REQUEST_SET, text},
 };
 use ::store::{Reader, Tx, args};
 use policy::{AnswerStep, Ask, Need, Permit, Role};
@@ -133,11 +133,6 @@ async fn add(tx: &mut Tx, view: &RequestView, now: Timestamp) -> Result<bool, Pr
         micros(now)
     ];
     Ok(tx.execute(REQUEST_ADD, args).await? == 1)
-}
-
-fn text<T: Serialize>(value: &T) -> Result<String, Problem> {
-    serde_json::to_string(value)
-        .map_err(|it| Problem::new(Kind::Internal, "exchange.fault", "内部故障", it.to_string()))
 }
 
 /// Keeps a new request at the consumer.

@@ -1,5 +1,14 @@
 //! The tables of the exchange and every statement on them.
 
+use serde::Serialize;
+use vocabulary::{Kind, Problem};
+
+/// A document as it stands in a column.
+pub(crate) fn text<T: Serialize>(value: &T) -> Result<String, Problem> {
+    serde_json::to_string(value)
+        .map_err(|it| Problem::new(Kind::Internal, "exchange.fault", "内部故障", it.to_string()))
+}
+
 /// Numbered steps for `Store::migrate("exchange", …)`.
 pub const MIGRATIONS: &[&str] = &["
     CREATE TABLE exchange_request (

@@ -24,7 +24,6 @@ struct Work {
 
 /// The task that signs. It takes whatever is there: alone under little load, in large batches under much.
 pub(crate) struct BatchSigner {
-    send: Mutex<Option<mpsc::Sender<Work>>>,
     queue: mpsc::Sender<Work>,
     task: Mutex<Option<JoinHandle<()>>>,
 }
@@ -33,7 +32,7 @@ impl BatchSigner {
     pub(crate) fn start(store: Store, signer: Arc<dyn Signer>, origin: Origin) -> Self {
         let (queue, work) = mpsc::channel(WAITING_MAX);
         let task = tokio::spawn(run(store, signer, origin, work));
-        Self { send: Mutex::new(Some(queue.clone())), queue, task: Mutex::new(Some(task)) }
+        Self { queue, task: Mutex::new(Some(task)) }
     }
 
     /// Signs one receipt, with whatever else waits.
@@ -44,9 +43,8 @@ impl BatchSigner {
         wait.await.map_err(|it| gone(it.to_string()))?
     }
 
-    /// Lets what was promised be signed and kept, then stops.
+    /// Stops.
     pub(crate) async fn stop(&self) {
-        self.send.lock().await.take();
         if let Some(task) = self.task.lock().await.take() {
             // What is not signed yet is signed at the next start, from the table.
             task.abort();

@@ -9,7 +9,7 @@ mod node;
 mod registry;
 
 use crate::{Failure, Tenants};
-use ::peer::{Refusals, RemoteAddress};
+use ::peer::Refusals;
 use axum::{
     Router,
     routing::{delete, get, post},
@@ -65,7 +65,6 @@ pub(crate) fn router(tenants: Tenants, refusals: Arc<Refusals>) -> Router {
         .fallback(unknown)
         .with_state(tenants.clone())
         .merge(Router::new().route("/metrics", get(node::metrics)).with_state((tenants, refusals)))
-        .layer(axum::middleware::map_request(keep_address))
 }
 
 async fn unknown() -> Failure {
@@ -75,10 +74,4 @@ async fn unknown() -> Failure {
         "没有这个接口；接口清单见 /openapi.json",
         "there is no such route; /openapi.json lists them",
     ))
-}
-
-/// The remote address stands in the request's extensions already; this layer only keeps the types in line.
-async fn keep_address(request: axum::extract::Request) -> axum::extract::Request {
-    tracing::trace!(remote = ?request.extensions().get::<RemoteAddress>().map(|it| it.0), "request");
-    request
 }
