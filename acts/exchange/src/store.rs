@@ -10,7 +10,8 @@ pub(crate) fn text<T: Serialize>(value: &T) -> Result<String, Problem> {
 }
 
 /// Numbered steps for `Store::migrate("exchange", …)`.
-pub const MIGRATIONS: &[&str] = &["
+pub const MIGRATIONS: &[&str] = &[
+    "
     CREATE TABLE exchange_request (
         id $TEXT NOT NULL PRIMARY KEY, consumer $TEXT NOT NULL, provider $TEXT NOT NULL, offer $TEXT NOT NULL,
         version $INT NOT NULL, document $TEXT NOT NULL, at $INT NOT NULL);
@@ -40,7 +41,14 @@ pub const MIGRATIONS: &[&str] = &["
         receipt $TEXT, PRIMARY KEY (parcel, number));
     CREATE TABLE exchange_pull (
         id $TEXT NOT NULL PRIMARY KEY, state $TEXT NOT NULL, document $TEXT NOT NULL, at $INT NOT NULL);
-    CREATE INDEX exchange_pull_state ON exchange_pull (state)"];
+    CREATE INDEX exchange_pull_state ON exchange_pull (state)",
+    "
+    DROP INDEX exchange_receipt_part;
+    CREATE UNIQUE INDEX exchange_receipt_part ON exchange_receipt (side, delivery, part) WHERE delivery IS NOT NULL;
+    DROP INDEX exchange_receipt_due;
+    CREATE INDEX exchange_receipt_due ON exchange_receipt (peer)
+     WHERE acknowledgement IS NULL AND side = 'consumer'",
+];
 
 // Requests.
 pub(crate) const REQUEST_ADD: &str = "
@@ -58,9 +66,9 @@ pub(crate) const AGREEMENT_ADD: &str = "
         (id, side, peer, offer, state, revision, until, quota, day, day_rows, open, digest, document, at)
     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, '', 0, 0, $9, $10, $11) ON CONFLICT (id) DO NOTHING";
 pub(crate) const AGREEMENT_GET: &str = "
-    SELECT side, state, day, day_rows, open, document, revocation FROM exchange_agreement WHERE id = $1";
+    SELECT side, state, day, day_rows, open, digest, document, revocation FROM exchange_agreement WHERE id = $1";
 pub(crate) const AGREEMENT_LIST: &str = "
-    SELECT side, state, day, day_rows, open, document, revocation
+    SELECT side, state, day, day_rows, open, digest, document, revocation
       FROM exchange_agreement ORDER BY at DESC, id LIMIT $1";
 pub(crate) const AGREEMENT_LIVE: &str = "
     UPDATE exchange_agreement SET state = 'live', document = $2 WHERE id = $1 AND state = 'proposed'";
@@ -101,6 +109,7 @@ pub(crate) fn receipt_proofs(count: usize) -> ::store::Statement {
           WHERE exchange_receipt.id = given.id AND exchange_receipt.proof IS NULL",
         rows.join(", ")
     ))
+    .brief()
 }
 
 pub(crate) const RECEIPT_DUE: &str = "
