@@ -2,7 +2,9 @@
 
 use crate::{
     Agreement, AgreementId, Revocation, Side, Signed,
-    store::{AGREEMENT_ADD, AGREEMENT_GET, AGREEMENT_LIST, AGREEMENT_LIVE, AGREEMENT_REVOKE, text},
+    store::{
+        AGREEMENT_ADD, AGREEMENT_GET, AGREEMENT_LIST, AGREEMENT_LIVE, AGREEMENT_PROVIDERS, AGREEMENT_REVOKE, text,
+    },
 };
 use ::store::{Reader, Row, Tx, args};
 use evidence::{NewLeaf, Salt};
@@ -279,6 +281,15 @@ fn view(row: &Row) -> Result<AgreementView, Problem> {
 pub async fn agreement(reader: &mut Reader, id: AgreementId) -> Result<AgreementView, Problem> {
     let row = reader.row(AGREEMENT_GET, args![id.to_string()]).await?;
     view(&row.ok_or_else(|| missing(id))?)
+}
+
+/// Those who deliver to us under some agreement.
+///
+/// # Errors
+/// Those of the store.
+pub async fn providers(reader: &mut Reader) -> Result<Vec<OrganisationId>, Problem> {
+    let rows = reader.rows(AGREEMENT_PROVIDERS, args![]).await?;
+    rows.iter().map(|it| OrganisationId::new(it.text("peer")?)).collect()
 }
 
 /// The newest agreements, at most 500.

@@ -6,7 +6,8 @@ use crate::{
     store::{
         AGREEMENT_CLOSE, AGREEMENT_SPEND, NONCE_CLAIM, NONCE_FORGET, PARCEL_ADD, PARCEL_GET, PARCEL_READY, PART_ADD,
         PART_ISSUED, PART_LIST, PART_RECEIPT, PROOFS_AT_ONCE, RECEIPT_ACKNOWLEDGE, RECEIPT_ADD, RECEIPT_DUE,
-        RECEIPT_DUE_PEERS, RECEIPT_GET, RECEIPT_LIST, RECEIPT_PROOFLESS, receipt_proofs, text,
+        RECEIPT_DUE_PEERS, RECEIPT_GET, RECEIPT_LIST, RECEIPT_MISSED, RECEIPT_OPEN, RECEIPT_PROOFLESS, receipt_proofs,
+        text,
     },
 };
 use ::store::{Reader, Row, Statement, Tx, args};
@@ -25,6 +26,8 @@ use vocabulary::{
 pub const RECEIPTS_OPEN_MAX: i64 = 1_000;
 /// Receipts listed, acknowledged or proved in one step at most.
 const LIST_MAX: u32 = 1_000;
+/// Open receipts told to a consumer in one answer at most.
+const OPEN_LIST_MAX: u32 = 100;
 
 /// Which side of an agreement we are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
@@ -278,31 +281,81 @@ pub async fn save_proofs(tx: &mut Tx, proofs: &[(ReceiptId, BatchProof)]) -> Res
 /// # Errors
 /// Those of the store.
 pub async fn take(tx: &mut Tx, receipt: &Receipt, salt: Salt, now: Timestamp) -> Result<(), Problem> {
+    take_as("receipt-taken", tx, receipt, salt, now).await.map(|_| ())
+}
+
+/// Takes over a receipt whose answer never came. One that is here stays as it is; says whether it was not.
+///
+/// # Errors
+/// Those of the store.
+pub async fn take_missed(tx: &mut Tx, receipt: &Receipt, salt: Salt, now: Timestamp) -> Result<bool, Problem> {
+    let new = take_as("receipt-missed", tx, receipt, salt, now).await?;
+    if new {
+        tx.execute(RECEIPT_MISSED, args![receipt.body.id.to_string()]).await?;
+    }
+    Ok(new)
+}
+
+async fn take_as(
+    kind: &'static str,
+    tx: &mut Tx,
+    receipt: &Receipt,
+    salt: Salt,
+    now: Timestamp,
+) -> Result<bool, Problem> {
     let given: [u8; 32] = hex::decode(&receipt.salt)
         .ok()
         .and_then(|it| it.try_into().ok())
         .ok_or_else(|| Problem::new(Kind::Malformed, "receipt.salt", "盐有误", "the salt is not 32 bytes in hex"))?;
     let Receipt { body, log, asked, batch, .. } = receipt;
     if !add(tx, Side::Consumer, &Parts { body, salt: &given, log, asked, proof: Some(batch) }, now).await? {
-        return Ok(());
+        return Ok(false);
     }
     let body = canonical_text(&receipt.body)?;
-    evidence::append(tx, &NewLeaf { kind: "receipt-taken", body, salt }, now).await.map(|_| ())
+    evidence::append(tx, &NewLeaf { kind, body, salt }, now).await?;
+    Ok(true)
+}
+
+/// What we owe a provider: leaves of receipts to countersign.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Due {
+    /// To whom.
+    pub provider: OrganisationId,
+    /// With their answers.
+    pub leaves: Vec<Digest>,
+    /// Whose answers never came.
+    pub unreceived: Vec<Digest>,
 }
 
 /// Peers to whom we owe countersignatures, with the leaves (at most 1,000 each).
 ///
 /// # Errors
 /// Those of the store.
-pub async fn due(reader: &mut Reader) -> Result<Vec<(OrganisationId, Vec<Digest>)>, Problem> {
+pub async fn due(reader: &mut Reader) -> Result<Vec<Due>, Problem> {
     let mut all = Vec::new();
     for row in reader.rows(RECEIPT_DUE_PEERS, vec![]).await? {
-        let peer = OrganisationId::new(row.text("peer")?)?;
-        let rows = reader.rows(RECEIPT_DUE, args![peer.as_str(), LIST_MAX]).await?;
-        let leaves = rows.iter().map(|it| it.text("leaf")?.parse()).collect::<Result<Vec<Digest>, Problem>>()?;
-        all.push((peer, leaves));
+        let provider = OrganisationId::new(row.text("peer")?)?;
+        let mut due = Due { provider, leaves: Vec::new(), unreceived: Vec::new() };
+        for row in reader.rows(RECEIPT_DUE, args![due.provider.as_str(), LIST_MAX]).await? {
+            let list = if row.opt_int("missed")?.is_some() { &mut due.unreceived } else { &mut due.leaves };
+            list.push(row.text("leaf")?.parse()?);
+        }
+        all.push(due);
     }
     Ok(all)
+}
+
+/// What `consumer` has not countersigned of what we issued before `before`, oldest first, at most 100.
+///
+/// # Errors
+/// Those of the store.
+pub async fn open_receipts(
+    reader: &mut Reader,
+    consumer: &OrganisationId,
+    before: Timestamp,
+) -> Result<Vec<Receipt>, Problem> {
+    let rows = reader.rows(RECEIPT_OPEN, args![consumer.as_str(), micros(before), OPEN_LIST_MAX]).await?;
+    rows.iter().filter_map(|it| view(it).map(|it| it.file).transpose()).collect()
 }
 
 /// Keeps our own acknowledgement once the provider has it.
@@ -315,7 +368,7 @@ pub async fn acknowledge(
     signed: &Signed<Acknowledgement>,
 ) -> Result<(), Problem> {
     let document = text(signed)?;
-    for leaf in &signed.body.leaves {
+    for leaf in signed.body.leaves.iter().chain(&signed.body.unreceived) {
         let args = args![leaf.to_string(), &document, Side::Consumer.word(), provider.as_str()];
         tx.rows(RECEIPT_ACKNOWLEDGE, args).await?;
     }
@@ -348,7 +401,7 @@ pub async fn acknowledged(
     let signed = &permit.ask().signed;
     let document = text(signed)?;
     let mut closed: BTreeMap<String, i64> = BTreeMap::new();
-    for leaf in &signed.body.leaves {
+    for leaf in signed.body.leaves.iter().chain(&signed.body.unreceived) {
         let args = args![leaf.to_string(), &document, Side::Provider.word(), signed.body.by.as_str()];
         for row in tx.rows(RECEIPT_ACKNOWLEDGE, args).await? {
             *closed.entry(row.text("agreement")?.to_owned()).or_default() += 1;
@@ -374,6 +427,8 @@ pub enum ReceiptState {
     Issued,
     /// Countersigned by the consumer.
     Acknowledged,
+    /// Countersigned by the consumer, who states that the answer never came.
+    Unreceived,
 }
 
 /// A receipt as we keep it.
@@ -398,6 +453,9 @@ fn view(row: &Row) -> Result<ReceiptView, Problem> {
     let state = match (row.opt_text("proof")?, &acknowledgement) {
         (None, _) => ReceiptState::Committed,
         (Some(_), None) => ReceiptState::Issued,
+        (Some(_), Some(it)) if it.body.unreceived.contains(&row.json::<LogPromise>("log")?.leaf) => {
+            ReceiptState::Unreceived
+        }
         (Some(_), Some(_)) => ReceiptState::Acknowledged,
     };
     let file = match state {

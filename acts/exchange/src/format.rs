@@ -379,6 +379,9 @@ pub struct Acknowledgement {
     pub format: String,
     /// The leaves of the receipts that were checked and taken over.
     pub leaves: Vec<Digest>,
+    /// The leaves of receipts about answers that never came: we asked, and fetched the receipt afterwards.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unreceived: Vec<Digest>,
     /// By which organisation.
     pub by: OrganisationId,
     /// When.

@@ -16,12 +16,14 @@ mod store;
 mod verify;
 
 pub use agree::{Accept, AgreementView, Countersign, Offerer, Revoke, RevokeByPeer};
-pub use agree::{accept, agreement, agreement_facts, agreements, countersigned, propose, revoke, revoked_by_peer};
+pub use agree::{
+    accept, agreement, agreement_facts, agreements, countersigned, propose, providers, revoke, revoked_by_peer,
+};
 pub use decide::{Event, Ground, Standing, admissible, agreement as draft_agreement, standing};
 pub use deliver::{
-    Acknowledge, Deliver, Issue, Nonce, Parcel, Part, RECEIPTS_OPEN_MAX, ReceiptState, ReceiptView, Side, acknowledge,
-    acknowledged, claim, due, forget_nonces, issue, keep_parts, open_parcel, parcel, part_receipt, proofless, receipt,
-    receipts, save_proofs, take,
+    Acknowledge, Deliver, Due, Issue, Nonce, Parcel, Part, RECEIPTS_OPEN_MAX, ReceiptState, ReceiptView, Side,
+    acknowledge, acknowledged, claim, due, forget_nonces, issue, keep_parts, open_parcel, open_receipts, parcel,
+    part_receipt, proofless, receipt, receipts, save_proofs, take, take_missed,
 };
 pub use format::*;
 pub use pull::{OpenPull, Pull, PullState, open_pull, pull, pulled_parts, pulls_under_way, save_pull};

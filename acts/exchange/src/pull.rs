@@ -9,7 +9,7 @@ use ::store::{Reader, Tx, args};
 use policy::{Ask, Need, Permit, Role};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use vocabulary::{Kind, OrganisationId, Problem, Timestamp, micros};
+use vocabulary::{Date, Kind, OrganisationId, Problem, Timestamp, micros};
 
 /// Pulls under way at once at most; further ones wait their turn.
 const UNDER_WAY_MAX: u32 = 16;
@@ -54,6 +54,10 @@ pub struct Pull {
     pub rows: u64,
     /// Bytes here.
     pub bytes: u64,
+    /// Parts that are still to come are not asked for before this day: the quota of the day before is spent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
+    pub resumes: Option<Date>,
     /// What went wrong.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<serde_json::Value>")]

@@ -46,8 +46,8 @@ pub const MIGRATIONS: &[&str] = &[
     DROP INDEX exchange_receipt_part;
     CREATE UNIQUE INDEX exchange_receipt_part ON exchange_receipt (side, delivery, part) WHERE delivery IS NOT NULL;
     DROP INDEX exchange_receipt_due;
-    CREATE INDEX exchange_receipt_due ON exchange_receipt (peer)
-     WHERE acknowledgement IS NULL AND side = 'consumer'",
+    CREATE INDEX exchange_receipt_due ON exchange_receipt (side, peer, at) WHERE acknowledgement IS NULL;
+    ALTER TABLE exchange_receipt ADD COLUMN missed $INT",
 ];
 
 // Requests.
@@ -70,6 +70,8 @@ pub(crate) const AGREEMENT_GET: &str = "
 pub(crate) const AGREEMENT_LIST: &str = "
     SELECT side, state, day, day_rows, open, digest, document, revocation
       FROM exchange_agreement ORDER BY at DESC, id LIMIT $1";
+pub(crate) const AGREEMENT_PROVIDERS: &str = "
+    SELECT DISTINCT peer FROM exchange_agreement WHERE side = 'consumer' ORDER BY peer";
 pub(crate) const AGREEMENT_LIVE: &str = "
     UPDATE exchange_agreement SET state = 'live', document = $2 WHERE id = $1 AND state = 'proposed'";
 pub(crate) const AGREEMENT_REVOKE: &str = "
@@ -113,8 +115,14 @@ pub(crate) fn receipt_proofs(count: usize) -> ::store::Statement {
 }
 
 pub(crate) const RECEIPT_DUE: &str = "
-    SELECT leaf FROM exchange_receipt WHERE side = 'consumer' AND peer = $1 AND acknowledgement IS NULL
+    SELECT leaf, missed FROM exchange_receipt WHERE side = 'consumer' AND peer = $1 AND acknowledgement IS NULL
      ORDER BY at LIMIT $2";
+/// What a consumer has not countersigned of what was issued before `$2`.
+pub(crate) const RECEIPT_OPEN: &str = "
+    SELECT side, body, salt, log, asked, proof, acknowledgement FROM exchange_receipt
+     WHERE side = 'provider' AND peer = $1 AND acknowledgement IS NULL AND proof IS NOT NULL AND at < $2
+     ORDER BY at LIMIT $3";
+pub(crate) const RECEIPT_MISSED: &str = "UPDATE exchange_receipt SET missed = 1 WHERE id = $1 AND side = 'consumer'";
 pub(crate) const RECEIPT_DUE_PEERS: &str = "
     SELECT DISTINCT peer FROM exchange_receipt WHERE side = 'consumer' AND acknowledgement IS NULL";
 pub(crate) const RECEIPT_ACKNOWLEDGE: &str = "
@@ -156,6 +164,7 @@ pub(crate) const ALL: &[&str] = &[
     AGREEMENT_ADD,
     AGREEMENT_GET,
     AGREEMENT_LIST,
+    AGREEMENT_PROVIDERS,
     AGREEMENT_LIVE,
     AGREEMENT_REVOKE,
     AGREEMENT_SPEND,
@@ -167,6 +176,8 @@ pub(crate) const ALL: &[&str] = &[
     RECEIPT_LIST,
     RECEIPT_PROOFLESS,
     RECEIPT_DUE,
+    RECEIPT_OPEN,
+    RECEIPT_MISSED,
     RECEIPT_DUE_PEERS,
     RECEIPT_ACKNOWLEDGE,
     PARCEL_ADD,

@@ -242,6 +242,7 @@ fn receipt() -> Receipt {
     let asked = Asked { signature: key(2).sign(base.as_bytes()), base };
     let acknowledgement = Acknowledgement {
         format: "yunhe-acknowledgement/1".to_owned(),
+        unreceived: Vec::new(),
         leaves: vec![log.leaf],
         by: body.consumer.clone(),
         at: at(),

@@ -22,6 +22,8 @@ pub struct Keys<'a> {
 pub struct Proven {
     /// Whether the consumer has countersigned.
     pub acknowledged: bool,
+    /// Whether the consumer, countersigning, states that the answer never came.
+    pub unreceived: bool,
     /// Whether the leaf is shown to be in the log.
     pub logged: bool,
     /// In words.
@@ -86,7 +88,9 @@ pub fn verify(receipt: &Receipt, keys: &Keys<'_>) -> Result<Proven, Problem> {
         acknowledged(acknowledgement, &leaf, receipt, keys.consumer)?;
     }
     let logged = receipt.log_proof.as_deref().map(|it| in_log(it, &leaf, receipt, keys)).transpose()?.is_some();
-    Ok(Proven { acknowledged: receipt.acknowledgement.is_some(), logged, words: words(receipt) })
+    let unreceived = receipt.acknowledgement.as_ref().is_some_and(|it| it.body.unreceived.contains(&leaf));
+    let acknowledged = receipt.acknowledgement.is_some();
+    Ok(Proven { acknowledged, unreceived, logged, words: words(receipt, unreceived) })
 }
 
 /// The consumer's signature covers a base whose `content-digest` is the request's digest.
@@ -130,7 +134,9 @@ fn acknowledged(
     receipt: &Receipt,
     keys: &[PublicKey],
 ) -> Result<(), Problem> {
-    let fits = acknowledgement.body.by == receipt.body.consumer && acknowledgement.body.leaves.contains(leaf);
+    let body = &acknowledgement.body;
+    let names = body.leaves.contains(leaf) || body.unreceived.contains(leaf);
+    let fits = body.by == receipt.body.consumer && names;
     ensure!(
         fits && acknowledgement.check(keys).is_ok(),
         wrong(
@@ -147,11 +153,16 @@ fn in_log(proof: &str, leaf: &Digest, receipt: &Receipt, keys: &Keys<'_>) -> Res
     Ok(())
 }
 
-fn words(receipt: &Receipt) -> Bilingual {
+fn words(receipt: &Receipt, unreceived: bool) -> Bilingual {
     let body = &receipt.body;
+    let (zh, en) = if unreceived {
+        ("消费方声明未收到答复。", " The consumer states that the answer never came.")
+    } else {
+        ("", "")
+    };
     Bilingual::new(
         format!(
-            "{} 于 {} 依协议 {} 向 {}（{}）交付 {} 的 {} 行（{} 字节），用途：{}。",
+            "{} 于 {} 依协议 {} 向 {}（{}）交付 {} 的 {} 行（{} 字节），用途：{}。{zh}",
             body.provider,
             body.at,
             body.agreement,
@@ -163,7 +174,7 @@ fn words(receipt: &Receipt) -> Bilingual {
             body.purpose
         ),
         format!(
-            "On {} {} delivered {} rows ({} bytes) of {} to {} ({}) under agreement {}, for: {}.",
+            "On {} {} delivered {} rows ({} bytes) of {} to {} ({}) under agreement {}, for: {}.{en}",
             body.at,
             body.provider,
             body.rows,

@@ -12,6 +12,8 @@ use vocabulary::Problem;
 const SEQUENCE_REST: Duration = Duration::from_millis(100);
 /// Pulls, countersignatures and harvests rest this long.
 const WORK_REST: Duration = Duration::from_millis(300);
+/// Providers are asked this often which receipts are still open.
+const SETTLE_REST: Duration = Duration::from_secs(60);
 /// The hub is asked for news of membership this often.
 const MEMBERS_REST: Duration = Duration::from_secs(60);
 /// What is forgotten is looked at this often.
@@ -37,6 +39,9 @@ impl Jobs {
             run(organisation, &stop, WORK_REST, "pull", |it| Box::pin(async move { it.carry_pulls().await })),
             run(organisation, &stop, WORK_REST, "acknowledge", |it| {
                 Box::pin(async move { Ok(!it.acknowledge_due().await?.is_empty()) })
+            }),
+            run(organisation, &stop, SETTLE_REST, "settle", |it| {
+                Box::pin(async move { Ok(it.settle_missed().await? > 0) })
             }),
             run(organisation, &stop, WORK_REST, "index", |it| Box::pin(async move { it.follow_catalog().await })),
             run(organisation, &stop, MEMBERS_REST, "membership", |it| {

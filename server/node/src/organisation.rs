@@ -9,7 +9,7 @@ use peer::{ClientLimits, Peer, PeerClient, PinSet};
 use policy::{Principal, Role};
 use signing::{Certificate, KeyRing, Signer};
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError, RwLock},
 };
@@ -42,6 +42,8 @@ pub struct Organisation {
     pub(crate) catalog: crate::catalogs::Search,
     /// Batches being made by this process.
     pub(crate) making: Mutex<BTreeSet<DeliveryId>>,
+    /// Batches being fetched that rest after a fault of their provider's.
+    pub(crate) resting: Mutex<BTreeMap<DeliveryId, crate::pulls::Rest>>,
     folder: PathBuf,
     clock: Arc<dyn Clock>,
     certificate: Certificate,
@@ -100,6 +102,7 @@ impl Organisation {
             catalog: crate::catalogs::Search::new(folder.join("search")),
             config: config.clone(),
             making: Mutex::default(),
+            resting: Mutex::default(),
             federation: federation.clone(),
             store,
             keys,

@@ -14,9 +14,10 @@ use exchange::{AgreementId, DeliveryId, OpenPull, Parcel, Part, Pull, PullState,
 use peer::Call;
 use policy::Principal;
 use serde::Deserialize;
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 use store::transact;
-use vocabulary::{Digest, Problem, ensure};
+use tokio::time::Instant;
+use vocabulary::{Digest, Problem, date_in_shanghai, ensure};
 
 /// A part is at most this long.
 const PART_BYTES_MAX: usize = 256 << 20;
@@ -34,9 +35,26 @@ pub struct PullAsk {
     pub id: Option<DeliveryId>,
 }
 
+/// A pull rests this long after a first fault of the provider's, twice as long after the next, up to the bound below.
+const FAULT_REST: Duration = Duration::from_millis(500);
+/// It rests no longer than this.
+const FAULT_REST_MAX: Duration = Duration::from_secs(600);
+/// After more faults in a row, which take some four hours, it has failed.
+const FAULTS_MAX: u32 = 32;
+
+fn spent(problem: &Problem) -> bool {
+    problem.code == "exchange.quota"
+}
+
 /// What is so only for the moment: nobody answers, or our countersignatures are still on their way.
 fn passes(problem: &Problem) -> bool {
     [502, 503].contains(&problem.kind.status()) || problem.code == "exchange.receipt_due"
+}
+
+/// How often carrying a pull on met a fault of the provider's, in a row, and when it is tried again.
+pub(crate) struct Rest {
+    faults: u32,
+    until: Instant,
 }
 
 fn part_name(id: DeliveryId, number: u32) -> String {
@@ -66,6 +84,7 @@ impl Organisation {
             done: 0,
             rows: 0,
             bytes: 0,
+            resumes: None,
             problem: None,
         };
         let id = pull.id;
@@ -98,16 +117,31 @@ impl Organisation {
     pub async fn carry_pulls(&self) -> Result<bool, Problem> {
         let mut moved = false;
         let under_way = exchange::pulls_under_way(&mut self.store.read().await?).await?;
+        let today = date_in_shanghai(self.now());
         for mut pull in under_way {
+            if pull.resumes.is_some_and(|it| today < it) || self.rests(pull.id) {
+                continue;
+            }
             let before = pull.clone();
             match self.carry(&mut pull).await {
-                Ok(()) => {}
+                Ok(()) => self.rested(pull.id),
                 // For the moment: the next round tries again.
                 Err(problem) if passes(&problem) => {
                     tracing::info!(pull = %pull.id, %problem, "a pull waits");
                     pull.problem = Some(problem);
                 }
+                // Tomorrow there is a new quota; unless it has just begun and does not do for one part.
+                Err(problem) if spent(&problem) && (before.resumes != Some(today) || pull.done > before.done) => {
+                    tracing::info!(pull = %pull.id, %problem, "a pull waits for the next day");
+                    pull.resumes = Some(today.tomorrow().unwrap_or(today));
+                    pull.problem = Some(problem);
+                }
+                Err(problem) if problem.kind.status() == 500 && self.rest_after_fault(pull.id) => {
+                    tracing::warn!(pull = %pull.id, %problem, "the provider has a fault; a pull rests");
+                    pull.problem = Some(problem);
+                }
                 Err(problem) => {
+                    self.rested(pull.id);
                     pull.state = PullState::Failed;
                     pull.problem = Some(problem);
                 }
@@ -118,6 +152,25 @@ impl Organisation {
             }
         }
         Ok(moved)
+    }
+
+    fn rests(&self, id: DeliveryId) -> bool {
+        self.resting.lock().is_ok_and(|it| it.get(&id).is_some_and(|it| Instant::now() < it.until))
+    }
+
+    fn rested(&self, id: DeliveryId) {
+        if let Ok(mut resting) = self.resting.lock() {
+            resting.remove(&id);
+        }
+    }
+
+    /// Lets a pull rest after a fault of the provider's, longer each time; says no once there were too many in a row.
+    fn rest_after_fault(&self, id: DeliveryId) -> bool {
+        let Ok(mut resting) = self.resting.lock() else { return false };
+        let rest = resting.entry(id).or_insert(Rest { faults: 0, until: Instant::now() });
+        rest.faults += 1;
+        rest.until = Instant::now() + FAULT_REST.saturating_mul(1 << rest.faults.min(16)).min(FAULT_REST_MAX);
+        rest.faults <= FAULTS_MAX
     }
 
     async fn carry(&self, pull: &mut Pull) -> Result<(), Problem> {

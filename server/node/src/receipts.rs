@@ -1,17 +1,34 @@
 //! Receipts on both sides: checked when they come, countersigned in batches, shown with their proof.
 
 use crate::{
-    Incoming, Organisation, Outcome, draw_salt, organisation::fault, queries::promise_is_near, requests::to_json,
+    Incoming, Organisation, Outcome, draw_salt,
+    organisation::fault,
+    queries::promise_is_near,
+    requests::{from_json, to_json},
 };
 use evidence::VerifierKey;
 use exchange::{
-    Acknowledge, Acknowledgement, AgreementId, AgreementView, Keys, Receipt, ReceiptId, ReceiptView, Signed,
+    Acknowledge, Acknowledgement, AgreementId, AgreementView, Due, Keys, PullState, Receipt, ReceiptId, ReceiptView,
+    Side, Signed,
 };
+use jiff::SignedDuration;
 use peer::Call;
 use signing::PublicKey;
 use std::collections::BTreeMap;
 use store::transact;
-use vocabulary::{Digest, Kind, OrganisationId, Problem, ensure};
+use vocabulary::{Digest, Kind, OrganisationId, Problem, Timestamp, ensure};
+
+/// An answer is under way no longer than this after its receipt; past it, an open receipt is one whose answer was lost.
+const UNDER_WAY_MAX: SignedDuration = SignedDuration::from_secs(120);
+
+fn other() -> Problem {
+    Problem::new(
+        Kind::Peer,
+        "receipt.other",
+        "回执与请求或答复不符，未采用",
+        "the receipt is not about this request and this answer; nothing was used",
+    )
+}
 
 impl Organisation {
     /// Checks a receipt before what it covers is used: its parts, and that it is about our request and these bytes.
@@ -32,16 +49,23 @@ impl Organisation {
             && body.provider == agreement.provider
             && body.consumer == *self.id()
             && promise_is_near(receipt.log.integrate_by, self.now());
-        ensure!(
-            fits,
-            Problem::new(
-                Kind::Peer,
-                "receipt.other",
-                "回执与请求或答复不符，未采用",
-                "the receipt is not about this request and this answer; nothing was used",
-            )
-        );
-        let provider = self.keys_of(&body.provider)?;
+        ensure!(fits, other());
+        self.check_parts(receipt)
+    }
+
+    /// Checks a receipt whose answer never came, before it is taken over: it is ours, and we did ask.
+    fn check_missed(&self, receipt: &Receipt, view: &AgreementView) -> Result<(), Problem> {
+        let (body, agreement) = (&receipt.body, &view.agreement.body);
+        let fits = view.side == Side::Consumer
+            && body.agreement_digest == view.digest
+            && body.provider == agreement.provider
+            && body.consumer == *self.id();
+        ensure!(fits, other());
+        self.check_parts(receipt)
+    }
+
+    fn check_parts(&self, receipt: &Receipt) -> Result<(), Problem> {
+        let provider = self.keys_of(&receipt.body.provider)?;
         let consumer = [self.keys.messages.public()];
         exchange::verify(receipt, &Keys { provider: &provider, consumer: &consumer, log: &[] }).map(|_| ())
     }
@@ -57,10 +81,11 @@ impl Organisation {
     pub async fn acknowledge_due(&self) -> Result<BTreeMap<OrganisationId, usize>, Problem> {
         let due = exchange::due(&mut self.store.read().await?).await?;
         let mut done = BTreeMap::new();
-        for (provider, leaves) in due {
+        for Due { provider, leaves, unreceived } in due {
             let body = Acknowledgement {
                 format: "yunhe-acknowledgement/1".to_owned(),
                 leaves,
+                unreceived,
                 by: self.id().clone(),
                 at: self.now(),
             };
@@ -68,9 +93,65 @@ impl Organisation {
             let call = Call::post("/peer/v1/acknowledgements", to_json(&signed)?);
             self.client.send(&self.peer(&provider)?, &call, self.now()).await?;
             transact!(self.store, None, |tx| exchange::acknowledge(tx, &provider, &signed).await)?;
-            done.insert(provider, signed.body.leaves.len());
+            done.insert(provider, signed.body.leaves.len() + signed.body.unreceived.len());
         }
         Ok(done)
+    }
+
+    /// Asks every provider what is still open there, and takes over the receipts whose answers never came to us: a
+    /// connection broke, or we died. They are countersigned as such, so that no lost answer blocks an agreement. Says
+    /// how many.
+    ///
+    /// # Errors
+    /// Those of the store; a provider that does not answer is asked another time.
+    pub async fn settle_missed(&self) -> Result<usize, Problem> {
+        let providers = exchange::providers(&mut self.store.read().await?).await?;
+        let mut taken = 0;
+        for provider in providers {
+            match self.missed_at(&provider).await {
+                Ok(number) => taken += number,
+                Err(problem) => tracing::info!(%provider, %problem, "open receipts are asked for another time"),
+            }
+        }
+        Ok(taken)
+    }
+
+    async fn missed_at(&self, provider: &OrganisationId) -> Result<usize, Problem> {
+        let call = Call::get("/peer/v1/receipts/open");
+        let answer = self.client.send(&self.peer(provider)?, &call, self.now()).await?;
+        let open: Vec<Receipt> = from_json(&answer.body)?;
+        let mut taken = 0;
+        for receipt in open {
+            match self.take_missed(&receipt, provider).await {
+                Ok(new) => taken += usize::from(new),
+                Err(problem) => tracing::warn!(receipt = %receipt.body.id, %problem, "an open receipt is refused"),
+            }
+        }
+        Ok(taken)
+    }
+
+    async fn take_missed(&self, receipt: &Receipt, from: &OrganisationId) -> Result<bool, Problem> {
+        ensure!(receipt.body.provider == *from, other());
+        self.check_missed(receipt, &self.agreement(receipt.body.agreement).await?)?;
+        if let Some(pull) = receipt.body.delivery {
+            // A part of a batch under way is fetched again, under the same receipt.
+            let state = exchange::pull(&mut self.store.read().await?, pull).await.map(|it| it.state);
+            if matches!(state, Ok(PullState::Making | PullState::Fetching)) {
+                return Ok(false);
+            }
+        }
+        let (salt, now) = (draw_salt()?, self.now());
+        transact!(self.store, None, |tx| exchange::take_missed(tx, receipt, salt, now).await)
+    }
+
+    /// Tells a consumer which receipts it has not countersigned, once their answers can no longer be under way.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub async fn tell_open(&self, incoming: &Incoming) -> Result<Outcome, Problem> {
+        let before = incoming.now.saturating_sub(UNDER_WAY_MAX).unwrap_or(Timestamp::MIN);
+        let consumer = &incoming.member.organisation.id;
+        Outcome::json(&exchange::open_receipts(&mut self.store.read().await?, consumer, before).await?)
     }
 
     /// Takes in a consumer's countersignatures.

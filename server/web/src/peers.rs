@@ -34,6 +34,7 @@ pub(crate) fn router(tenants: Tenants) -> Router {
         .route("/peer/v1/parcels/{id}", get(tell_parcel))
         .route("/peer/v1/parcels/{id}/parts/{number}", post(hand_out))
         .route("/peer/v1/acknowledgements", post(acknowledged))
+        .route("/peer/v1/receipts/open", get(open_receipts))
         .route("/peer/v1/log/proof/{leaf}", get(log_proof))
         .route("/peer/v1/catalog", get(catalog))
         .route("/peer/v1/federation", get(federation))
@@ -170,6 +171,11 @@ async fn hand_out(
 /// `POST /peer/v1/acknowledgements`: countersignatures of receipts.
 async fn acknowledged(State(tenants): State<Tenants>, request: Request) -> Response {
     judged(&tenants, request, |org, it| async move { org.acknowledged(&it).await }).await
+}
+
+/// `GET /peer/v1/receipts/open`: which receipts the caller has not countersigned.
+async fn open_receipts(State(tenants): State<Tenants>, request: Request) -> Response {
+    judged(&tenants, request, |org, it| async move { org.tell_open(&it).await }).await
 }
 
 /// `GET /peer/v1/log/proof/{leaf}`: the proof that a leaf is in the log.

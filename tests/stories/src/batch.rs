@@ -1,5 +1,6 @@
 //! What ends a batch before its time, and what exactly it may take.
 
+use jiff::SignedDuration;
 use serde_json::{Value, json};
 use testkit::{Province, World, story};
 
@@ -51,14 +52,45 @@ story! {
 }
 
 story! {
-    /// A batch of one row more than the quota stops before the part that would be too much, and says why.
-    async fn a_batch_past_the_quota_stops(world: World) {
+    /// A batch of one row more than the quota stops before the part that would be too much, says why, and goes on the
+    /// next day.
+    async fn a_batch_past_the_quota_goes_on_the_next_day(mut world: World) {
         let (agreement, ours) = with_quota(&world, 1).await;
+        world.token("js-scjg", "auditor").await;
+        world.rest().await;
+        let step = async || drop(world.on("nj-gxj", async |org| org.carry_pulls().await).await);
         let pull = begin(&world, &agreement).await;
-        let end = ended(&world, &pull).await;
-        assert_eq!((&end["state"], &end["problem"]["code"]), (&json!("failed"), &json!("exchange.quota")), "{end}");
+        let waits = || async { step().await; state(&world, &pull).await["resumes"] == "2026-11-25" };
+        world.until("the quota is spent", waits).await;
+        let now = state(&world, &pull).await;
+        assert_eq!((&now["state"], &now["problem"]["code"]), (&json!("fetching"), &json!("exchange.quota")), "{now}");
         let (rows, parts) = issued(&world, &pull).await;
-        assert!(rows < ours && parts as u64 == end["parts"].as_u64().unwrap() - 1, "{rows} in {parts}: {end}");
+        assert!(rows < ours && parts as u64 == now["parts"].as_u64().unwrap() - 1, "{rows} in {parts}: {now}");
+        world.advance(SignedDuration::from_hours(13));
+        step().await;
+        assert_eq!(issued(&world, &pull).await, (rows, parts), "eleven at night is the same day");
+        world.advance(SignedDuration::from_hours(2));
+        step().await;
+        let end = state(&world, &pull).await;
+        assert_eq!((&end["state"], &end["rows"]), (&json!("done"), &json!(ours)), "{end}");
+        assert_eq!(issued(&world, &pull).await, (ours, parts + 1));
+    }
+}
+
+story! {
+    /// A quota that does not do for one part is waited for once; then the batch has failed, and says why.
+    async fn a_quota_below_one_part_fails_the_batch(mut world: World) {
+        world.province_with_quota(ROWS, 3).await;
+        let agreement = world.agree_operation("2026-12-31").await;
+        world.rest().await;
+        let step = async || drop(world.on("nj-gxj", async |org| org.carry_pulls().await).await);
+        let pull = begin(&world, &agreement).await;
+        let waits = || async { step().await; state(&world, &pull).await["resumes"] == "2026-11-25" };
+        world.until("the quota is spent", waits).await;
+        world.advance(SignedDuration::from_hours(24));
+        step().await;
+        let end = state(&world, &pull).await;
+        assert_eq!((&end["state"], &end["problem"]["code"]), (&json!("failed"), &json!("exchange.quota")), "{end}");
     }
 }
 

@@ -1,6 +1,7 @@
 //! Many at once: the guards stand in the statements, so of those that race exactly as many win as may.
 
 use futures::future::join_all;
+use jiff::SignedDuration;
 use serde_json::json;
 use std::collections::BTreeMap;
 use testkit::{Hostile, PURPOSE, Reply, World, story};
@@ -33,6 +34,56 @@ story! {
         let path = format!("/v1/agreements/{agreement}");
         let view = world.as_("js-scjg", "auditor").get(&path).await.expect_status(200);
         assert_eq!((&view["day_rows"], &view["open_receipts"]), (&json!(10), &json!(10)));
+    }
+}
+
+story! {
+    /// Answers that never came do not block an agreement: the consumer fetches their receipts, finds its own signed
+    /// requests in them, and countersigns that it did not receive them.
+    async fn lost_answers_are_settled(mut world: World) {
+        world.province(60).await;
+        let agreement = world.agree_base().await;
+        for (organisation, role) in [("js-scjg", "auditor"), ("nj-gxj", "auditor")] {
+            world.token(organisation, role).await;
+        }
+        world.rest().await;
+        let body = json!({"agreement": agreement, "purpose": PURPOSE, "actor": "application:trial", "limit": 1});
+        // Asked with the consumer's keys; the consumer's node never sees the answers.
+        let hostile = Hostile::member(&world, "nj-gxj");
+        let line = hostile.dial(&world, "js-scjg").await.unwrap();
+        for _ in 0..3 {
+            line.send(hostile.write(&world.host("js-scjg"), "/peer/v1/query", &body)).await.unwrap().expect_status(200);
+        }
+        let kept = world.query(&agreement, json!({"limit": 1})).await.expect_status(200);
+        let states = async |organisation: &str| {
+            let all = world.as_(organisation, "auditor").get("/v1/receipts").await.expect_status(200);
+            let mut states = BTreeMap::new();
+            for receipt in all.as_array().unwrap() {
+                *states.entry(receipt["state"].as_str().unwrap().to_owned()).or_insert(0) += 1;
+            }
+            states
+        };
+        let acknowledge = async || {
+            world.as_("nj-gxj", "auditor").post("/v1/receipts/acknowledge", json!({})).await.expect_status(200)
+        };
+        acknowledge().await;
+        // They might still be under way.
+        assert_eq!(states("js-scjg").await, counts([("issued", 3), ("acknowledged", 1)]));
+        world.advance(SignedDuration::from_secs(121));
+        assert_eq!(acknowledge().await["acknowledged"]["js-scjg"], 3);
+        let end = counts([("unreceived", 3), ("acknowledged", 1)]);
+        assert_eq!((states("js-scjg").await, states("nj-gxj").await), (end.clone(), end));
+        let view = world.as_("js-scjg", "auditor").get(&format!("/v1/agreements/{agreement}")).await.expect_status(200);
+        assert_eq!(view["open_receipts"], 0);
+        assert_eq!(acknowledge().await["acknowledged"], json!({}), "once");
+        let of_it = &kept["receipt"]["body"]["id"];
+        let all = world.as_("nj-gxj", "auditor").get("/v1/receipts").await.expect_status(200);
+        let missed = all.as_array().unwrap().iter().find(|it| it["body"]["id"] != *of_it).unwrap();
+        let receipt: exchange::Receipt = serde_json::from_value(missed["file"].clone()).unwrap();
+        let [provider, consumer] = ["js-scjg", "nj-gxj"].map(|it| [world.keys(it).messages.public()]);
+        let keys = exchange::Keys { provider: &provider, consumer: &consumer, log: &[] };
+        let proven = exchange::verify(&receipt, &keys).unwrap();
+        assert!(proven.acknowledged && proven.unreceived && proven.words.en.contains("never came"), "{proven:?}");
     }
 }
 

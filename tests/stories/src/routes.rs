@@ -4,7 +4,7 @@ use testkit::{Database, Hostile, World};
 use web::{Method, Port, ROUTES};
 
 /// The routes between nodes, as `server/web/src/peers.rs` mounts them.
-const PEER_ROUTES: [(&str, &str); 14] = [
+const PEER_ROUTES: [(&str, &str); 15] = [
     ("GET", "/peer/v1/offers"),
     ("POST", "/peer/v1/requests"),
     ("GET", "/peer/v1/requests/{request}"),
@@ -12,6 +12,7 @@ const PEER_ROUTES: [(&str, &str); 14] = [
     ("POST", "/peer/v1/agreements"),
     ("POST", "/peer/v1/revocations"),
     ("POST", "/peer/v1/query"),
+    ("GET", "/peer/v1/receipts/open"),
     ("POST", "/peer/v1/parcels"),
     ("GET", "/peer/v1/parcels/{delivery}"),
     ("POST", "/peer/v1/parcels/{delivery}/parts/{number}"),

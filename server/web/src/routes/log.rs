@@ -31,6 +31,7 @@ pub(crate) async fn receipt(caller: Caller, Path(id): Path<ReceiptId>) -> Answer
 
 /// `POST /v1/receipts/acknowledge`: countersigns what is due now.
 pub(crate) async fn acknowledge(caller: Caller) -> Answer<Value> {
+    caller.org.settle_missed().await?;
     Ok(Json(json!({"acknowledged": caller.org.acknowledge_due().await?})))
 }
 

@@ -121,6 +121,10 @@ async fn finished(client: &Client, voice: Voice, id: &str) -> Result<Value, Prob
                 return Ok(pull);
             }
             Some("failed") => return Err(failed(&pull)),
+            // The node goes on by itself on that day; nobody waits at the command line until then.
+            _ if pull["resumes"].is_string() && pull["problem"].is_object() => {
+                return Err(failed(&pull).with("resumes", pull["resumes"].clone()).with("pull", id));
+            }
             _ => tokio::time::sleep(Duration::from_millis(LOOK_MILLIS)).await,
         }
     }

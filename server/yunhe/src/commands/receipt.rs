@@ -109,6 +109,7 @@ fn listed(voice: Voice, views: &[Value]) -> String {
                 "committed" => voice.pick("已提交", "committed"),
                 "issued" => voice.pick("已签发", "issued"),
                 "acknowledged" => voice.pick("已确认", "acknowledged"),
+                "unreceived" => voice.pick("已确认未收到", "answer never came"),
                 other => other,
             };
             let mut cells: Vec<String> = ["/id", "/at", "/provider", "/consumer", "/record"]
@@ -166,7 +167,7 @@ fn verify(voice: Voice, file: &Path, members: &Path, genesis: Option<&str>) -> R
     let pinned = genesis.map(str::parse::<Digest>).transpose()?;
     let (receipt, proven) = proven(&receipt, &log, pinned).map_err(Failure::unproven)?;
     let value = json!({
-        "verified": true, "acknowledged": proven.acknowledged, "logged": proven.logged, "words": proven.words,
+        "verified": true, "acknowledged": proven.acknowledged, "unreceived": proven.unreceived, "logged": proven.logged, "words": proven.words,
         "receipt": receipt.body,
     });
     voice.answer(&value, || told(voice, &receipt.body, &proven));
