@@ -100,7 +100,11 @@ impl Organisation {
         Ok(entries > 0 || leaves.from < leaves.to)
     }
 
-    async fn forget_once(&self) -> Result<bool, Problem> {
+    /// Forgets nonces and idempotency keys whose time is over.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub async fn forget_once(&self) -> Result<bool, Problem> {
         let now = self.now();
         transact!(self.store, None, |tx| exchange::forget_nonces(tx, now).await)?;
         self.store.forget_keys(now).await?;

@@ -137,27 +137,27 @@ impl Organisation {
             after: None,
             as_of: (parcel.position > 0).then_some(parcel.position),
         };
-        // One part is made while the next is read: rows cross a bounded channel.
+        // One part is made while the next is read: rows cross a bounded channel, and a thread that may wait for room
+        // reads. (So it goes on a runtime of one thread too.)
         let (send, mut chunks) = tokio::sync::mpsc::channel::<Vec<Vec<Value>>>(1);
         let mut reader = self.store.snapshot().await?;
         let (columns, masks) = (parcel.columns.clone(), restriction.clone());
         let part_rows = self.config.part_rows.max(1);
         let reading = {
             let record = record.clone();
-            tokio::spawn(async move {
+            tokio::task::spawn_blocking(move || {
                 let mut rows: Vec<Vec<Value>> = Vec::with_capacity(part_rows);
-                registry::select(&mut reader, &record, &selection, |it| {
+                futures::executor::block_on(registry::select(&mut reader, &record, &selection, |it| {
                     let shown = columns.iter().zip(it.values).map(|(name, value)| masks.mask(name, value));
                     rows.push(shown.collect());
                     if rows.len() == part_rows {
                         let full = std::mem::replace(&mut rows, Vec::with_capacity(part_rows));
-                        send.try_send(full).or_else(|it| blocking(&send, it.into_inner()))?;
+                        send.blocking_send(full).map_err(|it| fault("batch", &it))?;
                     }
                     Ok(())
-                })
-                .await?;
+                }))?;
                 if !rows.is_empty() {
-                    send.send(rows).await.map_err(|it| fault("batch", &it))?;
+                    send.blocking_send(rows).map_err(|it| fault("batch", &it))?;
                 }
                 Ok::<(), Problem>(())
             })
@@ -226,7 +226,14 @@ impl Organisation {
                     bytes: part.bytes,
                     at: incoming.now,
                 };
-                self.issue(incoming, &permit, body).await?
+                match self.issue(incoming, &permit, body).await {
+                    // The same part was fetched by another message in the same moment: its receipt is the part's.
+                    Err(problem) if issued_meanwhile(&problem) => {
+                        let known = exchange::part_receipt(&mut self.store.read().await?, id, number).await?;
+                        self.issued_before(incoming, known.ok_or(problem)?).await?
+                    }
+                    issued => issued?,
+                }
             }
         };
         let receipt = Some(STANDARD.encode(to_json(&receipt)?));
@@ -249,9 +256,9 @@ impl Organisation {
     }
 }
 
-/// Waits for room from inside the row callback; the receiving side runs on another task.
-fn blocking(send: &tokio::sync::mpsc::Sender<Vec<Vec<Value>>>, rows: Vec<Vec<Value>>) -> Result<(), Problem> {
-    tokio::task::block_in_place(|| send.blocking_send(rows)).map_err(|it| fault("batch", &it))
+/// Whether a receipt was refused because its part has one.
+fn issued_meanwhile(problem: &Problem) -> bool {
+    ["store.duplicate", "exchange.part_issued"].contains(&problem.code.as_ref())
 }
 
 fn being_made() -> Problem {
