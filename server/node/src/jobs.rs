@@ -100,7 +100,7 @@ impl Organisation {
         Ok(entries > 0 || leaves.from < leaves.to)
     }
 
-    /// Forgets nonces and idempotency keys whose time is over.
+    /// Forgets nonces and idempotency keys whose time is over, and signs receipts whose signature was not kept.
     ///
     /// # Errors
     /// Those of the store.
@@ -108,6 +108,8 @@ impl Organisation {
         let now = self.now();
         transact!(self.store, None, |tx| exchange::forget_nonces(tx, now).await)?;
         self.store.forget_keys(now).await?;
+        // Not a matter of forgetting, but as seldom: signatures that were made and whose commit was lost.
+        self.finish_receipts().await?;
         Ok(false)
     }
 }

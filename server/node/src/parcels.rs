@@ -55,15 +55,20 @@ fn part_name(id: DeliveryId, number: u32) -> String {
 }
 
 impl Organisation {
-    /// The permit of a batch, decided on what is there now.
+    /// The permit of a batch, decided on what is there now. What was `paid` for is not refused for a spent quota: it
+    /// was counted when it was issued.
     async fn batch_permit(
         &self,
         incoming: &Incoming,
         agreement: AgreementId,
         purpose: &str,
+        paid: bool,
     ) -> Result<(Permit<Deliver>, exchange::AgreementView), Problem> {
         let mut reader = self.store.read().await?;
-        let (facts, view) = exchange::agreement_facts(&mut reader, agreement, incoming.now).await?.unzip();
+        let (mut facts, view) = exchange::agreement_facts(&mut reader, agreement, incoming.now).await?.unzip();
+        if let Some(facts) = facts.as_mut().filter(|_| paid) {
+            facts.rows_today = 0;
+        }
         let deliver = Deliver {
             agreement,
             revision: view.as_ref().map_or(0, |it| it.agreement.body.revision),
@@ -83,7 +88,8 @@ impl Organisation {
     pub async fn open_parcel(self: &Arc<Self>, incoming: &Incoming) -> Result<Outcome, Problem> {
         let ask: ParcelAsk = incoming.json()?;
         Format::parse(&ask.format)?;
-        let (permit, view) = self.batch_permit(incoming, ask.agreement, &ask.purpose).await?;
+        let again = self.parcel_of(incoming, ask.id).await.is_ok();
+        let (permit, view) = self.batch_permit(incoming, ask.agreement, &ask.purpose, again).await?;
         let position = self.store.read().await?.feed_head(registry::FEED).await?.map_or(0, |it| it.position);
         let terms = &view.agreement.body.terms;
         let parcel = Parcel {
@@ -135,7 +141,7 @@ impl Organisation {
             columns: parcel.columns.clone(),
             filter: restriction.filter.clone(),
             after: None,
-            as_of: (parcel.position > 0).then_some(parcel.position),
+            as_of: Some(parcel.position),
         };
         // One part is made while the next is read: rows cross a bounded channel, and a thread that may wait for room
         // reads. (So it goes on a runtime of one thread too.)
@@ -200,10 +206,10 @@ impl Organisation {
         let parcel = self.parcel_of(incoming, id).await?;
         ensure!(parcel.ready, being_made());
         let part = parcel.parts.iter().find(|it| it.number == number).ok_or_else(|| no_part(number))?;
-        let (permit, view) = self.batch_permit(incoming, parcel.agreement, &ask.purpose).await?;
+        let known = exchange::part_receipt(&mut self.store.read().await?, id, number).await?;
+        let (permit, view) = self.batch_permit(incoming, parcel.agreement, &ask.purpose, known.is_some()).await?;
         let bytes = self.blobs.get(&part_name(id, number)).await?;
         ensure!(Digest::of(&bytes) == part.digest, fault("part", &"bytes on disk are not those that were made"));
-        let known = exchange::part_receipt(&mut self.store.read().await?, id, number).await?;
         let receipt = match known {
             Some(known) => self.issued_before(incoming, known).await?,
             None => {

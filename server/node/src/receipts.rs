@@ -30,8 +30,7 @@ impl Organisation {
             && body.agreement == agreement.id
             && body.agreement_digest == view.agreement.digest()?
             && body.provider == agreement.provider
-            && body.consumer == *self.id()
-            && promise_is_near(receipt.log.integrate_by, self.now());
+            && body.consumer == *self.id();
         ensure!(
             fits,
             Problem::new(
@@ -41,6 +40,7 @@ impl Organisation {
                 "the receipt is not about this request and this answer; nothing was used",
             )
         );
+        ensure!(promise_is_near(receipt.log.integrate_by, self.now()), far_promise());
         let provider = self.keys_of(&body.provider)?;
         let consumer = [self.keys.messages.public()];
         exchange::verify(receipt, &Keys { provider: &provider, consumer: &consumer, log: &[] }).map(|_| ())
@@ -122,7 +122,14 @@ impl Organisation {
     /// `exchange.receipt_missing`, `exchange.receipt_unsigned` in the moment before it is signed.
     pub async fn receipt(&self, id: ReceiptId) -> Result<Receipt, Problem> {
         let mut reader = self.store.read().await?;
-        let view = exchange::receipt(&mut reader, id).await?;
+        let mut view = exchange::receipt(&mut reader, id).await?;
+        if view.file.is_none() {
+            drop(reader);
+            // Its signature was made and not kept, or is just being made: another one proves the same.
+            self.finish_receipts().await?;
+            reader = self.store.read().await?;
+            view = exchange::receipt(&mut reader, id).await?;
+        }
         let mut receipt = view.file.ok_or_else(|| {
             Problem::new(
                 Kind::Unavailable,
@@ -196,4 +203,15 @@ impl Organisation {
             )
         })
     }
+}
+
+/// A promise that lies far ahead is none; as a rule one of the two clocks is off.
+fn far_promise() -> Problem {
+    Problem::new(
+        Kind::Peer,
+        "receipt.promise",
+        "回执承诺入日志的时间离现在过远，未采用；请核对双方时钟后重试",
+        "the receipt promises its place in the log for a time too far from now; nothing was used, compare both clocks \
+         and try again",
+    )
 }

@@ -2,7 +2,7 @@
 
 use crate::{OPEN_AFTER_LOST_ANSWER, Who, model::query_number, parts::decode, stage::organisation_id, world::World};
 use evidence::{VerifierKey, merkle};
-use exchange::{Keys, Pull, PullState, Receipt, ReceiptBody, ReceiptState, ReceiptView};
+use exchange::{DeliveryId, Keys, Pull, PullState, Receipt, ReceiptBody, ReceiptId, ReceiptState, ReceiptView};
 use node::Organisation;
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -97,6 +97,7 @@ impl World {
     fn nothing_open(&mut self, ends: &Ends) {
         let taken: BTreeSet<_> = ends.consumer.iter().map(|it| it.body.id).collect();
         let mut open: BTreeMap<_, u64> = BTreeMap::new();
+        let ended_early = self.batches_ended_early();
         for view in &ends.provider {
             let what = short(&delivered(&view.body));
             let countersigned = view.state == ReceiptState::Acknowledged;
@@ -107,7 +108,12 @@ impl World {
                 continue;
             }
             *open.entry(view.body.agreement).or_default() += 1;
-            let may_be = OPEN_AFTER_LOST_ANSWER && view.body.part.is_none() && !taken.contains(&view.body.id);
+            let may_be = !taken.contains(&view.body.id)
+                && match view.body.delivery {
+                    None => OPEN_AFTER_LOST_ANSWER,
+                    // Its part was lost on the way, and then the batch came to its end before it was whole.
+                    Some(delivery) => ended_early.contains(&delivery),
+                };
             let got = query_number(&view.body.actor).is_some_and(|it| self.model.queries[it].got.is_some());
             if !may_be || got {
                 self.model.find(format!("{what}: open for ever"));
@@ -122,10 +128,37 @@ impl World {
         }
     }
 
+    fn batches_ended_early(&mut self) -> BTreeSet<DeliveryId> {
+        let ids: Vec<DeliveryId> = self.model.pulls.iter().map(|it| it.id).collect();
+        let failed = |id: &DeliveryId| {
+            let state = self.attempt(Who::Consumer, async |org| org.pull_state(*id).await);
+            state.is_ok_and(|it| it.state == PullState::Failed)
+        };
+        ids.into_iter().filter(failed).collect()
+    }
+
+    /// By the provider's own days, which never run back, in the order of its log.
     fn quota_kept(&mut self, ends: &Ends) {
+        let places: BTreeMap<ReceiptId, Option<u64>> = self.perform(Who::Provider, async |org| {
+            let mut reader = org.store().read().await?;
+            let mut places = BTreeMap::new();
+            for view in &ends.provider {
+                if let Some(file) = &view.file {
+                    let leaf = evidence::leaf(&mut reader, &file.log.leaf).await?;
+                    places.insert(view.body.id, leaf.and_then(|it| it.position));
+                }
+            }
+            Ok(places)
+        });
+        let mut in_order: Vec<&ReceiptView> = ends.provider.iter().collect();
+        in_order.sort_by_key(|it| places.get(&it.body.id));
         let mut rows: BTreeMap<_, u64> = BTreeMap::new();
-        for view in &ends.provider {
-            *rows.entry((view.body.agreement, date_in_shanghai(view.body.at))).or_default() += view.body.rows;
+        let mut latest = BTreeMap::new();
+        for view in in_order {
+            let today = date_in_shanghai(view.body.at);
+            let day = latest.entry(view.body.agreement).or_insert(today);
+            *day = today.max(*day);
+            *rows.entry((view.body.agreement, *day)).or_default() += view.body.rows;
         }
         for ((id, day), rows) in rows {
             let quota = self.model.agreement(id).map_or(0, |it| it.offer.quota());

@@ -233,7 +233,9 @@ impl Net {
         state.trace.note(line);
         let round = state.round;
         let again = Letter { again: true, ..letter.clone() };
-        state.floating.extend(fate.late.into_iter().chain(fate.copy).map(|it| (round + fate.out + it, again.clone())));
+        state
+            .floating
+            .extend(fate.late.into_iter().chain(fate.copy).map(|it| (round + fate.out + 1 + it, again.clone())));
         Some((letter, fate))
     }
 
@@ -390,7 +392,8 @@ impl Drop for Guest {
             if !state.hosted.contains_key(&self.id) {
                 return;
             }
-            let noticed = state.draw.chance(50);
+            let answered = state.hosted.get(&self.id).is_some_and(|it| it.reply.is_some());
+            let noticed = state.draw.chance(50) || answered;
             if noticed {
                 let hosted = state.hosted.remove(&self.id);
                 let runtime =
