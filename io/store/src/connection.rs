@@ -2,31 +2,25 @@
 
 use crate::{
     Arg, Row, Statement, fault,
-    row::{Names, from_postgres, from_sqlite},
+    row::{Names, from_postgres},
+    sqlite::{Lent, Sqlite},
     transact::Writer,
 };
 use futures::TryStreamExt;
-use sqlx::{
-    Postgres, Sqlite, Transaction,
-    pool::PoolConnection,
-    postgres::PgArguments,
-    query::Query,
-    sqlite::{SqliteArguments, SqliteConnection},
-};
+use sqlx::{Postgres, Transaction, pool::PoolConnection, postgres::PgArguments, query::Query};
 use std::ops::{Deref, DerefMut};
 use tokio::sync::OwnedMutexGuard;
 use vocabulary::Problem;
 
 pub(crate) enum Held {
     Writer(OwnedMutexGuard<Writer>),
-    Sqlite(PoolConnection<Sqlite>),
-    SqliteSnapshot(Transaction<'static, Sqlite>),
+    Sqlite(Lent),
     Postgres(PoolConnection<Postgres>),
     PostgresTx(Transaction<'static, Postgres>),
 }
 
 enum Raw<'a> {
-    Sqlite(&'a mut SqliteConnection),
+    Sqlite(&'a mut Sqlite),
     Postgres(&'a mut sqlx::PgConnection),
 }
 
@@ -35,19 +29,6 @@ pub struct Reader {
     pub(crate) held: Held,
     /// The first driver error that is worth another try, kept for `transact`.
     pub(crate) retryable: bool,
-}
-
-fn bind_sqlite(sql: Statement, args: Vec<Arg>) -> Query<'static, Sqlite, SqliteArguments> {
-    let mut query = sqlx::query(sql.sql());
-    for arg in args {
-        query = match arg {
-            Arg::Null => query.bind(None::<String>),
-            Arg::Int(it) => query.bind(it),
-            Arg::Text(it) => query.bind(it),
-            Arg::Bytes(it) => query.bind(it),
-        };
-    }
-    query
 }
 
 fn bind_postgres(sql: Statement, args: Vec<Arg>) -> Query<'static, Postgres, PgArguments> {
@@ -68,14 +49,13 @@ impl Reader {
         Self { held, retryable: false }
     }
 
-    fn raw(&mut self) -> Raw<'_> {
-        match &mut self.held {
+    fn raw(&mut self) -> Result<Raw<'_>, Problem> {
+        Ok(match &mut self.held {
             Held::Writer(it) => Raw::Sqlite(it.connection()),
-            Held::Sqlite(it) => Raw::Sqlite(it),
-            Held::SqliteSnapshot(it) => Raw::Sqlite(it),
+            Held::Sqlite(it) => Raw::Sqlite(it.connection().ok_or_else(|| fault::internal("reader", &"given back"))?),
             Held::Postgres(it) => Raw::Postgres(it),
             Held::PostgresTx(it) => Raw::Postgres(it),
-        }
+        })
     }
 
     fn fail(&mut self, error: &sqlx::Error) -> Problem {
@@ -86,7 +66,7 @@ impl Reader {
     /// Whether this is SQLite or PostgreSQL.
     pub fn dialect(&self) -> crate::Dialect {
         match &self.held {
-            Held::Writer(_) | Held::Sqlite(_) | Held::SqliteSnapshot(_) => crate::Dialect::Sqlite,
+            Held::Writer(_) | Held::Sqlite(_) => crate::Dialect::Sqlite,
             Held::Postgres(_) | Held::PostgresTx(_) => crate::Dialect::Postgres,
         }
     }
@@ -110,19 +90,15 @@ impl Reader {
     /// # Errors
     /// As [`Reader::rows`].
     pub async fn row(&mut self, sql: impl Into<Statement>, args: Vec<Arg>) -> Result<Option<Row>, Problem> {
-        let sql = sql.into();
-        let mut names = Names::new();
-        let got = match self.raw() {
-            Raw::Sqlite(it) => match bind_sqlite(sql, args).fetch_optional(it).await {
-                Ok(row) => row.as_ref().map(|it| from_sqlite(it, &mut names)).transpose(),
-                Err(error) => Err(error),
-            },
-            Raw::Postgres(it) => match bind_postgres(sql, args).fetch_optional(it).await {
-                Ok(row) => row.as_ref().map(|it| from_postgres(it, &mut names)).transpose(),
-                Err(error) => Err(error),
-            },
-        };
-        got.map_err(|it| self.fail(&it))
+        let (sql, mut names) = (sql.into(), Names::new());
+        match self.raw()? {
+            Raw::Sqlite(it) => it.first(&sql, args).map_err(|it| fault::sqlite(&it)),
+            Raw::Postgres(it) => {
+                let got = bind_postgres(sql, args).fetch_optional(it).await;
+                let row = got.and_then(|it| it.as_ref().map(|it| from_postgres(it, &mut names)).transpose());
+                row.map_err(|it| self.fail(&it))
+            }
+        }
     }
 
     /// Streams the rows of a statement through `take`, which may stop it with an error.
@@ -135,43 +111,37 @@ impl Reader {
         args: Vec<Arg>,
         mut take: impl FnMut(Row) -> Result<(), Problem>,
     ) -> Result<(), Problem> {
-        let sql = sql.into();
-        let mut names = Names::new();
-        let end: Result<Result<(), Problem>, sqlx::Error> = async {
-            match self.raw() {
-                Raw::Sqlite(it) => {
-                    let mut rows = bind_sqlite(sql, args).fetch(it);
-                    while let Some(row) = rows.try_next().await? {
-                        if let Err(stop) = take(from_sqlite(&row, &mut names)?) {
-                            return Ok(Err(stop));
-                        }
-                    }
-                }
-                Raw::Postgres(it) => {
+        let (sql, mut names) = (sql.into(), Names::new());
+        let end: Result<Result<(), Problem>, sqlx::Error> = match self.raw()? {
+            Raw::Sqlite(it) => return it.each(&sql, args, take).map_err(|it| fault::sqlite(&it))?,
+            Raw::Postgres(it) => {
+                async {
                     let mut rows = bind_postgres(sql, args).fetch(it);
                     while let Some(row) = rows.try_next().await? {
                         if let Err(stop) = take(from_postgres(&row, &mut names)?) {
                             return Ok(Err(stop));
                         }
                     }
+                    Ok(Ok(()))
                 }
+                .await
             }
-            Ok(Ok(()))
-        }
-        .await;
+        };
         end.map_err(|it| self.fail(&it))?
     }
 
     pub(crate) async fn run(&mut self, sql: Statement, args: Vec<Arg>) -> Result<u64, Problem> {
-        let done = match self.raw() {
-            Raw::Sqlite(it) => bind_sqlite(sql, args).execute(it).await.map(|it| it.rows_affected()),
-            Raw::Postgres(it) => bind_postgres(sql, args).execute(it).await.map(|it| it.rows_affected()),
-        };
-        done.map_err(|it| self.fail(&it))
+        match self.raw()? {
+            Raw::Sqlite(it) => it.execute(&sql, args).map_err(|it| fault::sqlite(&it)),
+            Raw::Postgres(it) => {
+                let done = bind_postgres(sql, args).execute(it).await.map(|it| it.rows_affected());
+                done.map_err(|it| self.fail(&it))
+            }
+        }
     }
 
     pub(crate) async fn copy(&mut self, sql: &str, data: &[u8]) -> Result<u64, Problem> {
-        let Raw::Postgres(connection) = self.raw() else {
+        let Raw::Postgres(connection) = self.raw()? else {
             return Err(fault::internal("copy", &"only PostgreSQL copies"));
         };
         let done = async {

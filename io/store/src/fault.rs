@@ -1,5 +1,6 @@
 //! What goes wrong between us and the database, as problems. Causes are logged, never shown.
 
+use rusqlite::ErrorCode;
 use vocabulary::{Kind, Problem};
 
 /// A fault whose cause only the log names.
@@ -42,7 +43,7 @@ pub(crate) fn is_retryable(error: &sqlx::Error) -> bool {
     matches!(error, sqlx::Error::Database(it) if matches!(it.code().as_deref(), Some("40001" | "40P01")))
 }
 
-/// Turns a driver's error into a problem.
+/// Turns an error of PostgreSQL's driver into a problem.
 pub(crate) fn problem(error: &sqlx::Error) -> Problem {
     match error {
         sqlx::Error::Database(it) if is_retryable(error) => {
@@ -53,13 +54,12 @@ pub(crate) fn problem(error: &sqlx::Error) -> Problem {
         sqlx::Error::Database(it) => {
             let code = it.code().unwrap_or_default();
             match code.as_ref() {
-                // SQLITE_FULL, and PostgreSQL's disk_full.
-                "13" | "53100" => full(error),
-                // Admin shutdown, crash shutdown, cannot connect now, database takes no connections, too many of them;
-                // SQLITE_BUSY.
-                "57P01" | "57P02" | "57P03" | "55000" | "53300" | "5" => away(error),
-                // SQLITE_IOERR and its kin: a full disk shows up so in WAL mode.
-                _ if it.message().contains("disk is full") || it.message().contains("No space left") => full(error),
+                // disk_full.
+                "53100" => full(error),
+                // Admin shutdown, crash shutdown, cannot connect now, database takes no connections, too many of them.
+                "57P01" | "57P02" | "57P03" | "55000" | "53300" => away(error),
+                // A full disk may show up as another fault of its.
+                _ if it.message().contains("No space left") => full(error),
                 _ => internal("sql", error),
             }
         }
@@ -67,5 +67,18 @@ pub(crate) fn problem(error: &sqlx::Error) -> Problem {
             away(error)
         }
         other => internal("driver", other),
+    }
+}
+
+/// Turns an error of SQLite into a problem.
+pub(crate) fn sqlite(error: &rusqlite::Error) -> Problem {
+    use rusqlite::ffi::{SQLITE_CONSTRAINT_PRIMARYKEY, SQLITE_CONSTRAINT_UNIQUE, SQLITE_IOERR_WRITE};
+    let rusqlite::Error::SqliteFailure(cause, _) = error else { return internal("driver", error) };
+    match (cause.code, cause.extended_code) {
+        (_, SQLITE_CONSTRAINT_UNIQUE | SQLITE_CONSTRAINT_PRIMARYKEY) => duplicate(),
+        // A full disk shows up as a failed write, too.
+        (ErrorCode::DiskFull, _) | (_, SQLITE_IOERR_WRITE) => full(error),
+        (ErrorCode::DatabaseBusy | ErrorCode::CannotOpen, _) => away(error),
+        _ => internal("sql", error),
     }
 }

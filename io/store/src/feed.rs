@@ -3,7 +3,7 @@
 //!
 //! One sequencer numbers a feed at a time: it first takes the feed's row, so of two only one goes on until its commit.
 
-use crate::{Reader, Store, Tx, args, transact};
+use crate::{Reader, Statement, Store, Tx, args, transact};
 use vocabulary::{Problem, Timestamp, micros, timestamp_from_micros};
 
 /// Entries numbered in one step at most.
@@ -136,7 +136,7 @@ async fn number(tx: &mut Tx, feed: &str, now: Timestamp) -> Result<i64, Problem>
     let head = tx.row(TAKE, args![feed, micros(now)]).await?;
     let head = head.ok_or_else(|| crate::fault::internal("feed row", &feed))?;
     let (next, at) = (head.int("next")?, head.int("at")?);
-    let numbered = tx.execute(NUMBER, args![feed, next, at, SEQUENCE_ENTRIES_MAX]).await?;
+    let numbered = tx.execute(Statement::long(NUMBER), args![feed, next, at, SEQUENCE_ENTRIES_MAX]).await?;
     let numbered = i64::try_from(numbered).unwrap_or(i64::MAX);
     tx.execute(ADVANCE, args![feed, numbered]).await?;
     Ok(numbered)

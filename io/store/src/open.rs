@@ -4,14 +4,15 @@ use crate::{
     Dialect, Reader, Statement,
     connection::Held,
     fault,
+    sqlite::{Readers, Sqlite},
     transact::{Committer, Fault, Writer},
 };
 use sqlx::{
-    ConnectOptions, Connection, PgPool, SqlitePool,
+    Connection, PgPool,
     postgres::{PgConnectOptions, PgPoolOptions},
-    sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
 use std::{
+    path::Path,
     str::FromStr,
     sync::{Arc, Mutex as StdMutex},
     time::Duration,
@@ -19,13 +20,11 @@ use std::{
 use tokio::sync::Mutex;
 use vocabulary::{Kind, Problem};
 
-/// Readers of one SQLite file at once.
-const SQLITE_READERS_MAX: u32 = 8;
 /// Connections of one organisation to PostgreSQL at once.
 const POSTGRES_CONNECTIONS_MAX: u32 = 16;
 /// A caller waits this long for a connection, then hears `store.unavailable`.
-const ACQUIRE_SECONDS_MAX: u64 = 5;
-/// Prepared statements kept per connection.
+pub(crate) const ACQUIRE_MAX: Duration = Duration::from_secs(5);
+/// Prepared statements kept per connection to PostgreSQL.
 const STATEMENTS_MAX: usize = 256;
 
 /// One organisation's database. Cheap to clone.
@@ -41,7 +40,7 @@ pub(crate) struct Inner {
 }
 
 pub(crate) enum Backend {
-    Sqlite { writer: Arc<Mutex<Writer>>, committer: Committer, readers: SqlitePool },
+    Sqlite { writer: Arc<Mutex<Writer>>, committer: Committer, readers: Arc<Readers> },
     Postgres { pool: PgPool },
 }
 
@@ -53,7 +52,7 @@ impl Store {
     /// `store.url` for an address of another kind, `store.unavailable` when the database does not answer.
     pub async fn open(url: &str, schema: &str) -> Result<Self, Problem> {
         let backend = if let Some(path) = url.strip_prefix("sqlite:") {
-            open_sqlite(path.trim_start_matches("//")).await?
+            open_sqlite(path.trim_start_matches("//"))?
         } else if url.starts_with("postgres://") || url.starts_with("postgresql://") {
             open_postgres(url, schema).await?
         } else {
@@ -83,10 +82,10 @@ impl Store {
     /// `store.unavailable` when none comes free in time.
     pub async fn read(&self) -> Result<Reader, Problem> {
         let held = match &self.inner.backend {
-            Backend::Sqlite { readers, .. } => readers.acquire().await.map(Held::Sqlite),
-            Backend::Postgres { pool } => pool.acquire().await.map(Held::Postgres),
+            Backend::Sqlite { readers, .. } => Held::Sqlite(readers.lend().await?),
+            Backend::Postgres { pool } => Held::Postgres(pool.acquire().await.map_err(|it| fault::problem(&it))?),
         };
-        held.map(Reader::new).map_err(|it| fault::problem(&it))
+        Ok(Reader::new(held))
     }
 
     /// A connection all of whose statements see one moment.
@@ -95,12 +94,17 @@ impl Store {
     /// As [`Store::read`].
     pub async fn snapshot(&self) -> Result<Reader, Problem> {
         let held = match &self.inner.backend {
-            Backend::Sqlite { readers, .. } => readers.begin().await.map(Held::SqliteSnapshot),
+            Backend::Sqlite { readers, .. } => {
+                let lent = readers.lend().await?;
+                lent.hold().map_err(|it| fault::sqlite(&it))?;
+                Held::Sqlite(lent)
+            }
             Backend::Postgres { pool } => {
-                pool.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await.map(Held::PostgresTx)
+                let held = pool.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await;
+                Held::PostgresTx(held.map_err(|it| fault::problem(&it))?)
             }
         };
-        held.map(Reader::new).map_err(|it| fault::problem(&it))
+        Ok(Reader::new(held))
     }
 
     /// Lets the next unit of work fail at its commit, for fault tables in tests.
@@ -136,7 +140,7 @@ impl Store {
     pub async fn close(&self) {
         match &self.inner.backend {
             Backend::Sqlite { writer, readers, .. } => {
-                writer.lock().await.commit().await;
+                writer.lock().await.commit();
                 readers.close().await;
             }
             Backend::Postgres { pool } => pool.close().await,
@@ -150,34 +154,20 @@ impl Store {
     pub async fn checkpoint(&self) -> Result<(), Problem> {
         if let Backend::Sqlite { writer, .. } = &self.inner.backend {
             let mut writer = writer.lock().await;
-            writer.commit().await;
-            let sql = Statement::from("PRAGMA wal_checkpoint(TRUNCATE)").sql();
-            sqlx::query(sql).execute(writer.connection()).await.map_err(|it| fault::problem(&it))?;
+            writer.commit();
+            let fold = Statement::long("PRAGMA wal_checkpoint(TRUNCATE)");
+            writer.connection().execute(&fold, Vec::new()).map_err(|it| fault::sqlite(&it))?;
         }
         Ok(())
     }
 }
 
-async fn open_sqlite(path: &str) -> Result<Backend, Problem> {
-    let options = SqliteConnectOptions::new()
-        .filename(path)
-        .create_if_missing(true)
-        .journal_mode(SqliteJournalMode::Wal)
-        .synchronous(SqliteSynchronous::Full)
-        .foreign_keys(true)
-        .busy_timeout(Duration::from_secs(ACQUIRE_SECONDS_MAX))
-        .statement_cache_capacity(STATEMENTS_MAX)
-        .pragma("cache_size", "-32768")
-        .pragma("temp_store", "MEMORY")
-        .pragma("wal_autocheckpoint", "4000");
-    let connection = options.connect().await.map_err(|it| fault::problem(&it))?;
+fn open_sqlite(path: &str) -> Result<Backend, Problem> {
+    let path = Path::new(path);
+    let connection = Sqlite::write(path).map_err(|it| fault::sqlite(&it))?;
     let writer = Arc::new(Mutex::new(Writer::new(connection)));
     let committer = Committer::start(writer.clone());
-    let readers = SqlitePoolOptions::new()
-        .max_connections(SQLITE_READERS_MAX)
-        .acquire_timeout(Duration::from_secs(ACQUIRE_SECONDS_MAX))
-        .connect_lazy_with(options.read_only(true).create_if_missing(false).row_buffer_size(512));
-    Ok(Backend::Sqlite { writer, committer, readers })
+    Ok(Backend::Sqlite { writer, committer, readers: Readers::new(path, ACQUIRE_MAX) })
 }
 
 async fn open_postgres(url: &str, schema: &str) -> Result<Backend, Problem> {
@@ -199,7 +189,7 @@ async fn open_postgres(url: &str, schema: &str) -> Result<Backend, Problem> {
         .statement_cache_capacity(STATEMENTS_MAX);
     let pool = PgPoolOptions::new()
         .max_connections(POSTGRES_CONNECTIONS_MAX)
-        .acquire_timeout(Duration::from_secs(ACQUIRE_SECONDS_MAX))
+        .acquire_timeout(ACQUIRE_MAX)
         .connect_lazy_with(options);
     Ok(Backend::Postgres { pool })
 }

@@ -1,7 +1,8 @@
 //! Rows as they come out of either database.
 
 use crate::{Arg, fault};
-use sqlx::{Column, Row as _, TypeInfo, ValueRef, postgres::PgRow, sqlite::SqliteRow};
+use rusqlite::types::ValueRef;
+use sqlx::{Column, Row as _, TypeInfo, ValueRef as _, postgres::PgRow};
 use std::sync::Arc;
 use vocabulary::Problem;
 
@@ -113,27 +114,28 @@ impl Names {
         Self(None)
     }
 
-    fn of<R: sqlx::Row>(&mut self, row: &R) -> Arc<[String]> {
+    pub(crate) fn sqlite(statement: &rusqlite::Statement<'_>) -> Arc<[String]> {
+        statement.column_names().into_iter().map(str::to_owned).collect()
+    }
+
+    fn of(&mut self, row: &PgRow) -> Arc<[String]> {
         self.0.get_or_insert_with(|| row.columns().iter().map(|it| it.name().to_owned()).collect()).clone()
     }
 }
 
-pub(crate) fn from_sqlite(row: &SqliteRow, names: &mut Names) -> Result<Row, sqlx::Error> {
-    let mut cells = Vec::with_capacity(row.len());
-    for position in 0..row.len() {
-        let raw = row.try_get_raw(position)?;
-        let cell = if raw.is_null() {
-            Arg::Null
-        } else {
-            match raw.type_info().name() {
-                "TEXT" => Arg::Text(row.try_get_unchecked(position)?),
-                "BLOB" => Arg::Bytes(row.try_get_unchecked(position)?),
-                _ => Arg::Int(row.try_get_unchecked(position)?),
-            }
-        };
-        cells.push(cell);
+pub(crate) fn from_sqlite(row: &rusqlite::Row<'_>, names: &Arc<[String]>) -> Result<Row, rusqlite::Error> {
+    let mut cells = Vec::with_capacity(names.len());
+    for position in 0..names.len() {
+        cells.push(match row.get_ref(position)? {
+            ValueRef::Null => Arg::Null,
+            ValueRef::Integer(it) => Arg::Int(it),
+            // No column of ours is one; an aggregate over integers that overflows would be.
+            ValueRef::Real(_) => return Err(rusqlite::Error::IntegralValueOutOfRange(position, i64::MAX)),
+            ValueRef::Text(it) => Arg::Text(std::str::from_utf8(it)?.to_owned()),
+            ValueRef::Blob(it) => Arg::Bytes(it.to_vec()),
+        });
     }
-    Ok(Row { names: names.of(row), cells })
+    Ok(Row { names: names.clone(), cells })
 }
 
 pub(crate) fn from_postgres(row: &PgRow, names: &mut Names) -> Result<Row, sqlx::Error> {

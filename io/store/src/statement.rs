@@ -4,7 +4,11 @@ use sqlx::{AssertSqlSafe, SqlSafeStr, SqlStr};
 
 /// A statement to run.
 #[derive(Clone, Debug)]
-pub struct Statement(Text);
+pub struct Statement {
+    text: Text,
+    /// It may read or write many rows, so SQLite runs it aside.
+    long: bool,
+}
 
 #[derive(Clone, Debug)]
 enum Text {
@@ -14,20 +18,36 @@ enum Text {
 
 impl Statement {
     /// A statement made at run time. Only the one module per act that builds SQL from checked identifiers calls this.
+    /// It is taken for a long one; see [`Statement::brief`].
     pub fn built(sql: String) -> Self {
-        Self(Text::Built(sql))
+        Self { text: Text::Built(sql), long: true }
+    }
+
+    /// A constant statement that may read or write thousands of rows.
+    pub fn long(sql: &'static str) -> Self {
+        Self { text: Text::Fixed(sql), long: true }
+    }
+
+    /// Says that this statement reads or writes a few rows only, by an index.
+    #[must_use]
+    pub fn brief(self) -> Self {
+        Self { long: false, ..self }
+    }
+
+    pub(crate) fn is_long(&self) -> bool {
+        self.long
     }
 
     /// The text.
     pub fn as_str(&self) -> &str {
-        match &self.0 {
+        match &self.text {
             Text::Fixed(sql) => sql,
             Text::Built(sql) => sql,
         }
     }
 
     pub(crate) fn sql(self) -> SqlStr {
-        match self.0 {
+        match self.text {
             Text::Fixed(sql) => sql.into_sql_str(),
             Text::Built(sql) => AssertSqlSafe(sql).into_sql_str(),
         }
@@ -36,6 +56,6 @@ impl Statement {
 
 impl From<&'static str> for Statement {
     fn from(sql: &'static str) -> Self {
-        Self(Text::Fixed(sql))
+        Self { text: Text::Fixed(sql), long: false }
     }
 }

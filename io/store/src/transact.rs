@@ -4,15 +4,27 @@
 //! queued behind the units that were waiting already, commits them all with one fsync and tells each. PostgreSQL groups
 //! commits itself.
 
-use crate::{Reader, Statement, Store, Tx, args, connection::Held, fault, open::Backend};
+use crate::{
+    Reader, Statement, Store, Tx, args,
+    connection::Held,
+    fault,
+    open::{ACQUIRE_MAX, Backend},
+    sqlite::{Sqlite, aside},
+};
+use rusqlite::ErrorCode;
 use serde::{Serialize, de::DeserializeOwned};
-use sqlx::sqlite::SqliteConnection;
-use std::{ops::ControlFlow, sync::Arc};
-use tokio::sync::{Mutex, Notify, OwnedMutexGuard, oneshot};
+use std::{ops::ControlFlow, sync::Arc, time::Duration};
+use tokio::{
+    sync::{Mutex, Notify, OwnedMutexGuard, oneshot},
+    time::sleep,
+};
 use vocabulary::{Digest, Kind, Problem, Timestamp, micros};
 
 /// A unit of work that clashed with another is run again at most this often (PostgreSQL).
 const RETRIES_MAX: u32 = 8;
+/// SQLite's file is tried again after this when another process writes to it; doubled each time, up to what a
+/// connection is waited for.
+const BUSY_REST: Duration = Duration::from_millis(5);
 /// Answers to idempotency keys are kept this long.
 const KEY_DAYS_MAX: i64 = 30;
 
@@ -73,7 +85,7 @@ type Waiter = oneshot::Sender<Result<(), Problem>>;
 
 /// SQLite's one writing connection.
 pub(crate) struct Writer {
-    connection: SqliteConnection,
+    connection: Sqlite,
     /// A transaction is open.
     open: bool,
     /// A unit of work was left in its savepoint (its future was dropped, or its end is not known).
@@ -83,83 +95,83 @@ pub(crate) struct Writer {
 }
 
 impl Writer {
-    pub(crate) fn new(connection: SqliteConnection) -> Self {
+    pub(crate) fn new(connection: Sqlite) -> Self {
         Self { connection, open: false, unsettled: false, waiting: Vec::new() }
     }
 
-    pub(crate) fn connection(&mut self) -> &mut SqliteConnection {
+    pub(crate) fn connection(&mut self) -> &mut Sqlite {
         &mut self.connection
     }
 
-    async fn run(&mut self, sql: &'static str) -> Result<(), sqlx::Error> {
-        sqlx::query(Statement::from(sql).sql()).execute(&mut self.connection).await.map(|_| ())
-    }
-
     /// Opens the transaction if none is open, and a savepoint in it.
-    ///
-    /// Here and in [`Writer::keep`] what is noted is noted before the statement is sent: a caller that goes away while
-    /// it runs takes back neither the statement nor the note.
     async fn begin(&mut self) -> Result<(), Problem> {
-        self.settle().await;
+        self.settle();
         if !self.open {
+            self.take_file().await?;
             self.open = true;
-            if let Err(error) = self.run("BEGIN IMMEDIATE").await {
-                self.open = false;
-                return Err(fault::problem(&error));
-            }
         }
         self.unsettled = true;
-        self.run("SAVEPOINT work").await.map_err(|it| fault::problem(&it))
+        self.connection.run("SAVEPOINT work").map_err(|it| fault::sqlite(&it))
     }
 
-    async fn keep(&mut self) -> Result<(), Problem> {
+    /// Begins the transaction; waits while another process writes to the file.
+    async fn take_file(&mut self) -> Result<(), Problem> {
+        let mut rest = BUSY_REST;
+        loop {
+            match self.connection.run("BEGIN IMMEDIATE") {
+                Ok(()) => return Ok(()),
+                Err(error) if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy) && rest < ACQUIRE_MAX => {
+                    sleep(rest).await;
+                    rest *= 2;
+                }
+                Err(error) => return Err(fault::sqlite(&error)),
+            }
+        }
+    }
+
+    fn keep(&mut self) -> Result<(), Problem> {
+        self.connection.run("RELEASE work").map_err(|it| fault::sqlite(&it))?;
         self.unsettled = false;
-        self.run("RELEASE work").await.map_err(|it| {
-            self.unsettled = true;
-            fault::problem(&it)
-        })
+        Ok(())
     }
 
     /// Takes back a unit of work that did not end well. If even that fails, SQLite has rolled back everything (a full
     /// disk does so): then nobody waiting has got through, and each is told.
-    async fn settle(&mut self) {
+    fn settle(&mut self) {
         if !self.unsettled {
             return;
         }
         self.unsettled = false;
-        let back = match self.run("ROLLBACK TO work").await {
-            Ok(()) => self.run("RELEASE work").await,
-            Err(error) => Err(error),
-        };
+        let back = self.connection.run("ROLLBACK TO work").and_then(|()| self.connection.run("RELEASE work"));
         if let Err(error) = back {
-            self.abandon(&error).await;
+            self.abandon(&error);
         }
     }
 
-    async fn abandon(&mut self, error: &sqlx::Error) {
+    fn abandon(&mut self, error: &rusqlite::Error) {
         // Best effort: the transaction may be gone already.
-        drop(self.run("ROLLBACK").await);
+        drop(self.connection.run("ROLLBACK"));
         self.open = false;
-        let problem = fault::problem(error);
+        let problem = fault::sqlite(error);
         for waiter in self.waiting.drain(..) {
             drop(waiter.send(Err(problem.clone())));
         }
     }
 
     /// Makes all done units durable and tells each.
-    pub(crate) async fn commit(&mut self) {
-        self.settle().await;
+    pub(crate) fn commit(&mut self) {
+        self.settle();
         if !self.open {
             return;
         }
-        match self.run("COMMIT").await {
+        match aside(|| self.connection.run("COMMIT")) {
             Ok(()) => {
                 self.open = false;
                 for waiter in self.waiting.drain(..) {
                     drop(waiter.send(Ok(())));
                 }
             }
-            Err(error) => self.abandon(&error).await,
+            Err(error) => self.abandon(&error),
         }
     }
 }
@@ -177,7 +189,7 @@ impl Committer {
         let task = tokio::spawn(async move {
             loop {
                 woken.notified().await;
-                writer.lock().await.commit().await;
+                writer.lock().await.commit();
             }
         });
         Self { wake, task }
@@ -307,11 +319,11 @@ impl Store {
         // Whatever becomes of the caller: what is kept below is committed.
         let wake = WakeOnDrop(&committer.wake);
         let ended = match done {
-            Ok(value) if injected.is_none_or(Fault::has_effect) => guard.keep().await.map(|()| value),
+            Ok(value) if injected.is_none_or(Fault::has_effect) => guard.keep().map(|()| value),
             Ok(_) => Err(commit_unknown()),
             Err(problem) => Err(problem),
         };
-        guard.settle().await;
+        guard.settle();
         // A refusal may come of what others have done and is not durable yet: then it waits with them.
         let waits = ended.is_ok() || !guard.waiting.is_empty();
         if waits {
@@ -370,7 +382,7 @@ impl Store {
     /// As [`Store::transact`].
     pub async fn forget_keys(&self, now: Timestamp) -> Result<u64, Problem> {
         let before = micros(now) - KEY_DAYS_MAX * 86_400_000_000;
-        transact!(self, None, |tx| tx.execute(KEY_FORGET, args![before]).await)
+        transact!(self, None, |tx| tx.execute(Statement::long(KEY_FORGET), args![before]).await)
     }
 }
 
