@@ -1,13 +1,16 @@
 //! One node: its folder, its clock, and while it runs a runtime of its own, so that a crash ends whatever it had begun.
 
 use crate::{
+    gate::Gate,
     net::{Net, Port, Wire},
+    scheduler::PULLS_MAX,
     time::NodeClock,
 };
 use axum::Router;
 use node::{Organisation, OrganisationConfig};
 use paused_tokio::{
     runtime::{Builder, Runtime},
+    task::yield_now,
     time::sleep,
 };
 use signing::KeyRing;
@@ -17,8 +20,10 @@ use vocabulary::{FederationName, Problem};
 
 /// In each round a node's timers move on by this much, and everything that it can do without them is done.
 const ROUND: Duration = Duration::from_millis(10);
-/// Threads for blocking work: a batch needs one that reads and one that encodes.
-const BLOCKING_THREADS: usize = 2;
+/// Threads for blocking work: each batch that is being made holds one that reads, and one more must go on.
+const BLOCKING_THREADS: usize = PULLS_MAX + 1;
+/// What is ready in a runtime has run after so many turns of it.
+const TURNS: u32 = 24;
 
 /// Who takes part.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -117,15 +122,25 @@ impl Home {
         (self.doomed, self.dying) = (None, 0);
     }
 
-    /// Does whatever waits in its runtime.
-    pub fn settle(&self) {
+    /// Holds back its blocking work, so that it never matters how fast a thread is.
+    pub fn hold_back(&self) -> Option<Gate> {
+        self.running.as_ref().map(|it| Gate::close(&it.runtime, BLOCKING_THREADS))
+    }
+
+    /// Does whatever waits in its runtime, then its blocking work and what comes of that.
+    pub fn settle(&self, gate: Option<Gate>) {
         if let Some(running) = &self.running {
+            running.runtime.block_on(async {
+                for _ in 0..TURNS {
+                    yield_now().await;
+                }
+            });
+            drop(gate);
             Self::settle_runtime(&running.runtime);
         }
     }
 
     pub fn settle_runtime(runtime: &Runtime) {
-        std::thread::sleep(Duration::from_micros(100)); // INTERIM sqlx
         runtime.block_on(async { sleep(ROUND).await });
     }
 

@@ -32,7 +32,12 @@ fn delivered(body: &ReceiptBody) -> String {
 impl World {
     /// Checks all of it; what does not hold becomes a finding.
     pub fn judge(&mut self) {
-        let read = |world: &mut Self, who| world.perform(who, async |org| org.receipts(None).await);
+        let read = |world: &mut Self, who| {
+            let mut all = world.perform(who, async |org| org.receipts(None).await);
+            // Their ids, by which those of one moment are listed, are drawn outside the seed.
+            all.sort_by_key(|it| delivered(&it.body));
+            all
+        };
         let ends = Ends { provider: read(self, Who::Provider), consumer: read(self, Who::Consumer) };
         let line =
             format!("receipts: {} at the provider, {} at the consumer", ends.provider.len(), ends.consumer.len());

@@ -11,6 +11,7 @@
 mod acts;
 mod draw;
 mod fate;
+mod gate;
 mod home;
 mod laws;
 mod model;

@@ -379,8 +379,6 @@ impl Guest {
         if let Some(hosted) = self.net.state().hosted.get_mut(&self.id) {
             hosted.alone = true;
         }
-        // Dropping it would toss for it once more.
-        std::mem::forget(self);
     }
 }
 
@@ -389,10 +387,8 @@ impl Drop for Guest {
     fn drop(&mut self) {
         let dropped = {
             let mut state = self.net.state();
-            if !state.hosted.contains_key(&self.id) {
-                return;
-            }
-            let answered = state.hosted.get(&self.id).is_some_and(|it| it.reply.is_some());
+            let Some(hosted) = state.hosted.get(&self.id).filter(|it| !it.alone) else { return };
+            let answered = hosted.reply.is_some();
             let noticed = state.draw.chance(50) || answered;
             if noticed {
                 let hosted = state.hosted.remove(&self.id);

@@ -13,7 +13,7 @@ use store::{Fault, args, transact};
 /// Operations under way at once at most.
 const OPERATIONS_MAX: usize = 6;
 /// Batches in a run at most.
-const PULLS_MAX: usize = 6;
+pub(crate) const PULLS_MAX: usize = 5;
 /// A new agreement is begun in these steps.
 const STORIES_AT: [(u32, Offer); 2] = [(40, Offer::Open), (90, Offer::Full)];
 /// No agreement is taken back before this step.

@@ -25,6 +25,8 @@ use vocabulary::{Bilingual, FederationName, OrganisationId, ResourceId, Suite, T
 const PART_ROWS: usize = 8;
 /// A member acts on a view of at most this age.
 const VIEW_HOURS: u32 = 24;
+/// Where Linux keeps files in memory.
+const MEMORY: &str = "/dev/shm";
 /// The seed of the first rows, for every run the same.
 const FIRST_SEED: u64 = 20_261_124;
 
@@ -121,7 +123,7 @@ impl Stage {
     /// # Panics
     /// When it cannot be set up: nothing can be simulated then.
     pub fn set_up(sabotage: Option<Sabotage>) -> Self {
-        let folder = tempfile::tempdir().expect("a temporary folder");
+        let folder = folder();
         let federation = FederationName::new("jiangsu").expect("a name");
         let (genesis, entries) = found(&federation, folder.path());
         let (_, first) = offer::draw_file(&mut Draw::new(FIRST_SEED, 0), &Table::new());
@@ -168,10 +170,17 @@ impl Stage {
 
     /// A folder of its own for one run.
     pub(crate) fn copy(&self) -> TempDir {
-        let run = tempfile::tempdir().expect("a temporary folder");
+        let run = folder();
         copy_folder(self.folder.path(), run.path()).expect("a folder can be copied");
         run
     }
+}
+
+/// A folder that goes with its handle: in memory where that is to be had. A process that is killed loses nothing that
+/// the system has taken, so a run need not wait for a disk.
+pub(crate) fn folder() -> TempDir {
+    let in_memory = tempfile::tempdir_in(MEMORY);
+    in_memory.or_else(|_| tempfile::tempdir()).expect("a temporary folder")
 }
 
 fn change(files: &mut std::collections::BTreeMap<String, String>, from: &str, to: &str) {

@@ -156,7 +156,7 @@ impl World {
 
     /// Keeps a copy of the provider's database, which it comes back with after its next crash.
     pub fn keep_a_copy(&mut self) {
-        let kept = tempfile::tempdir().expect("a temporary folder");
+        let kept = stage::folder();
         copy_folder(&self.home(Who::Provider).folder, kept.path()).expect("a folder can be copied");
         self.kept = Some(kept);
     }
@@ -178,10 +178,11 @@ impl World {
     pub fn round(&mut self) {
         self.time.advance(ROUND_MICROS);
         self.net.next_round();
+        let gates: Vec<_> = self.homes.iter().map(Home::hold_back).collect();
         self.poll_operations();
         self.net.serve();
-        for home in &self.homes {
-            home.settle();
+        for (home, gate) in self.homes.iter().zip(gates) {
+            home.settle(gate);
         }
         let round = self.net.round();
         for heard in self.net.take_heard() {
@@ -259,8 +260,10 @@ impl World {
         let mut future = Box::pin(act(Arc::clone(&running.org)));
         drop(inside);
         for _ in 0..ROUNDS_ALONE_MAX {
+            let gate = self.home(who).hold_back();
             let inside = handle.enter();
             let polled = future.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+            drop(gate);
             if let Poll::Ready(result) = polled {
                 drop(future);
                 drop(inside);
