@@ -217,11 +217,8 @@ impl World {
         let round = self.net.round();
         match outcome {
             None => {}
-            Some(Err(problem)) => {
-                if !MAY_BE_HEARD.contains(&problem.code.as_ref()) {
-                    self.model.find(format!("{work}: {} {problem}", problem.code));
-                }
-            }
+            Some(Err(problem)) if MAY_BE_HEARD.contains(&problem.code.as_ref()) => {}
+            Some(Err(problem)) => self.model.find(format!("{work}: {} {problem}", problem.code)),
             Some(Ok(done)) => match (work, done) {
                 (Work::Query(number), Done::Answer(answer)) => self.got(number, &answer),
                 (Work::Look(who), Done::Log(Some(head))) => drop(self.seen.entry(who).or_default().insert(head)),

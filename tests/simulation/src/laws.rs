@@ -280,8 +280,8 @@ impl World {
             let all = catalog::entries(&mut org.store().read().await?, None, catalog::ENTRIES_PAGE_MAX).await?;
             Ok(all.into_iter().filter(|it| it.organisation == own).collect::<Vec<_>>())
         };
-        let theirs = self.perform(Who::Provider, &list);
-        let harvested = self.perform(Who::Hub, &list);
+        let theirs = self.perform(Who::Provider, list);
+        let harvested = self.perform(Who::Hub, list);
         if theirs != harvested {
             self.model.find(format!("the hub has {} entries, the provider {}", harvested.len(), theirs.len()));
         }

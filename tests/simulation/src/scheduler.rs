@@ -224,6 +224,7 @@ impl World {
             for who in Who::ALL {
                 self.begin_job(who, Job::Sequence);
                 self.begin_job(who, Job::Membership);
+                self.begin_job(who, Job::Forget);
             }
             self.begin_job(Who::Consumer, Job::Pull);
             self.drain_or_find();
