@@ -10,7 +10,8 @@ pub(crate) fn text<T: Serialize>(value: &T) -> Result<String, Problem> {
 }
 
 /// Numbered steps for `Store::migrate("exchange", …)`.
-pub const MIGRATIONS: &[&str] = &["
+pub const MIGRATIONS: &[&str] = &[
+    "
     CREATE TABLE exchange_request (
         id $TEXT NOT NULL PRIMARY KEY, consumer $TEXT NOT NULL, provider $TEXT NOT NULL, offer $TEXT NOT NULL,
         version $INT NOT NULL, document $TEXT NOT NULL, at $INT NOT NULL);
@@ -40,7 +41,10 @@ pub const MIGRATIONS: &[&str] = &["
         receipt $TEXT, PRIMARY KEY (parcel, number));
     CREATE TABLE exchange_pull (
         id $TEXT NOT NULL PRIMARY KEY, state $TEXT NOT NULL, document $TEXT NOT NULL, at $INT NOT NULL);
-    CREATE INDEX exchange_pull_state ON exchange_pull (state)"];
+    CREATE INDEX exchange_pull_state ON exchange_pull (state)",
+    "
+    CREATE TABLE exchange_nonce_forgotten (one $INT NOT NULL PRIMARY KEY, until $INT NOT NULL)",
+];
 
 // Requests.
 pub(crate) const REQUEST_ADD: &str = "
@@ -77,8 +81,19 @@ pub(crate) const AGREEMENT_SPEND: &str = "
 pub(crate) const AGREEMENT_CLOSE: &str = "UPDATE exchange_agreement SET open = open - $2 WHERE id = $1 AND open >= $2";
 
 // Nonces.
+/// Nor does a nonce pass that is no younger than one which was forgotten: it may have been among those. Only after a
+/// clock that ran ahead was set back do such come at all.
 pub(crate) const NONCE_CLAIM: &str = "
-    INSERT INTO exchange_nonce (key, nonce, keep_until) VALUES ($1, $2, $3) ON CONFLICT (key, nonce) DO NOTHING";
+    INSERT INTO exchange_nonce (key, nonce, keep_until)
+    SELECT CAST($1 AS TEXT), CAST($2 AS TEXT), CAST($3 AS BIGINT)
+     WHERE NOT EXISTS (SELECT 1 FROM exchange_nonce_forgotten WHERE until >= $3)
+    ON CONFLICT (key, nonce) DO NOTHING";
+/// How young the youngest is of those that are about to be forgotten.
+pub(crate) const NONCE_NOTE: &str = "
+    INSERT INTO exchange_nonce_forgotten (one, until)
+    SELECT 1, MAX(keep_until) FROM exchange_nonce WHERE keep_until < $1 HAVING MAX(keep_until) IS NOT NULL
+    ON CONFLICT (one) DO UPDATE SET until = CASE WHEN excluded.until > exchange_nonce_forgotten.until
+        THEN excluded.until ELSE exchange_nonce_forgotten.until END";
 pub(crate) const NONCE_FORGET: &str = "DELETE FROM exchange_nonce WHERE keep_until < $1";
 
 // Receipts.
@@ -154,6 +169,7 @@ pub(crate) const ALL: &[&str] = &[
     AGREEMENT_SPEND,
     AGREEMENT_CLOSE,
     NONCE_CLAIM,
+    NONCE_NOTE,
     NONCE_FORGET,
     RECEIPT_ADD,
     RECEIPT_GET,

@@ -12,11 +12,11 @@ use crate::{
 use bytes::Bytes;
 use exchange::{AgreementId, DeliveryId, OpenPull, Parcel, Part, Pull, PullState, Side};
 use peer::Call;
-use policy::Principal;
+use policy::{AgreementState, Principal};
 use serde::Deserialize;
 use std::sync::Arc;
 use store::transact;
-use vocabulary::{Digest, Problem, ensure};
+use vocabulary::{Digest, Kind, Problem, ensure};
 
 /// A part is at most this long.
 const PART_BYTES_MAX: usize = 256 << 20;
@@ -39,6 +39,15 @@ const PASSES: [&str; 3] = ["exchange.receipt_due", "peer.clock", "receipt.promis
 
 fn passes(problem: &Problem) -> bool {
     [502, 503].contains(&problem.kind.status()) || PASSES.contains(&problem.code.as_ref())
+}
+
+fn revoked(id: AgreementId) -> Problem {
+    Problem::new(
+        Kind::Refused,
+        "exchange.revoked",
+        format!("协议 {id} 已撤销；如仍需要请重新申请"),
+        format!("agreement {id} was revoked; request anew if the data are still needed"),
+    )
 }
 
 fn part_name(id: DeliveryId, number: u32) -> String {
@@ -123,6 +132,9 @@ impl Organisation {
     }
 
     async fn carry(&self, pull: &mut Pull) -> Result<(), Problem> {
+        // Whether or not the provider has heard of a revocation of ours, we ask for nothing more.
+        let state = self.agreement(pull.agreement).await?.state;
+        ensure!(state != AgreementState::Revoked, revoked(pull.agreement));
         let peer = self.peer(&pull.provider)?;
         let ask = ParcelAsk {
             id: pull.id,

@@ -19,6 +19,8 @@ use vocabulary::ResourceId;
 
 /// Catalogue entries of the provider.
 const ENTRIES: usize = 4;
+/// So many of a hundred asks are under an agreement that nobody has taken back.
+const LIVE_PERCENT: u32 = 80;
 /// What a caller may hear when others, the network or a crash came in between. Anything else is a finding.
 const MAY_BE_HEARD: &[&str] = &[
     "peer.unreachable",
@@ -85,9 +87,20 @@ fn nothing<T>(_: T) -> Done {
 }
 
 impl World {
+    /// An agreement to ask under: mostly one that nobody has taken back.
+    fn pick_agreement(&mut self) -> usize {
+        let all = self.model.agreements.iter().enumerate();
+        let live: Vec<usize> = all.filter(|(_, it)| !it.is_over()).map(|(at, _)| at).collect();
+        if !live.is_empty() && self.draw.chance(LIVE_PERCENT) {
+            self.draw.of(&live)
+        } else {
+            self.draw.below(self.model.agreements.len())
+        }
+    }
+
     /// A query under one of the agreements: one row by its key, or a page.
     pub fn begin_query(&mut self) {
-        let agreement = self.draw.below(self.model.agreements.len());
+        let agreement = self.pick_agreement();
         let codes: Vec<String> = self.model.newest().keys().cloned().collect();
         let at = self.draw.below(codes.len());
         let by_key = self.draw.chance(40);
@@ -115,7 +128,7 @@ impl World {
 
     /// A batch under one of the agreements.
     pub fn begin_pull(&mut self) {
-        let agreement = self.draw.below(self.model.agreements.len());
+        let agreement = self.pick_agreement();
         let id = DeliveryId::from_uuid(self.draw.uuid());
         let format = self.draw.of(&["arrow", "parquet", "csv"]);
         let number = self.model.pulls.len();

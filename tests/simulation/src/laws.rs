@@ -1,9 +1,13 @@
 //! What must hold once everything has come to rest: no delivery lost, doubled or unreceipted.
 
-use crate::{OPEN_AFTER_LOST_ANSWER, Who, model::query_number, parts::decode, stage::organisation_id, world::World};
+use crate::{
+    OPEN_AFTER_LOST_ANSWER, REVOCATION_MAY_STAY_UNTOLD, Who, model::query_number, parts::decode,
+    stage::organisation_id, world::World,
+};
 use evidence::{VerifierKey, merkle};
 use exchange::{DeliveryId, Keys, Pull, PullState, Receipt, ReceiptBody, ReceiptId, ReceiptState, ReceiptView};
 use node::Organisation;
+use policy::AgreementState;
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
@@ -54,6 +58,7 @@ impl World {
             self.log_only_grew(who);
         }
         self.catalogue_came();
+        self.revocations_stand();
     }
 
     /// A query, and a part of a batch, has one receipt at most on each side; a signed request is good for one.
@@ -271,6 +276,21 @@ impl World {
             }
         }
         self.net.note(format!("log of {} at {:?}", who.id(), seen.last().map(|it| it.0)));
+    }
+
+    /// What a side has taken back is over at that side, and at the other once it was told.
+    fn revocations_stand(&mut self) {
+        for who in [Who::Provider, Who::Consumer] {
+            let views = self.perform(who, async |org| org.agreements().await);
+            for view in views.iter().filter(|it| it.state != AgreementState::Revoked) {
+                let Some(agreement) = self.model.agreement(view.agreement.body.id) else { continue };
+                let (provider, consumer) = (agreement.over_at_provider, agreement.over_at_consumer);
+                let own = if who == Who::Provider { provider } else { consumer };
+                if own.is_some() || (!REVOCATION_MAY_STAY_UNTOLD && agreement.is_over()) {
+                    self.model.find(format!("a revoked agreement is live at {}", who.id()));
+                }
+            }
+        }
     }
 
     /// The hub's catalogue of the provider is the provider's own.

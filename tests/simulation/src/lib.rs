@@ -37,6 +37,9 @@ pub const OPEN_AFTER_LOST_ANSWER: bool = true;
 /// A consumer that has taken an agreement back itself still sends queries under it, and a provider that was not reached
 /// answers them. Once it does not ask any more, this becomes `false`.
 pub const ASKS_AFTER_OWN_REVOCATION: bool = true;
+/// A side that was not reached in the moment of a revocation is not told again: its own copy stays live. Once it is
+/// told until it has heard, this becomes `false`.
+pub const REVOCATION_MAY_STAY_UNTOLD: bool = true;
 /// Steps of a run.
 const STEPS: u32 = 400;
 

@@ -30,6 +30,13 @@ pub(crate) struct Agreement {
     pub over_at_consumer: Option<u64>,
 }
 
+impl Agreement {
+    /// Whether a side has taken it back.
+    pub fn is_over(&self) -> bool {
+        self.over_at_provider.is_some() || self.over_at_consumer.is_some()
+    }
+}
+
 /// A query that was put.
 #[derive(Clone, Debug)]
 pub(crate) struct Query {

@@ -50,8 +50,8 @@ impl Offer {
 
     pub fn quota(self) -> u64 {
         match self {
-            Self::Open => 160,
-            Self::Full => 90,
+            Self::Open => 110,
+            Self::Full => 60,
         }
     }
 

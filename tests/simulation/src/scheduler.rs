@@ -103,9 +103,8 @@ impl World {
 
     /// One of the agreements that are not over; one always stays.
     fn revoke(&mut self) {
-        let over = |it: &crate::model::Agreement| it.over_at_provider.is_some() || it.over_at_consumer.is_some();
         let agreements = self.model.agreements.iter().enumerate();
-        let live: Vec<usize> = agreements.filter(|(_, it)| !over(it)).map(|(at, _)| at).collect();
+        let live: Vec<usize> = agreements.filter(|(_, it)| !it.is_over()).map(|(at, _)| at).collect();
         if live.len() > 1 {
             let number = self.draw.of(&live);
             let who = self.draw.of(&[Who::Provider, Who::Provider, Who::Consumer]);
@@ -121,7 +120,7 @@ impl World {
         match self.draw.below(100) {
             0..3 => self.jump(who),
             3..6 => {
-                let rounds = self.draw.between(1, 60).unsigned_abs();
+                let rounds = self.draw.between(1, 30).unsigned_abs();
                 let other = self.draw.of(&Who::ALL);
                 self.net.note(format!("{} cut {} {}", self.net.round(), who.id(), other.id()));
                 self.net.cut(who, other, rounds);
