@@ -171,7 +171,7 @@ fn placeholders(rows: usize, columns: usize) -> String {
 
 fn insert_leaves(rows: usize) -> Statement {
     let values = placeholders(rows, 5);
-    Statement::built(format!("INSERT INTO evidence_leaf (entry, kind, body, salt, at) VALUES {values}"))
+    Statement::built(format!("INSERT INTO evidence_leaf (entry, kind, body, salt, at) VALUES {values}")).brief()
 }
 
 fn insert_tiles(rows: usize) -> Statement {
@@ -179,6 +179,7 @@ fn insert_tiles(rows: usize) -> Statement {
     Statement::built(format!(
         "INSERT INTO evidence_tile (log, path, bytes) VALUES {values} ON CONFLICT (log, path) DO NOTHING"
     ))
+    .brief()
 }
 
 pub(crate) async fn insert(tx: &mut Tx, leaves: &[NewLeaf], now: Timestamp) -> Result<Vec<Digest>, Problem> {
@@ -229,7 +230,7 @@ pub(crate) async fn put_tiles(tx: &mut Tx, log: i64, tiles: &[(TilePath, Vec<u8>
 /// Drops all tiles of a log and makes them again from its leaves, in pages.
 pub(crate) async fn rebuild(tx: &mut Tx, page: u64) -> Result<u64, Problem> {
     let log = current(tx).await?.ok_or_else(no_log)?;
-    tx.execute(DROP_TILES, args![log.id]).await?;
+    tx.execute(Statement::long(DROP_TILES), args![log.id]).await?;
     let mut edge = Edge::default();
     while edge.size() < log.head.size {
         let to = log.head.size.min(edge.size() + page);
@@ -243,7 +244,7 @@ pub(crate) async fn rebuild(tx: &mut Tx, page: u64) -> Result<u64, Problem> {
 }
 
 async fn entries(reader: &mut Reader, log: i64, from: u64, to: u64) -> Result<Vec<[u8; ENTRY_BYTES]>, Problem> {
-    let rows = reader.rows(ENTRIES, args![log, integer(from)?, integer(to)?]).await?;
+    let rows = reader.rows(Statement::long(ENTRIES), args![log, integer(from)?, integer(to)?]).await?;
     ensure!(u64::try_from(rows.len()) == Ok(to - from), broken("positions"));
     rows.iter().map(|it| it.bytes("entry")?.try_into().map_err(|_| broken("entry"))).collect()
 }
@@ -271,7 +272,7 @@ pub(crate) async fn leaf(
 
 pub(crate) async fn leaves(reader: &mut Reader, from: u64, limit: u32) -> Result<Vec<StoredLeaf>, Problem> {
     let Some(log) = current(reader).await? else { return Ok(Vec::new()) };
-    reader.rows(LEAVES, args![log.id, integer(from)?, limit]).await?.iter().map(leaf_row).collect()
+    reader.rows(Statement::long(LEAVES), args![log.id, integer(from)?, limit]).await?.iter().map(leaf_row).collect()
 }
 
 pub(crate) async fn checkpoint_at(reader: &mut Reader, size: u64) -> Result<Option<String>, Problem> {
@@ -319,7 +320,7 @@ impl LogStore for SqlLog {
 async fn number(tx: &mut Tx, at_most: u64) -> Result<(), Problem> {
     let log = tx.row(TAKE, args![]).await?.ok_or_else(no_log)?;
     let (id, numbered) = (log.int("id")?, log.int("numbered")?);
-    let added = tx.execute(NUMBER, args![id, numbered, integer(at_most)?]).await?;
+    let added = tx.execute(Statement::long(NUMBER), args![id, numbered, integer(at_most)?]).await?;
     let changed = tx.execute(NUMBERED, args![id, numbered, numbered + integer(added)?]).await?;
     ensure!(changed == 1, broken("numbered"));
     Ok(())
@@ -335,7 +336,7 @@ async fn publish(tx: &mut Tx, next: &Publication, now: Timestamp) -> Result<bool
     put_tiles(tx, log, &next.tiles).await?;
     for path in &next.filled {
         // Between `….p/` and `….p0`: all its partial forerunners, since `0` follows `/`.
-        tx.execute(DROP_PARTIAL, args![log, format!("{path}.p/"), format!("{path}.p0")]).await?;
+        tx.execute(Statement::long(DROP_PARTIAL), args![log, format!("{path}.p/"), format!("{path}.p0")]).await?;
     }
     Ok(true)
 }

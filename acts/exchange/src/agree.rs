@@ -10,7 +10,7 @@ use policy::{AgreementFacts, AgreementState, Ask, Need, Permit, Role};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use signing::Signer;
-use vocabulary::{Kind, OrganisationId, Problem, Timestamp, canonical_text, date_in_shanghai, ensure, micros};
+use vocabulary::{Digest, Kind, OrganisationId, Problem, Timestamp, canonical_text, date_in_shanghai, ensure, micros};
 
 /// Agreements listed at once at most.
 const LIST_MAX: u32 = 500;
@@ -23,6 +23,8 @@ pub struct AgreementView {
     pub side: Side,
     /// Where it stands.
     pub state: AgreementState,
+    /// The agreement's digest: the leaf in both logs states it.
+    pub digest: Digest,
     /// The agreement with its signatures.
     pub agreement: Signed<Agreement>,
     /// Rows delivered on `day`.
@@ -215,7 +217,7 @@ pub async fn revoke(
     let revocation = Revocation {
         format: "yunhe-revocation/1".to_owned(),
         agreement: *id,
-        agreement_digest: view.agreement.digest()?,
+        agreement_digest: view.digest,
         by: by.clone(),
         reason: reason.clone(),
         at: now,
@@ -245,7 +247,7 @@ pub async fn revoked_by_peer(
     let view = agreement(tx, id).await?;
     let body = &view.agreement.body;
     let theirs = if view.side == Side::Provider { &body.consumer } else { &body.provider };
-    ensure!(*theirs == revocation.body.by && view.agreement.digest()? == revocation.body.agreement_digest, missing(id));
+    ensure!(*theirs == revocation.body.by && view.digest == revocation.body.agreement_digest, missing(id));
     if tx.execute(AGREEMENT_REVOKE, args![id.to_string(), text(revocation)?]).await? == 1 {
         leaf(tx, "revocation", &revocation.body, salt, now).await?;
     }
@@ -261,6 +263,7 @@ fn view(row: &Row) -> Result<AgreementView, Problem> {
     Ok(AgreementView {
         side: if row.text("side")? == "provider" { Side::Provider } else { Side::Consumer },
         state,
+        digest: row.text("digest")?.parse()?,
         agreement: row.json("document")?,
         day_rows: u64::try_from(row.int("day_rows")?).unwrap_or(0),
         day: row.text("day")?.to_owned(),

@@ -9,7 +9,7 @@ use crate::{
         RECEIPT_DUE_PEERS, RECEIPT_GET, RECEIPT_LIST, RECEIPT_PROOFLESS, receipt_proofs, text,
     },
 };
-use ::store::{Reader, Row, Tx, args};
+use ::store::{Reader, Row, Statement, Tx, args};
 use evidence::{BatchProof, LogPromise, NewLeaf, Origin, Salt};
 use policy::{AgreementState, Ask, DeliveryNeed, Need, Permit};
 use rule::Filter;
@@ -128,7 +128,7 @@ pub async fn claim(tx: &mut Tx, nonce: &Nonce) -> Result<(), Problem> {
 /// # Errors
 /// Those of the store.
 pub async fn forget_nonces(tx: &mut Tx, now: Timestamp) -> Result<u64, Problem> {
-    tx.execute(NONCE_FORGET, args![micros(now)]).await
+    tx.execute(Statement::long(NONCE_FORGET), args![micros(now)]).await
 }
 
 /// Issues a delivery: nonce, guards, leaf and receipt in one transaction. The answer may be sent once it is durable.

@@ -10,7 +10,6 @@ mod agree;
 mod decide;
 mod deliver;
 mod format;
-mod nonce;
 mod pull;
 mod request;
 mod store;
@@ -25,7 +24,6 @@ pub use deliver::{
     receipts, save_proofs, take,
 };
 pub use format::*;
-pub use nonce::note_forgotten;
 pub use pull::{OpenPull, Pull, PullState, open_pull, pull, pulled_parts, pulls_under_way, save_pull};
 pub use request::{
     AnswerAsk, Receive, RequestView, Submit, SupplementAsk, answer, merge, receive, request, requests, submit,

@@ -43,7 +43,11 @@ pub const MIGRATIONS: &[&str] = &[
         id $TEXT NOT NULL PRIMARY KEY, state $TEXT NOT NULL, document $TEXT NOT NULL, at $INT NOT NULL);
     CREATE INDEX exchange_pull_state ON exchange_pull (state)",
     "
-    CREATE TABLE exchange_nonce_forgotten (one $INT NOT NULL PRIMARY KEY, until $INT NOT NULL)",
+    DROP INDEX exchange_receipt_part;
+    CREATE UNIQUE INDEX exchange_receipt_part ON exchange_receipt (side, delivery, part) WHERE delivery IS NOT NULL;
+    DROP INDEX exchange_receipt_due;
+    CREATE INDEX exchange_receipt_due ON exchange_receipt (peer)
+     WHERE acknowledgement IS NULL AND side = 'consumer'",
 ];
 
 // Requests.
@@ -62,9 +66,9 @@ pub(crate) const AGREEMENT_ADD: &str = "
         (id, side, peer, offer, state, revision, until, quota, day, day_rows, open, digest, document, at)
     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, '', 0, 0, $9, $10, $11) ON CONFLICT (id) DO NOTHING";
 pub(crate) const AGREEMENT_GET: &str = "
-    SELECT side, state, day, day_rows, open, document, revocation FROM exchange_agreement WHERE id = $1";
+    SELECT side, state, day, day_rows, open, digest, document, revocation FROM exchange_agreement WHERE id = $1";
 pub(crate) const AGREEMENT_LIST: &str = "
-    SELECT side, state, day, day_rows, open, document, revocation
+    SELECT side, state, day, day_rows, open, digest, document, revocation
       FROM exchange_agreement ORDER BY at DESC, id LIMIT $1";
 pub(crate) const AGREEMENT_LIVE: &str = "
     UPDATE exchange_agreement SET state = 'live', document = $2 WHERE id = $1 AND state = 'proposed'";
@@ -81,19 +85,8 @@ pub(crate) const AGREEMENT_SPEND: &str = "
 pub(crate) const AGREEMENT_CLOSE: &str = "UPDATE exchange_agreement SET open = open - $2 WHERE id = $1 AND open >= $2";
 
 // Nonces.
-/// Nor does a nonce pass that is no younger than one which was forgotten: it may have been among those. Only after a
-/// clock that ran ahead was set back do such come at all.
 pub(crate) const NONCE_CLAIM: &str = "
-    INSERT INTO exchange_nonce (key, nonce, keep_until)
-    SELECT CAST($1 AS TEXT), CAST($2 AS TEXT), CAST($3 AS BIGINT)
-     WHERE NOT EXISTS (SELECT 1 FROM exchange_nonce_forgotten WHERE until >= $3)
-    ON CONFLICT (key, nonce) DO NOTHING";
-/// How young the youngest is of those that are about to be forgotten.
-pub(crate) const NONCE_NOTE: &str = "
-    INSERT INTO exchange_nonce_forgotten (one, until)
-    SELECT 1, MAX(keep_until) FROM exchange_nonce WHERE keep_until < $1 HAVING MAX(keep_until) IS NOT NULL
-    ON CONFLICT (one) DO UPDATE SET until = CASE WHEN excluded.until > exchange_nonce_forgotten.until
-        THEN excluded.until ELSE exchange_nonce_forgotten.until END";
+    INSERT INTO exchange_nonce (key, nonce, keep_until) VALUES ($1, $2, $3) ON CONFLICT (key, nonce) DO NOTHING";
 pub(crate) const NONCE_FORGET: &str = "DELETE FROM exchange_nonce WHERE keep_until < $1";
 
 // Receipts.
@@ -118,6 +111,7 @@ pub(crate) fn receipt_proofs(count: usize) -> ::store::Statement {
           WHERE exchange_receipt.id = given.id AND exchange_receipt.proof IS NULL",
         rows.join(", ")
     ))
+    .brief()
 }
 
 pub(crate) const RECEIPT_DUE: &str = "
@@ -169,7 +163,6 @@ pub(crate) const ALL: &[&str] = &[
     AGREEMENT_SPEND,
     AGREEMENT_CLOSE,
     NONCE_CLAIM,
-    NONCE_NOTE,
     NONCE_FORGET,
     RECEIPT_ADD,
     RECEIPT_GET,

@@ -359,7 +359,10 @@ impl<'a> Table<'a> {
             args.push(Arg::Int(limit.into()));
             sql.push_str(&format!(" LIMIT {}", parameter(&FieldType::Integer, self.dialect, args.len())));
         }
-        (Statement::built(sql), args)
+        let statement = Statement::built(sql);
+        // With its whole key given there is one such row, and an index leads to it.
+        let one = selection.as_of.is_none() && self.record.key.iter().all(|it| selection.filter.pins(it));
+        (if one { statement.brief() } else { statement }, args)
     }
 
     /// How many rows a selection has.
@@ -399,6 +402,6 @@ impl<'a> Table<'a> {
             main = self.main,
             past = self.past,
         );
-        (Statement::built(sql), key.iter().map(crate::cell::arg).collect())
+        (Statement::built(sql).brief(), key.iter().map(crate::cell::arg).collect())
     }
 }

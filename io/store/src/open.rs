@@ -164,7 +164,7 @@ impl Store {
 
 fn open_sqlite(path: &str) -> Result<Backend, Problem> {
     let path = Path::new(path);
-    let connection = Sqlite::write(path).map_err(|it| fault::sqlite(&it))?;
+    let connection = Sqlite::write(path, ACQUIRE_MAX).map_err(|it| fault::sqlite(&it))?;
     let writer = Arc::new(Mutex::new(Writer::new(connection)));
     let committer = Committer::start(writer.clone());
     Ok(Backend::Sqlite { writer, committer, readers: Readers::new(path, ACQUIRE_MAX) })

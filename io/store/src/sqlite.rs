@@ -5,7 +5,7 @@ use crate::{
     Arg, Row, Statement, fault,
     row::{Names, from_sqlite},
 };
-use rusqlite::{Connection, Error, OpenFlags, types::Value};
+use rusqlite::{Connection, Error, OpenFlags, config::DbConfig, types::Value};
 use std::{
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
@@ -39,14 +39,15 @@ pub(crate) struct Sqlite(Connection);
 
 impl Sqlite {
     /// Opens the file for its one writer, made if missing.
-    pub(crate) fn write(path: &Path) -> Result<Self, Error> {
+    pub(crate) fn write(path: &Path, patience: Duration) -> Result<Self, Error> {
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE;
         let opened = Self::open(path, flags)?;
+        opened.0.busy_timeout(patience)?;
         opened.0.pragma_update(None, "journal_mode", "WAL")?;
         opened.0.pragma_update(None, "synchronous", "FULL")?;
         opened.0.pragma_update(None, "foreign_keys", true)?;
         opened.0.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
-        // Another process that writes is waited for in `Writer::begin`, not inside SQLite.
+        // From here on another process that writes is waited for in `Writer::take_file`, not inside SQLite.
         opened.0.busy_timeout(Duration::ZERO)?;
         Ok(opened)
     }
@@ -60,6 +61,8 @@ impl Sqlite {
     fn open(path: &Path, flags: OpenFlags) -> Result<Self, Error> {
         let connection = Connection::open_with_flags(path, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
         connection.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
+        // A plan depends on the statement alone; otherwise SQLite plans some anew for each value that is bound.
+        connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
         connection.pragma_update(None, "cache_size", CACHE_SIZE)?;
         connection.pragma_update(None, "temp_store", "MEMORY")?;
         Ok(Self(connection))

@@ -145,6 +145,16 @@ impl Filter {
         Self::All(Vec::new())
     }
 
+    /// Whether it holds only for rows with one certain value in `field`.
+    pub fn pins(&self, field: &FieldName) -> bool {
+        match self {
+            Self::All(parts) => parts.iter().any(|it| it.pins(field)),
+            Self::Any(parts) => parts.is_empty(),
+            Self::Is(Test::Compare { field: of, by: By::Eq, .. }) => of == field,
+            Self::Is(_) | Self::Not(_) => false,
+        }
+    }
+
     /// Holds for no row.
     pub fn never() -> Self {
         Self::Any(Vec::new())

@@ -22,17 +22,19 @@ struct Work {
     done: oneshot::Sender<Result<BatchProof, Problem>>,
 }
 
-/// The task that signs. It takes whatever is there: alone under little load, in large batches under much.
+/// The tasks that sign and that keep what was signed. They take whatever is there: alone under little load, in large
+/// batches under much.
 pub(crate) struct BatchSigner {
     queue: mpsc::Sender<Work>,
-    task: Mutex<Option<JoinHandle<()>>>,
+    tasks: Mutex<Vec<JoinHandle<()>>>,
 }
 
 impl BatchSigner {
     pub(crate) fn start(store: Store, signer: Arc<dyn Signer>, origin: Origin) -> Self {
         let (queue, work) = mpsc::channel(WAITING_MAX);
-        let task = tokio::spawn(run(store, signer, origin, work));
-        Self { queue, task: Mutex::new(Some(task)) }
+        let (keep, kept) = mpsc::channel(WAITING_MAX);
+        let tasks = vec![tokio::spawn(run(signer, origin, work, keep)), tokio::spawn(keep_all(store, kept))];
+        Self { queue, tasks: Mutex::new(tasks) }
     }
 
     /// Signs one receipt, with whatever else waits.
@@ -45,26 +47,39 @@ impl BatchSigner {
 
     /// Stops.
     pub(crate) async fn stop(&self) {
-        if let Some(task) = self.task.lock().await.take() {
+        for task in self.tasks.lock().await.drain(..) {
             // What is not signed yet is signed at the next start, from the table.
             task.abort();
         }
     }
 }
 
-async fn run(store: Store, signer: Arc<dyn Signer>, origin: Origin, mut work: mpsc::Receiver<Work>) {
+async fn run(
+    signer: Arc<dyn Signer>,
+    origin: Origin,
+    mut work: mpsc::Receiver<Work>,
+    keep: mpsc::Sender<(ReceiptId, BatchProof)>,
+) {
     let mut batch = Vec::with_capacity(BATCH_MAX);
     while work.recv_many(&mut batch, BATCH_MAX).await > 0 {
-        let mut signed = Vec::with_capacity(batch.len());
         for group in by_time(std::mem::take(&mut batch)) {
-            signed.extend(sign_group(&*signer, &origin, group));
+            for signed in sign_group(&*signer, &origin, group) {
+                if keep.send(signed).await.is_err() {
+                    return;
+                }
+            }
         }
-        // The consumer has its proof already; our copy follows, and if we die before that, it is signed anew at the
-        // start.
-        let kept = transact!(store, None, |tx| exchange::save_proofs(tx, &signed).await);
-        if let Err(problem) = kept {
+    }
+}
+
+/// The consumer has its proof already; our copy follows, and if we die before that, it is signed anew at the start.
+async fn keep_all(store: Store, mut kept: mpsc::Receiver<(ReceiptId, BatchProof)>) {
+    let mut proofs = Vec::with_capacity(BATCH_MAX);
+    while kept.recv_many(&mut proofs, BATCH_MAX).await > 0 {
+        if let Err(problem) = transact!(store, None, |tx| exchange::save_proofs(tx, &proofs).await) {
             tracing::warn!(%problem, "batch proofs were not kept");
         }
+        proofs.clear();
     }
 }
 

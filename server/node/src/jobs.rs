@@ -106,10 +106,7 @@ impl Organisation {
     /// Those of the store.
     pub async fn forget_once(&self) -> Result<bool, Problem> {
         let now = self.now();
-        transact!(self.store, None, |tx| {
-            exchange::note_forgotten(tx, now).await?;
-            exchange::forget_nonces(tx, now).await
-        })?;
+        transact!(self.store, None, |tx| exchange::forget_nonces(tx, now).await)?;
         self.store.forget_keys(now).await?;
         // Not a matter of forgetting, but as seldom: signatures that were made and whose commit was lost.
         self.finish_receipts().await?;

@@ -221,7 +221,7 @@ impl Organisation {
                     consumer: incoming.member.organisation.id.clone(),
                     actor: ask.actor,
                     agreement: parcel.agreement,
-                    agreement_digest: view.agreement.digest()?,
+                    agreement_digest: view.digest,
                     record: parcel.record.clone(),
                     purpose: ask.purpose,
                     delivery: Some(id),

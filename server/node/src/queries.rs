@@ -143,7 +143,7 @@ impl Organisation {
             consumer: incoming.member.organisation.id.clone(),
             actor: query.actor.clone(),
             agreement: query.agreement,
-            agreement_digest: view.agreement.digest()?,
+            agreement_digest: view.digest,
             record: record.name.clone(),
             purpose: query.purpose.clone(),
             delivery: None,

@@ -28,7 +28,7 @@ impl Organisation {
             && body.answer == Digest::of(answer)
             && body.bytes == answer.len() as u64
             && body.agreement == agreement.id
-            && body.agreement_digest == view.agreement.digest()?
+            && body.agreement_digest == view.digest
             && body.provider == agreement.provider
             && body.consumer == *self.id();
         ensure!(

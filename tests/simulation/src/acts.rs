@@ -1,7 +1,7 @@
 //! The operations that the seed draws, and what the model notes when each has ended.
 
 use crate::{
-    ASKS_AFTER_OWN_REVOCATION, Who,
+    ASKS_AFTER_OWN_REVOCATION, FORGETS_NONCES_TOO_EARLY, Who,
     model::{Agreement, Import, Pull, Query},
     offer::{self, Offer, PURPOSE},
     stage::{agreed, import_ask, organisation_id},
@@ -11,6 +11,7 @@ use crate::{
 use evidence::{Checkpoint, VerifierKey};
 use exchange::{AgreementId, DeliveryId, LegalBasis, RequestId};
 use node::{Organisation, PullAsk, QueryAsk, RequestDraft};
+use peer::message;
 use policy::{AnswerStep, Principal, Role};
 use registry::ImportId;
 use serde_json::{Value, json};
@@ -163,6 +164,10 @@ impl World {
     /// One of a node's jobs does one step.
     pub fn begin_job(&mut self, who: Who, job: Job) {
         if self.ops.iter().any(|it| it.who == who && it.work == Work::Job(job)) {
+            return;
+        }
+        let ahead = self.home(who).clock.ahead_seconds();
+        if job == Job::Forget && FORGETS_NONCES_TOO_EARLY && ahead > message::WINDOW_SECONDS {
             return;
         }
         self.begin(who, Work::Job(job), async move |org| match job {

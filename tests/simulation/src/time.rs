@@ -32,6 +32,11 @@ impl NodeClock {
         Arc::new(Self { world: Arc::clone(world), off_micros: AtomicI64::new(0) })
     }
 
+    /// How far it is ahead.
+    pub fn ahead_seconds(&self) -> i64 {
+        self.off_micros.load(Ordering::SeqCst) / 1_000_000
+    }
+
     /// Jumps: from now on it is ahead by so much.
     pub fn set_off(&self, seconds: i64) {
         self.off_micros.store(seconds * 1_000_000, Ordering::SeqCst);
