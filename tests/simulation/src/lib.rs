@@ -5,8 +5,13 @@
 //! below the signature is replaced ([`peer::Carrier`]), and what is above the jobs: when each does its next step.
 //! Beside it runs a naive model of what each agreement permits.
 //!
-//! One seed is one run: one thread, time that moves only when told, every choice from one generator. Salts, nonces,
-//! keys and receipt ids are still drawn by the system; nothing depends on their values, and they are not in the trace.
+//! One seed is one run: one thread, time that moves only when told, every choice from one generator. What had to be
+//! closed for that: threads for blocking work stand before a gate while nodes are polled (`gate`); a runtime's timers
+//! move by rounds alone; receipts of one moment, which are listed by their ids, are sorted anew before they are judged.
+//! Salts, nonces, keys, signatures and receipt ids are still drawn by the system: nothing depends on their values, and
+//! they are not in the trace.
+//!
+//! Each node has a runtime of its own on that thread: a crash drops it, with every task that the node had begun.
 
 mod acts;
 mod draw;
