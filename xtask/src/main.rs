@@ -1,4 +1,4 @@
-//! The workspace's own commands: `cargo xtask demo | test | bench | tidy | layers | codegen | stats`.
+//! The workspace's own commands: `cargo xtask demo | test | bench | simulate | tidy | layers | codegen | stats`.
 //!
 //! Kept light (a few small crates, no async runtime), because everyone builds it first. A command either does all
 //! its set-up itself or says exactly what is missing, in Chinese and English.
@@ -12,6 +12,7 @@ mod finding;
 mod layers;
 mod place;
 mod setup;
+mod simulate;
 mod stats;
 mod suite;
 mod tidy;
@@ -42,6 +43,12 @@ const COMMANDS: &[Command] = &[
     },
     Command {
         name: "bench", about: "量一量我们的承诺 measure what we promise", help: bench::HELP, run: bench::run
+    },
+    Command {
+        name: "simulate",
+        about: "按种子仿真三个节点的故障 simulate three nodes and what goes wrong, by seeds",
+        help: simulate::HELP,
+        run: simulate::run,
     },
     Command {
         name: "tidy",

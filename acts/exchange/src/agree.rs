@@ -314,7 +314,8 @@ pub async fn agreement_facts(
     if view.side != Side::Provider {
         return Ok(None);
     }
-    let today = view.day == date_in_shanghai(now).to_string();
+    // ISO dates, in the order of the days; a day ahead of our clock was today already.
+    let today = view.day >= date_in_shanghai(now).to_string();
     let facts = AgreementFacts {
         consumer: view.agreement.body.consumer.clone(),
         state: view.state,

@@ -76,12 +76,14 @@ pub(crate) const AGREEMENT_LIVE: &str = "
     UPDATE exchange_agreement SET state = 'live', document = $2 WHERE id = $1 AND state = 'proposed'";
 pub(crate) const AGREEMENT_REVOKE: &str = "
     UPDATE exchange_agreement SET state = 'revoked', revocation = $2 WHERE id = $1 AND state <> 'revoked'";
-/// The guards of a delivery: live, at its revision, not over, quota left, few enough receipts open.
+/// The guards of a delivery: live, at its revision, not over, quota left, few enough receipts open. The day never runs
+/// back: a clock that jumps over midnight and back does not give the quota anew.
 pub(crate) const AGREEMENT_SPEND: &str = "
     UPDATE exchange_agreement
-       SET day_rows = CASE WHEN day = $3 THEN day_rows ELSE 0 END + $4, day = $3, open = open + 1
+       SET day_rows = CASE WHEN day >= $3 THEN day_rows ELSE 0 END + $4,
+           day = CASE WHEN day > $3 THEN day ELSE $3 END, open = open + 1
      WHERE id = $1 AND state = 'live' AND revision = $2 AND until >= $3 AND open < $5
-       AND (quota IS NULL OR CASE WHEN day = $3 THEN day_rows ELSE 0 END + $4 <= quota)";
+       AND (quota IS NULL OR CASE WHEN day >= $3 THEN day_rows ELSE 0 END + $4 <= quota)";
 pub(crate) const AGREEMENT_CLOSE: &str = "UPDATE exchange_agreement SET open = open - $2 WHERE id = $1 AND open >= $2";
 
 // Nonces.

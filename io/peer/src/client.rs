@@ -3,14 +3,17 @@
 //! hyper's connections rather than reqwest: the address to dial, the host to ask for and the keys to accept come from
 //! membership, call by call, and change while the process runs.
 
+mod carrier;
 mod lane;
 
 use crate::message::{self, Nonce, Sent};
 use bytes::Bytes;
+use carrier::AnswerBody;
+pub use carrier::{CarriedBody, Carrier, Carrying};
 use http::{HeaderMap, Method, StatusCode, header};
-use http_body_util::{BodyExt as _, Full, Limited, combinators::UnsyncBoxBody};
+use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::body::Incoming;
-use lane::{CallBody, Lanes};
+use lane::Lanes;
 use sha2::{Digest as _, Sha256};
 use signing::{Certificate, Pin, PublicKey, Signer, TlsKey};
 use std::collections::{BTreeMap, BTreeSet};
@@ -118,7 +121,7 @@ pub struct Upload {
     /// The digest of the whole body.
     pub digest: Digest,
     /// The body.
-    pub body: UnsyncBoxBody<Bytes, Box<dyn Error + Send + Sync>>,
+    pub body: CarriedBody,
 }
 
 /// An answer, read whole and checked.
@@ -136,10 +139,17 @@ pub struct Answer {
 
 /// A client of one organisation: its keys, and its connections to every peer it calls.
 pub struct PeerClient {
-    own: (TlsKey, Certificate),
     signer: Arc<dyn Signer>,
     limits: ClientLimits,
-    lanes: Mutex<BTreeMap<Arc<str>, Arc<Lanes>>>,
+    way: Way,
+}
+
+/// How what is signed travels.
+enum Way {
+    /// Over pinned TLS.
+    Lanes { own: (TlsKey, Certificate), lanes: Mutex<BTreeMap<Arc<str>, Arc<Lanes>>> },
+    /// As somebody else carries it.
+    Carrier(Arc<dyn Carrier>),
 }
 
 impl fmt::Debug for PeerClient {
@@ -151,7 +161,12 @@ impl fmt::Debug for PeerClient {
 impl PeerClient {
     /// A client that shows `certificate` and signs with `signer`.
     pub fn new(key: TlsKey, certificate: Certificate, signer: Arc<dyn Signer>, limits: ClientLimits) -> Self {
-        Self { own: (key, certificate), signer, limits, lanes: Mutex::default() }
+        Self { signer, limits, way: Way::Lanes { own: (key, certificate), lanes: Mutex::default() } }
+    }
+
+    /// A client whose signed messages `carrier` takes to their peers; every answer is checked as ever.
+    pub fn over(carrier: Arc<dyn Carrier>, signer: Arc<dyn Signer>, limits: ClientLimits) -> Self {
+        Self { signer, limits, way: Way::Carrier(carrier) }
     }
 
     /// Calls and reads the answer whole. `now` is signed; every try signs anew with a nonce of its own.
@@ -194,8 +209,7 @@ impl PeerClient {
 
     async fn exchange(&self, peer: &Peer, call: &Call, upload: Upload, now: Timestamp) -> Result<Download, Problem> {
         let (request, sent) = self.signed(peer, call, upload, now)?;
-        let lanes = self.lanes(peer)?;
-        let answer = timeout(self.limits.answer + self.limits.connect, deliver(&lanes, request, &self.limits))
+        let answer = timeout(self.limits.answer + self.limits.connect, self.way.carry(peer, request, &self.limits))
             .await
             .map_err(|_| unreachable(&peer.host, &"no answer in time"))??;
         let (parts, body) = answer.into_parts();
@@ -224,7 +238,7 @@ impl PeerClient {
         call: &Call,
         upload: Upload,
         now: Timestamp,
-    ) -> Result<(http::Request<CallBody>, Sent), Problem> {
+    ) -> Result<(http::Request<CarriedBody>, Sent), Problem> {
         let uri = format!("https://{}{}", peer.host, call.path);
         let mut request = http::Request::new(upload.body);
         *request.uri_mut() = uri.parse().map_err(|it| bad_call(&it))?;
@@ -234,27 +248,49 @@ impl PeerClient {
         let sent = message::sign_request(&mut parts, &upload.digest, &*self.signer, Nonce::draw()?, now)?;
         Ok((http::Request::from_parts(parts, body), sent))
     }
+}
 
-    /// The connections to `peer`, made anew when membership describes it otherwise than before.
-    fn lanes(&self, peer: &Peer) -> Result<Arc<Lanes>, Problem> {
-        let mut all = self.lanes.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(lanes) = all.get(&peer.host).filter(|it| it.peer == *peer) {
-            return Ok(Arc::clone(lanes));
+impl Way {
+    async fn carry(
+        &self,
+        peer: &Peer,
+        request: http::Request<CarriedBody>,
+        limits: &ClientLimits,
+    ) -> Result<http::Response<AnswerBody>, Problem> {
+        match self {
+            Self::Lanes { own, lanes } => {
+                let lanes = to_peer(own, lanes, peer, limits)?;
+                Ok(deliver(&lanes, request, limits).await?.map(AnswerBody::Wire))
+            }
+            Self::Carrier(carrier) => Ok(carrier.carry(peer, request).await?.map(AnswerBody::Carried)),
         }
-        if all.len() >= PEERS_MAX {
-            all.pop_first();
-        }
-        let lanes = Arc::new(Lanes::new(&self.own, peer, &self.limits)?);
-        all.insert(Arc::clone(&peer.host), Arc::clone(&lanes));
-        Ok(lanes)
     }
+}
+
+/// The connections to `peer`, made anew when membership describes it otherwise than before.
+fn to_peer(
+    own: &(TlsKey, Certificate),
+    all: &Mutex<BTreeMap<Arc<str>, Arc<Lanes>>>,
+    peer: &Peer,
+    limits: &ClientLimits,
+) -> Result<Arc<Lanes>, Problem> {
+    let mut all = all.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(lanes) = all.get(&peer.host).filter(|it| it.peer == *peer) {
+        return Ok(Arc::clone(lanes));
+    }
+    if all.len() >= PEERS_MAX {
+        all.pop_first();
+    }
+    let lanes = Arc::new(Lanes::new(own, peer, limits)?);
+    all.insert(Arc::clone(&peer.host), Arc::clone(&lanes));
+    Ok(lanes)
 }
 
 /// Sends over a shared connection. One that was closed in the same moment gives the request back unsent: then once
 /// more over a new one, which is safe for any call.
 async fn deliver(
     lanes: &Lanes,
-    request: http::Request<CallBody>,
+    request: http::Request<CarriedBody>,
     limits: &ClientLimits,
 ) -> Result<http::Response<Incoming>, Problem> {
     let host = &lanes.peer.host;
@@ -283,7 +319,7 @@ pub struct Download {
     /// What the whole body's digest must be.
     pub digest: Digest,
     host: Arc<str>,
-    body: Incoming,
+    body: AnswerBody,
     stall: Duration,
     hasher: Sha256,
 }
@@ -305,7 +341,7 @@ impl Download {
                         return Ok(Some(bytes));
                     }
                 }
-                Some(Err(error)) => return Err(lost(&self.host, &error)),
+                Some(Err(error)) => return Err(lost(&self.host, &*error)),
                 None => {
                     let hash = self.hasher.clone().finalize().into();
                     let came = Digest { suite: Suite::Ed25519Sha256, hash };
@@ -337,7 +373,7 @@ impl Download {
 }
 
 /// A problem that came unsigned: from the layers that do not know yet with whom they speak.
-async fn problem_of(peer: &Peer, status: StatusCode, body: Incoming, stall: Duration) -> Problem {
+async fn problem_of(peer: &Peer, status: StatusCode, body: AnswerBody, stall: Duration) -> Problem {
     match timeout(stall, Limited::new(body, PROBLEM_BYTES_MAX).collect()).await {
         Ok(Ok(body)) => read_problem(peer, status, &body.to_bytes()),
         _ => unreachable(&peer.host, &"no readable answer"),

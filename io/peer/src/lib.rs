@@ -12,7 +12,7 @@ pub mod message;
 mod server;
 mod tls;
 
-pub use client::{Answer, Call, ClientLimits, Download, Peer, PeerClient, Upload};
+pub use client::{Answer, Call, CarriedBody, Carrier, Carrying, ClientLimits, Download, Peer, PeerClient, Upload};
 pub use server::{Limits, PeerKey, RemoteAddress, ServedHost, Server, Service, Stopped, Transport};
 pub use tls::{Hosts, PinSet, RefusalCounts, Refusals};
 

@@ -414,6 +414,50 @@ async fn only_idempotent_calls_are_tried_again() {
     assert_eq!(seen.load(std::sync::atomic::Ordering::SeqCst), 3);
 }
 
+/// Carries nothing and answers itself: signed by `own`, or not at all, over another request or over this one.
+struct Liar {
+    own: Option<SigningKey>,
+    request: Option<message::Sent>,
+}
+
+impl Carrier for Liar {
+    fn carry<'a>(&'a self, _: &'a Peer, request: Request<CarriedBody>) -> Carrying<'a> {
+        Box::pin(async move {
+            let (mut parts, ()) = Response::new(()).into_parts();
+            if let Some(own) = &self.own {
+                let (mut head, _) = request.into_parts();
+                for field in ["content-digest", "signature-input", "signature"] {
+                    head.headers.remove(field);
+                }
+                let nonce = Nonce::draw()?;
+                let signed = message::sign_request(&mut head, &Digest::of(b""), own, nonce, now())?;
+                let request = self.request.clone().unwrap_or(signed);
+                sign_answer(&mut parts, &Digest::of(b"{}"), &request, own, now())?;
+            }
+            Ok(Response::from_parts(parts, body("{}")))
+        })
+    }
+}
+
+#[tokio::test]
+async fn whoever_carries_cannot_speak_for_the_peer() {
+    let (client, server) = (organisation(OTHER, 9), organisation(HOST, 1));
+    let peer = peer(HOST, "127.0.0.1:1".parse().unwrap(), &server);
+    let earlier = message::Sent { nonce: Nonce([7; 16]), signature: "c2lnbmF0dXJl".to_owned() };
+    let liars = [
+        Liar { own: None, request: None },
+        // A key of its own.
+        Liar { own: Some(message_key(3)), request: None },
+        // The peer's very key, but an answer to another request.
+        Liar { own: Some(message_key(1)), request: Some(earlier) },
+    ];
+    for liar in liars {
+        let over = PeerClient::over(Arc::new(liar), Arc::new(client.messages.clone()), ClientLimits::default());
+        let problem = over.send(&peer, &Call::get("/"), now()).await.unwrap_err();
+        assert_eq!(problem.code, "peer.answer");
+    }
+}
+
 #[test]
 fn nonces_are_never_the_same() {
     let drawn: std::collections::BTreeSet<_> = (0..1000).map(|_| Nonce::draw().unwrap()).collect();

@@ -105,10 +105,16 @@ impl Organisation {
         Ok(entries > 0 || leaves.from < leaves.to)
     }
 
-    async fn forget_once(&self) -> Result<bool, Problem> {
+    /// Forgets nonces and idempotency keys whose time is over, and signs receipts whose signature was not kept.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub async fn forget_once(&self) -> Result<bool, Problem> {
         let now = self.now();
         transact!(self.store, None, |tx| exchange::forget_nonces(tx, now).await)?;
         self.store.forget_keys(now).await?;
+        // Not a matter of forgetting, but as seldom: signatures that were made and whose commit was lost.
+        self.finish_receipts().await?;
         Ok(false)
     }
 }

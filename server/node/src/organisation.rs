@@ -5,7 +5,7 @@ use blob::Blobs;
 use evidence::Origin;
 use exchange::DeliveryId;
 use federation::{Member, View};
-use peer::{ClientLimits, Peer, PeerClient, PinSet};
+use peer::{Carrier, ClientLimits, Peer, PeerClient, PinSet};
 use policy::{Principal, Role};
 use signing::{Certificate, KeyRing, Signer};
 use std::{
@@ -52,6 +52,13 @@ pub struct Organisation {
     packs: RwLock<Arc<Packs>>,
 }
 
+/// Where it meets the world.
+struct Edge {
+    clock: Arc<dyn Clock>,
+    /// Over TLS where there is none.
+    carrier: Option<Arc<dyn Carrier>>,
+}
+
 impl std::fmt::Debug for Organisation {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Organisation").field("id", &self.config.id).finish_non_exhaustive()
@@ -86,6 +93,29 @@ impl Organisation {
         config: &OrganisationConfig,
         clock: Arc<dyn Clock>,
     ) -> Result<Arc<Self>, Problem> {
+        Self::open_at(folder, federation, config, Edge { clock, carrier: None }).await
+    }
+
+    /// Opens it with a carrier of its signed messages in place of TLS, for a simulation of the network.
+    ///
+    /// # Errors
+    /// As [`Organisation::open`].
+    pub async fn open_over(
+        folder: &Path,
+        federation: &FederationName,
+        config: &OrganisationConfig,
+        clock: Arc<dyn Clock>,
+        carrier: Arc<dyn Carrier>,
+    ) -> Result<Arc<Self>, Problem> {
+        Self::open_at(folder, federation, config, Edge { clock, carrier: Some(carrier) }).await
+    }
+
+    async fn open_at(
+        folder: &Path,
+        federation: &FederationName,
+        config: &OrganisationConfig,
+        Edge { clock, carrier }: Edge,
+    ) -> Result<Arc<Self>, Problem> {
         let keys = KeyRing::open(&folder.join("keys"))?;
         let store = open_store(folder, config).await?;
         let now = clock.now();
@@ -95,7 +125,11 @@ impl Organisation {
         let certificate =
             Certificate::self_signed(&keys.tls, std::slice::from_ref(&config.host), now, CERTIFICATE_DAYS)?;
         let signer: Arc<dyn Signer> = Arc::new(keys.messages.clone());
-        let client = PeerClient::new(keys.tls.clone(), certificate.clone(), signer.clone(), ClientLimits::default());
+        let limits = ClientLimits::default();
+        let client = match carrier {
+            None => PeerClient::new(keys.tls.clone(), certificate.clone(), signer.clone(), limits),
+            Some(carrier) => PeerClient::over(carrier, signer.clone(), limits),
+        };
         let organisation = Self {
             signer: BatchSigner::start(store.clone(), signer, origin),
             blobs: Blobs::folder(&folder.join("blob"))?,

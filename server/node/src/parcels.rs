@@ -55,15 +55,20 @@ fn part_name(id: DeliveryId, number: u32) -> String {
 }
 
 impl Organisation {
-    /// The permit of a batch, decided on what is there now.
+    /// The permit of a batch, decided on what is there now. What was `paid` for is not refused for a spent quota: it
+    /// was counted when it was issued.
     async fn batch_permit(
         &self,
         incoming: &Incoming,
         agreement: AgreementId,
         purpose: &str,
+        paid: bool,
     ) -> Result<(Permit<Deliver>, exchange::AgreementView), Problem> {
         let mut reader = self.store.read().await?;
-        let (facts, view) = exchange::agreement_facts(&mut reader, agreement, incoming.now).await?.unzip();
+        let (mut facts, view) = exchange::agreement_facts(&mut reader, agreement, incoming.now).await?.unzip();
+        if let Some(facts) = facts.as_mut().filter(|_| paid) {
+            facts.rows_today = 0;
+        }
         let deliver = Deliver {
             agreement,
             revision: view.as_ref().map_or(0, |it| it.agreement.body.revision),
@@ -83,7 +88,8 @@ impl Organisation {
     pub async fn open_parcel(self: &Arc<Self>, incoming: &Incoming) -> Result<Outcome, Problem> {
         let ask: ParcelAsk = incoming.json()?;
         Format::parse(&ask.format)?;
-        let (permit, view) = self.batch_permit(incoming, ask.agreement, &ask.purpose).await?;
+        let again = self.parcel_of(incoming, ask.id).await.is_ok();
+        let (permit, view) = self.batch_permit(incoming, ask.agreement, &ask.purpose, again).await?;
         let position = self.store.read().await?.feed_head(registry::FEED).await?.map_or(0, |it| it.position);
         let terms = &view.agreement.body.terms;
         let parcel = Parcel {
@@ -135,29 +141,29 @@ impl Organisation {
             columns: parcel.columns.clone(),
             filter: restriction.filter.clone(),
             after: None,
-            as_of: (parcel.position > 0).then_some(parcel.position),
+            as_of: Some(parcel.position),
         };
-        // One part is made while the next is read: rows cross a bounded channel.
+        // One part is made while the next is read: rows cross a bounded channel, and a thread that may wait for room
+        // reads. (So it goes on a runtime of one thread too.)
         let (send, mut chunks) = tokio::sync::mpsc::channel::<Vec<Vec<Value>>>(1);
         let mut reader = self.store.snapshot().await?;
         let (columns, masks) = (parcel.columns.clone(), restriction.clone());
         let part_rows = self.config.part_rows.max(1);
         let reading = {
             let record = record.clone();
-            tokio::spawn(async move {
+            tokio::task::spawn_blocking(move || {
                 let mut rows: Vec<Vec<Value>> = Vec::with_capacity(part_rows);
-                registry::select(&mut reader, &record, &selection, |it| {
+                futures::executor::block_on(registry::select(&mut reader, &record, &selection, |it| {
                     let shown = columns.iter().zip(it.values).map(|(name, value)| masks.mask(name, value));
                     rows.push(shown.collect());
                     if rows.len() == part_rows {
                         let full = std::mem::replace(&mut rows, Vec::with_capacity(part_rows));
-                        send.try_send(full).or_else(|it| blocking(&send, it.into_inner()))?;
+                        send.blocking_send(full).map_err(|it| fault("batch", &it))?;
                     }
                     Ok(())
-                })
-                .await?;
+                }))?;
                 if !rows.is_empty() {
-                    send.send(rows).await.map_err(|it| fault("batch", &it))?;
+                    send.blocking_send(rows).map_err(|it| fault("batch", &it))?;
                 }
                 Ok::<(), Problem>(())
             })
@@ -200,10 +206,10 @@ impl Organisation {
         let parcel = self.parcel_of(incoming, id).await?;
         ensure!(parcel.ready, being_made());
         let part = parcel.parts.iter().find(|it| it.number == number).ok_or_else(|| no_part(number))?;
-        let (permit, view) = self.batch_permit(incoming, parcel.agreement, &ask.purpose).await?;
+        let known = exchange::part_receipt(&mut self.store.read().await?, id, number).await?;
+        let (permit, view) = self.batch_permit(incoming, parcel.agreement, &ask.purpose, known.is_some()).await?;
         let bytes = self.blobs.get(&part_name(id, number)).await?;
         ensure!(Digest::of(&bytes) == part.digest, fault("part", &"bytes on disk are not those that were made"));
-        let known = exchange::part_receipt(&mut self.store.read().await?, id, number).await?;
         let receipt = match known {
             Some(known) => self.issued_before(incoming, known).await?,
             None => {
@@ -226,7 +232,14 @@ impl Organisation {
                     bytes: part.bytes,
                     at: incoming.now,
                 };
-                self.issue(incoming, &permit, body).await?
+                match self.issue(incoming, &permit, body).await {
+                    // The same part was fetched by another message in the same moment: its receipt is the part's.
+                    Err(problem) if issued_meanwhile(&problem) => {
+                        let known = exchange::part_receipt(&mut self.store.read().await?, id, number).await?;
+                        self.issued_before(incoming, known.ok_or(problem)?).await?
+                    }
+                    issued => issued?,
+                }
             }
         };
         let receipt = Some(STANDARD.encode(to_json(&receipt)?));
@@ -249,9 +262,9 @@ impl Organisation {
     }
 }
 
-/// Waits for room from inside the row callback; the receiving side runs on another task.
-fn blocking(send: &tokio::sync::mpsc::Sender<Vec<Vec<Value>>>, rows: Vec<Vec<Value>>) -> Result<(), Problem> {
-    tokio::task::block_in_place(|| send.blocking_send(rows)).map_err(|it| fault("batch", &it))
+/// Whether a receipt was refused because its part has one.
+fn issued_meanwhile(problem: &Problem) -> bool {
+    ["store.duplicate", "exchange.part_issued"].contains(&problem.code.as_ref())
 }
 
 fn being_made() -> Problem {

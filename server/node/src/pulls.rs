@@ -12,12 +12,12 @@ use crate::{
 use bytes::Bytes;
 use exchange::{AgreementId, DeliveryId, OpenPull, Parcel, Part, Pull, PullState, Side};
 use peer::Call;
-use policy::Principal;
+use policy::{AgreementState, Principal};
 use serde::Deserialize;
 use std::{sync::Arc, time::Duration};
 use store::transact;
 use tokio::time::Instant;
-use vocabulary::{Digest, Problem, date_in_shanghai, ensure};
+use vocabulary::{Digest, Kind, Problem, date_in_shanghai, ensure};
 
 /// A part is at most this long.
 const PART_BYTES_MAX: usize = 256 << 20;
@@ -46,9 +46,20 @@ fn spent(problem: &Problem) -> bool {
     problem.code == "exchange.quota"
 }
 
-/// What is so only for the moment: nobody answers, or our countersignatures are still on their way.
+/// What is so only for the moment: nobody answers, our countersignatures are still on their way, or a clock is off.
+const PASSES: [&str; 3] = ["exchange.receipt_due", "peer.clock", "receipt.promise"];
+
 fn passes(problem: &Problem) -> bool {
-    [502, 503].contains(&problem.kind.status()) || problem.code == "exchange.receipt_due"
+    [502, 503].contains(&problem.kind.status()) || PASSES.contains(&problem.code.as_ref())
+}
+
+fn revoked(id: AgreementId) -> Problem {
+    Problem::new(
+        Kind::Refused,
+        "exchange.revoked",
+        format!("协议 {id} 已撤销；如仍需要请重新申请"),
+        format!("agreement {id} was revoked; request anew if the data are still needed"),
+    )
 }
 
 /// How often carrying a pull on met a fault of the provider's, in a row, and when it is tried again.
@@ -174,6 +185,9 @@ impl Organisation {
     }
 
     async fn carry(&self, pull: &mut Pull) -> Result<(), Problem> {
+        // Whether or not the provider has heard of a revocation of ours, we ask for nothing more.
+        let state = self.agreement(pull.agreement).await?.state;
+        ensure!(state != AgreementState::Revoked, revoked(pull.agreement));
         let peer = self.peer(&pull.provider)?;
         let ask = ParcelAsk {
             id: pull.id,

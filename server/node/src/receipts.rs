@@ -47,9 +47,9 @@ impl Organisation {
             && body.agreement == agreement.id
             && body.agreement_digest == view.digest
             && body.provider == agreement.provider
-            && body.consumer == *self.id()
-            && promise_is_near(receipt.log.integrate_by, self.now());
+            && body.consumer == *self.id();
         ensure!(fits, other());
+        ensure!(promise_is_near(receipt.log.integrate_by, self.now()), far_promise());
         self.check_parts(receipt)
     }
 
@@ -203,7 +203,14 @@ impl Organisation {
     /// `exchange.receipt_missing`, `exchange.receipt_unsigned` in the moment before it is signed.
     pub async fn receipt(&self, id: ReceiptId) -> Result<Receipt, Problem> {
         let mut reader = self.store.read().await?;
-        let view = exchange::receipt(&mut reader, id).await?;
+        let mut view = exchange::receipt(&mut reader, id).await?;
+        if view.file.is_none() {
+            drop(reader);
+            // Its signature was made and not kept, or is just being made: another one proves the same.
+            self.finish_receipts().await?;
+            reader = self.store.read().await?;
+            view = exchange::receipt(&mut reader, id).await?;
+        }
         let mut receipt = view.file.ok_or_else(|| {
             Problem::new(
                 Kind::Unavailable,
@@ -277,4 +284,15 @@ impl Organisation {
             )
         })
     }
+}
+
+/// A promise that lies far ahead is none; as a rule one of the two clocks is off.
+fn far_promise() -> Problem {
+    Problem::new(
+        Kind::Peer,
+        "receipt.promise",
+        "回执承诺入日志的时间离现在过远，未采用；请核对双方时钟后重试",
+        "the receipt promises its place in the log for a time too far from now; nothing was used, compare both clocks \
+         and try again",
+    )
 }

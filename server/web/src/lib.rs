@@ -12,6 +12,7 @@ mod serve;
 mod tenant;
 
 pub use openapi::{Method, Port, ROUTES, Route, openapi};
+pub use peers::router as peer_router;
 pub use problem::Failure;
 pub use serve::{Served, serve};
 pub use tenant::Tenants;

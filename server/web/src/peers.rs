@@ -20,8 +20,9 @@ use peer::{
 use std::sync::Arc;
 use vocabulary::{Digest, Kind, Problem};
 
-/// The routes between nodes.
-pub(crate) fn router(tenants: Tenants) -> Router {
+/// The routes between nodes, for whoever brings requests of connections that are proved: each carries [`PeerKey`] and
+/// [`ServedHost`] among its extensions, where no sender can put anything.
+pub fn router(tenants: Tenants) -> Router {
     Router::new()
         .route("/peer/v1/offers", get(offers))
         .route("/peer/v1/requests", post(receive_request))

@@ -2,9 +2,12 @@
 
 use jiff::SignedDuration;
 use serde_json::{Value, json};
+use store::Fault;
 use testkit::{Province, World, story};
 
 const ROWS: u64 = 400;
+/// Of the world's provider.
+const PART_ROWS: u64 = 16;
 
 async fn begin(world: &World, agreement: &str) -> String {
     let ask = json!({"agreement": agreement, "format": "parquet"});
@@ -48,6 +51,29 @@ story! {
         let end = ended(&world, &pull).await;
         assert_eq!((&end["state"], &end["rows"]), (&json!("done"), &json!(ours)), "{end}");
         world.query(&agreement, json!({"limit": 1})).await.expect_problem("exchange.quota", 429);
+    }
+}
+
+story! {
+    /// A part that was issued and did not arrive is handed out again, though nothing is left of the quota: it was counted
+    /// when it was issued.
+    async fn what_was_issued_comes_though_the_quota_is_spent(mut world: World) {
+        let (agreement, ours) = with_quota(&world, 0).await;
+        world.token("nj-gxj", "application").await;
+        world.token("js-scjg", "auditor").await;
+        world.rest().await;
+        let pull = begin(&world, &agreement).await;
+        // Each part takes two commits at the consumer; the first of the last one fails.
+        let last = u32::try_from(ours.div_ceil(PART_ROWS)).unwrap() - 1;
+        let store = world.organisation("nj-gxj").store().clone();
+        store.inject_after(2 * last, Fault::Lost);
+        let step = async || drop(world.on("nj-gxj", async |org| org.carry_pulls().await).await);
+        let over = async || ["done", "failed"].contains(&state(&world, &pull).await["state"].as_str().unwrap());
+        world.until("the batch is over", || async { step().await; over().await }).await;
+        assert!(!store.awaits_fault(), "the fault met the take-over");
+        let end = state(&world, &pull).await;
+        assert_eq!((&end["state"], &end["rows"]), (&json!("done"), &json!(ours)), "{end}");
+        assert_eq!(issued(&world, &pull).await, (ours, last as usize + 1));
     }
 }
 

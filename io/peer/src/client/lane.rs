@@ -1,9 +1,7 @@
 //! Connections to one peer: a few HTTP/2 connections that all calls share, opened on first use and again when lost.
 
-use super::{ClientLimits, Peer, unreachable};
+use super::{CarriedBody, ClientLimits, Peer, unreachable};
 use crate::tls;
-use bytes::Bytes;
-use http_body_util::combinators::UnsyncBoxBody;
 use hyper::client::conn::http2::{Builder, SendRequest};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use rustls::ClientConfig;
@@ -18,10 +16,7 @@ use tokio_rustls::TlsConnector;
 use tracing::debug;
 use vocabulary::Problem;
 
-/// What can go wrong while a body is sent up.
-pub(crate) type BodyError = Box<dyn std::error::Error + Send + Sync>;
-pub(crate) type CallBody = UnsyncBoxBody<Bytes, BodyError>;
-pub(crate) type Sender = SendRequest<CallBody>;
+pub(crate) type Sender = SendRequest<CarriedBody>;
 
 const STREAM_WINDOW_BYTES: u32 = 4 << 20;
 const CONNECTION_WINDOW_BYTES: u32 = 16 << 20;
