@@ -8,6 +8,7 @@ use axum::{
 use http::{header, request::Parts};
 use http_body_util::{BodyExt as _, Limited};
 use node::Organisation;
+use peer::SlowBody;
 use policy::Principal;
 use serde::de::DeserializeOwned;
 use std::sync::Arc;
@@ -47,6 +48,16 @@ fn body_problem(why: &dyn std::fmt::Display) -> Problem {
     )
 }
 
+fn too_slow(slow: SlowBody) -> Problem {
+    let seconds = slow.waited.as_secs();
+    Problem::new(
+        Kind::Malformed,
+        "web.slow",
+        format!("{seconds} 秒内收到的正文过少，未作任何更改；请检查网络后重试"),
+        format!("too little of the body came in {seconds} s and nothing was changed; check the network and try again"),
+    )
+}
+
 pub(crate) fn too_large(max: usize) -> Problem {
     Problem::new(
         Kind::TooLarge,
@@ -62,7 +73,7 @@ pub(crate) async fn read_body(body: Body, max: usize) -> Result<bytes::Bytes, Pr
     match Limited::new(body, max).collect().await {
         Ok(whole) => Ok(whole.to_bytes()),
         Err(error) if error.is::<http_body_util::LengthLimitError>() => Err(too_large(max)),
-        Err(error) => Err(body_problem(&error)),
+        Err(error) => Err(SlowBody::cause_of(&*error).map_or_else(|| body_problem(&error), too_slow)),
     }
 }
 
