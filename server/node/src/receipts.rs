@@ -31,6 +31,9 @@ impl Organisation {
             && body.agreement_digest == view.agreement.digest()?
             && body.provider == agreement.provider
             && body.consumer == *self.id()
+            && body.federation == self.federation
+            && body.record == agreement.terms.record
+            && body.purpose == agreement.terms.purpose
             && promise_is_near(receipt.log.integrate_by, self.now());
         ensure!(
             fits,

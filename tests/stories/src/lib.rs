@@ -1,11 +1,13 @@
 //! Stories: whole nodes over HTTP, on both databases, with a clock the story moves. No mocks, no sleeping.
 #![cfg(test)]
 
+mod away;
 mod bad_input;
 mod batch;
 mod faults;
 mod filters;
 mod kill;
+mod liar;
 mod main_job;
 mod membership;
 mod proof;
