@@ -226,16 +226,18 @@ impl Server {
 }
 
 /// What the loop serves: shorthand for a tower service that never fails.
-pub trait Service<B>:
-    tower::Service<Request<RequestBody>, Response = Response<B>, Error = Infallible, Future: Send> + Clone + Send + 'static
+pub trait Service<B>: Answers<B> + Clone + Send + 'static {}
+
+impl<B, S> Service<B> for S where S: Answers<B> + Clone + Send + 'static {}
+
+/// A tower service that answers every request.
+pub trait Answers<B>:
+    tower::Service<Request<RequestBody>, Response = Response<B>, Error = Infallible, Future: Send>
 {
 }
 
-impl<B, S> Service<B> for S where
+impl<B, S> Answers<B> for S where
     S: tower::Service<Request<RequestBody>, Response = Response<B>, Error = Infallible, Future: Send>
-        + Clone
-        + Send
-        + 'static
 {
 }
 

@@ -1,9 +1,9 @@
 //! Who asks on the client port, and JSON bodies that say what is wrong with them.
 
-use crate::{BODY_BYTES_MAX, Failure, Tenants, tenant::Tenant};
+use crate::{BODY_BYTES_MAX, Failure, Route, Tenants, tenant::Tenant};
 use axum::{
     body::Body,
-    extract::{FromRequest, FromRequestParts, Query, Request},
+    extract::{FromRequest, FromRequestParts, MatchedPath, Query, Request},
 };
 use http::{header, request::Parts};
 use http_body_util::{BodyExt as _, Limited};
@@ -25,17 +25,40 @@ impl FromRequestParts<Tenants> for Caller {
 
     async fn from_request_parts(parts: &mut Parts, tenants: &Tenants) -> Result<Self, Failure> {
         let Tenant(org) = Tenant::from_request_parts(parts, tenants).await?;
-        let token = parts.headers.get(header::AUTHORIZATION).and_then(|it| it.to_str().ok());
-        let token = token.and_then(|it| it.strip_prefix("Bearer ")).ok_or_else(|| {
-            Problem::new(
-                Kind::Unauthenticated,
-                "identity.token",
-                "请出示令牌：Authorization: Bearer yht_…（yunhe token new 可签发）",
-                "show a token: Authorization: Bearer yht_… (yunhe token new issues one)",
-            )
-        })?;
-        let principal = org.caller(token).await?;
+        let token = shown(parts)?;
+        // A route that stands in no table is covered by `all` alone.
+        let path = parts.extensions.get::<MatchedPath>();
+        let route = path.and_then(|it| Route::find(&parts.method, it.as_str()));
+        let principal = org.caller(token, &route.map(Route::scopes).unwrap_or_default()).await?;
         Ok(Self { org, principal })
+    }
+}
+
+/// The token that a caller shows.
+pub(crate) fn shown(parts: &Parts) -> Result<&str, Problem> {
+    let token = parts.headers.get(header::AUTHORIZATION).and_then(|it| it.to_str().ok());
+    token.and_then(|it| it.strip_prefix("Bearer ")).ok_or_else(|| {
+        Problem::new(
+            Kind::Unauthenticated,
+            "identity.token",
+            "请出示令牌：Authorization: Bearer yht_…（yunhe token new 可签发）",
+            "show a token: Authorization: Bearer yht_… (yunhe token new issues one)",
+        )
+    })
+}
+
+/// The token that is to end, whatever it may be used for, and the organisation that it is of.
+pub(crate) struct Leaving {
+    pub(crate) org: Arc<Organisation>,
+    pub(crate) token: String,
+}
+
+impl FromRequestParts<Tenants> for Leaving {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, tenants: &Tenants) -> Result<Self, Failure> {
+        let Tenant(org) = Tenant::from_request_parts(parts, tenants).await?;
+        Ok(Self { org, token: shown(parts)?.to_owned() })
     }
 }
 

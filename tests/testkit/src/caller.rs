@@ -112,14 +112,20 @@ pub struct Reply {
     pub status: u16,
     /// The body.
     pub body: Bytes,
+    pub(crate) fields: reqwest::header::HeaderMap,
     pub(crate) what: String,
 }
 
 impl Reply {
     async fn of(what: String, request: RequestBuilder) -> Self {
         let answer = request.send().await.unwrap_or_else(|it| panic!("{what}: {it:?}"));
-        let status = answer.status().as_u16();
-        Self { status, body: answer.bytes().await.unwrap(), what }
+        let (status, fields) = (answer.status().as_u16(), answer.headers().clone());
+        Self { status, body: answer.bytes().await.unwrap(), fields, what }
+    }
+
+    /// A field of its head.
+    pub fn field(&self, name: &str) -> Option<&str> {
+        self.fields.get(name)?.to_str().ok()
     }
 
     /// The body as JSON.

@@ -143,7 +143,7 @@ impl Line {
     pub async fn send(&self, letter: Letter) -> Result<Reply, std::io::Error> {
         let what = format!("hostile {} {}", letter.method(), letter.uri());
         let (parts, body) = self.whole(letter).await?.into_parts();
-        Ok(Reply { status: parts.status.as_u16(), body, what })
+        Ok(Reply { status: parts.status.as_u16(), body, fields: parts.headers, what })
     }
 
     /// Sends one message and hears the whole answer, with its head.

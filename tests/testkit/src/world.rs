@@ -95,6 +95,13 @@ fn loopback(number: u32) -> IpAddr {
 impl World {
     /// A world in which everybody runs and knows everybody, and nothing is installed.
     pub async fn new(database: Database) -> Self {
+        let mut world = Self::unfounded(database).await;
+        world.found().await;
+        world
+    }
+
+    /// A world in which nobody has pinned the federation yet.
+    pub async fn unfounded(database: Database) -> Self {
         let number = draw_number();
         let home = Home::make(database, number).await;
         Self::build(home, number).await
@@ -105,7 +112,9 @@ impl World {
         let number = draw_number();
         let mut home = Home::make(database, number).await;
         let relay = home.through_a_relay(loopback(number)).await;
-        (Self::build(home, number).await, relay)
+        let mut world = Self::build(home, number).await;
+        world.found().await;
+        (world, relay)
     }
 
     async fn build(home: Home, number: u32) -> Self {
@@ -132,9 +141,7 @@ impl World {
         }
         let founding = Founding::new(&federation, noon());
         let tokens = Mutex::default();
-        let mut world = Self { clock, http, nodes, founding, federation, tokens, home, folder };
-        world.found().await;
-        world
+        Self { clock, http, nodes, founding, federation, tokens, home, folder }
     }
 
     /// Everybody joins, and hears of it.
@@ -270,7 +277,7 @@ impl World {
             let role = role.to_owned();
             self.on(id, async move |org| {
                 let token = new_token(&org, &role).await?;
-                org.caller(&token).await.map(|_| token)
+                org.caller(&token, &[]).await.map(|_| token)
             })
         };
         let token = made.await.unwrap();
@@ -315,6 +322,11 @@ impl World {
     fn expulsion(&mut self, id: &str) -> federation::Entry {
         let reason = Bilingual::new("测试：除名", "a story: expelled");
         let change = Change::Expel { id: OrganisationId::new(id).unwrap(), reason, evidence: None };
+        self.founding.enter(change, self.now())
+    }
+
+    /// The founders sign an entry and tell nobody.
+    pub fn enter(&mut self, change: Change) -> federation::Entry {
         self.founding.enter(change, self.now())
     }
 
@@ -370,5 +382,6 @@ async fn new_token(org: &Organisation, role: &str) -> Result<String, Problem> {
             (Some(role.to_owned()), None)
         }
     };
-    org.create_token(&principal, NewToken { user, application, title: None, days: TOKEN_DAYS }).await
+    let ask = NewToken { user, application, title: None, days: TOKEN_DAYS, scopes: Vec::new() };
+    Ok(org.create_token(&principal, ask).await?.token)
 }
