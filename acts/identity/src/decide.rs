@@ -6,7 +6,7 @@
 //! - no account both changes and audits, and none changes its own roles;
 //! - one enabled administrator always remains.
 
-use crate::{AccountName, role_word};
+use crate::{AccountName, Scope, role_word, scope};
 use policy::{Actor, Role};
 use std::collections::BTreeSet;
 use vocabulary::{Kind, Problem, Timestamp, ensure};
@@ -47,7 +47,7 @@ pub enum Refusal {
     #[error("a token may end between now and {0}")]
     Lifetime(Timestamp),
     /// The token does not cover what is asked.
-    #[error("the token does not cover {0}")]
+    #[error("the token has none of the scopes {0}")]
     Scope(String),
     /// Two roles that one account may not hold.
     #[error("one account may not be {0} and {1}")]
@@ -99,8 +99,8 @@ impl From<Refusal> for Problem {
                 new(Kind::Unprocessable, "identity.lifetime", zh, "choose such a time").field("/expires_at")
             }
             Refusal::Scope(scope) => {
-                let zh = format!("令牌的范围不含 {scope}；请申请含此范围的令牌");
-                new(Kind::Refused, "identity.scope_missing", zh, "ask for one that does")
+                let zh = format!("令牌不含所需范围（{scope} 之一）；请申请含此范围的令牌");
+                new(Kind::Refused, "identity.scope", zh, "ask for one that has").with("scopes", scope.as_str())
             }
             Refusal::Apart(one, other) => {
                 let zh = format!("同一账号不得兼任 {one} 与 {other}（管理与审计分设）");
@@ -168,6 +168,17 @@ pub fn token(facts: Option<TokenFacts>, now: Timestamp) -> Result<(), Refusal> {
     ensure!(!facts.revoked, Refusal::TokenRevoked);
     ensure!(now < facts.expires_at, Refusal::TokenExpired(facts.expires_at));
     ensure!(!facts.holder_disabled, Refusal::HolderDisabled);
+    Ok(())
+}
+
+/// Decides whether a token covers what needs one of the scopes `needs`. `held` is `None` for a session, which covers
+/// whatever its holder's roles allow.
+///
+/// # Errors
+/// [`Refusal::Scope`] with the scopes that would do.
+pub fn scope(held: Option<&BTreeSet<Scope>>, needs: &[Scope]) -> Result<(), Refusal> {
+    let covered = held.is_none_or(|held| held.contains(&Scope::All) || needs.iter().any(|it| held.contains(it)));
+    ensure!(covered, Refusal::Scope(scope::words(needs)));
     Ok(())
 }
 

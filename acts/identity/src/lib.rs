@@ -3,6 +3,7 @@
 //! Invariants:
 //! - a password is kept as Argon2id, a token as SHA-256; neither can be read back, and neither prints;
 //! - an account name is tried at most five times in a quarter of an hour, and an unknown one looks just the same;
+//! - a token covers no more than its scopes say, and its holder's roles allow;
 //! - who administers does not audit, nobody changes the own roles, and every act leaves its trace.
 
 mod ask;
@@ -10,6 +11,7 @@ pub mod decide;
 mod name;
 mod password;
 mod role;
+mod scope;
 mod secret;
 mod session;
 mod store;
@@ -28,7 +30,8 @@ pub use decide::Refusal;
 pub use name::{AccountName, ApplicationName, TokenId};
 pub use password::{PASSWORD_CHARS_MAX, PASSWORD_CHARS_MIN, Password, PasswordHash};
 pub use role::{ROLES, parse_role, role_title, role_word};
-pub use secret::{Scope, TokenDigest, TokenSecret};
+pub use scope::{SCOPES, Scope};
+pub use secret::{TokenDigest, TokenSecret};
 pub use session::{Session, SignIn, change_password, new_password, sign_in};
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use sha2::{Digest as _, Sha256};
 use std::fmt;
-use vocabulary::{Kind, Problem, ensure};
+use vocabulary::{Kind, Problem};
 
 /// How a token begins, so that scanners of source code find one that was left behind.
 const PREFIX: &str = "yht_";
@@ -68,59 +68,5 @@ impl TokenDigest {
 impl fmt::Debug for TokenDigest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "TokenDigest({}…)", hex::encode(&self.0[..4]))
-    }
-}
-
-/// What a token may be used for: `catalog`, `exchange.query`. A scope covers those that begin with it and a dot.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, schemars::JsonSchema)]
-#[serde(transparent)]
-pub struct Scope(#[schemars(regex(pattern = "^[a-z][a-z-]*(\\.[a-z][a-z-]*)*$"))] String);
-
-impl Scope {
-    /// A scope is at most this long.
-    pub const CHARS_MAX: usize = 64;
-
-    /// Checks and wraps a scope.
-    ///
-    /// # Errors
-    /// `identity.scope` when it is not words of a-z and '-' joined by dots.
-    pub fn new(text: impl Into<String>) -> Result<Self, Problem> {
-        let text = text.into();
-        let word = |it: &str| {
-            it.starts_with(|it: char| it.is_ascii_lowercase())
-                && it.bytes().all(|it| it.is_ascii_lowercase() || it == b'-')
-        };
-        ensure!(
-            text.len() <= Self::CHARS_MAX && text.split('.').all(word),
-            Problem::new(
-                Kind::Malformed,
-                "identity.scope",
-                format!("范围“{text}”应为以点连接的小写单词，如 exchange.query"),
-                format!("scope {text:?} should be lower-case words joined by dots, such as exchange.query"),
-            )
-        );
-        Ok(Self(text))
-    }
-
-    /// The text.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-
-    /// Whether whoever holds this scope holds `other`.
-    pub fn covers(&self, other: &str) -> bool {
-        other.strip_prefix(self.as_str()).is_some_and(|it| it.is_empty() || it.starts_with('.'))
-    }
-}
-
-impl fmt::Debug for Scope {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl<'de> serde::Deserialize<'de> for Scope {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Self::new(String::deserialize(deserializer)?).map_err(|it| serde::de::Error::custom(it.detail.en))
     }
 }

@@ -165,14 +165,12 @@ pub struct Caller {
 }
 
 impl Caller {
-    /// Checks that the token covers `scope`.
+    /// Checks that the token covers what needs one of the scopes `needs`.
     ///
     /// # Errors
-    /// `identity.scope_missing`.
-    pub fn covers(&self, scope: &str) -> Result<(), Problem> {
-        let covered = self.scopes.as_ref().is_none_or(|all| all.iter().any(|it| it.covers(scope)));
-        ensure!(covered, Refusal::Scope(scope.to_owned()));
-        Ok(())
+    /// `identity.scope`.
+    pub fn covers(&self, needs: &[Scope]) -> Result<(), Problem> {
+        Ok(decide::scope(self.scopes.as_ref(), needs)?)
     }
 }
 
@@ -554,7 +552,7 @@ fn no_token(id: TokenId) -> Problem {
 }
 
 fn no_scope() -> Problem {
-    let en = "a program's token names at least one scope, such as exchange.query";
-    Problem::new(Kind::Unprocessable, "identity.no_scope", "程序令牌至少写明一个范围，如 exchange.query", en)
-        .field("/scopes")
+    let (zh, en) =
+        ("程序令牌至少写明一个范围，如 exchange", "a program's token names at least one scope, such as exchange");
+    Problem::new(Kind::Unprocessable, "identity.no_scope", zh, en).field("/scopes")
 }

@@ -54,7 +54,8 @@ impl Activity {
         UnderWay { activity: Arc::clone(self), stage: Stage::Handling }
     }
 
-    /// Judges what happened since the last tick. While a handler runs nobody is blamed: its own time limit does that.
+    /// Judges what happened since the last tick. While a handler runs nobody is blamed: what it waits for has bounds of
+    /// its own, such as [`crate::RequestBody`]'s.
     pub fn judge(&self, limits: &Limits) -> Judgement {
         let now = Instant::now();
         let handling = self.handling.load(Ordering::Relaxed) > 0;

@@ -21,13 +21,15 @@ use std::error::Error;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 use vocabulary::{Digest, Kind, Problem, Suite, Timestamp, ensure};
 
 /// A client keeps connections to at most this many peers.
 const PEERS_MAX: usize = 1024;
 /// A problem document is at most this long.
 const PROBLEM_BYTES_MAX: usize = 64 * 1024;
+/// A body of which less than this comes while we wait for [`ClientLimits::stall`] has stalled.
+const SLOW_BYTES_MIN: usize = 16 * 1024;
 
 /// The bounds of a client.
 #[derive(Clone, Debug)]
@@ -36,7 +38,7 @@ pub struct ClientLimits {
     pub connect: Duration,
     /// The head of an answer must have come within this.
     pub answer: Duration,
-    /// A body must not pause for longer than this.
+    /// A body must not pause for longer than this, nor trickle.
     pub stall: Duration,
     /// A body that is read whole is at most this long.
     pub body_bytes_max: usize,
@@ -217,14 +219,20 @@ impl PeerClient {
             ensure!(parts.status.is_client_error() || parts.status.is_server_error(), unsigned_answer(&peer.host));
             return Err(problem_of(peer, parts.status, body, self.limits.stall).await);
         }
+        ensure!(!parts.status.is_redirection(), bad_answer(&peer.host, &"it sends us elsewhere; only membership does"));
+        let encoding = parts.headers.get(header::CONTENT_ENCODING);
+        ensure!(
+            encoding.is_none(),
+            bad_answer(&peer.host, &format!("encoded as {encoding:?}, which was not asked for"))
+        );
         let known = |id: &str| peer.keys.iter().find(|it| it.to_string() == id).copied();
         let (key, digest) =
             message::verify_answer(&parts, &sent, |id| known(id).ok_or_else(|| unsigned_answer(&peer.host)))
                 .map_err(|it| bad_answer(&peer.host, &it.detail.en))?;
         let host = Arc::clone(&peer.host);
         let (status, fields) = (parts.status, parts.headers);
-        let mut download =
-            Download { status, fields, key, digest, host, body, stall: self.limits.stall, hasher: Sha256::new() };
+        let pace = Pace { stall: self.limits.stall, waited: Duration::ZERO, came: 0 };
+        let mut download = Download { status, fields, key, digest, host, body, pace, hasher: Sha256::new() };
         if status.is_client_error() || status.is_server_error() {
             let bytes = download.collect(PROBLEM_BYTES_MAX).await?;
             return Err(read_problem(peer, status, &bytes));
@@ -320,8 +328,26 @@ pub struct Download {
     pub digest: Digest,
     host: Arc<str>,
     body: AnswerBody,
-    stall: Duration,
+    pace: Pace,
     hasher: Sha256,
+}
+
+/// How long we have waited for the next [`SLOW_BYTES_MIN`] bytes, and how many of them have come.
+#[derive(Debug)]
+struct Pace {
+    stall: Duration,
+    waited: Duration,
+    came: usize,
+}
+
+impl Pace {
+    fn note(&mut self, waited: Duration, bytes: usize) {
+        self.waited += waited;
+        self.came += bytes;
+        if self.came >= SLOW_BYTES_MIN {
+            (self.waited, self.came) = (Duration::ZERO, 0);
+        }
+    }
 }
 
 impl Download {
@@ -332,11 +358,12 @@ impl Download {
     /// signed.
     pub async fn chunk(&mut self) -> Result<Option<Bytes>, Problem> {
         loop {
-            let frame =
-                timeout(self.stall, self.body.frame()).await.map_err(|_| unreachable(&self.host, &"stalled"))?;
+            let (since, left) = (Instant::now(), self.pace.stall.saturating_sub(self.pace.waited));
+            let frame = timeout(left, self.body.frame()).await.map_err(|_| unreachable(&self.host, &"stalled"))?;
             match frame {
                 Some(Ok(frame)) => {
                     if let Ok(bytes) = frame.into_data() {
+                        self.pace.note(since.elapsed(), bytes.len());
                         self.hasher.update(&bytes);
                         return Ok(Some(bytes));
                     }

@@ -9,10 +9,12 @@
 mod activity;
 mod client;
 pub mod message;
+mod pace;
 mod server;
 mod tls;
 
 pub use client::{Answer, Call, CarriedBody, Carrier, Carrying, ClientLimits, Download, Peer, PeerClient, Upload};
+pub use pace::{RequestBody, SlowBody};
 pub use server::{Limits, PeerKey, RemoteAddress, ServedHost, Server, Service, Stopped, Transport};
 pub use tls::{Hosts, PinSet, RefusalCounts, Refusals};
 

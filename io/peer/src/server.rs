@@ -4,6 +4,7 @@
 //! Every wait has a bound in [`Limits`]; past it the connection is cut and, where someone is to blame, counted.
 
 use crate::activity::{Activity, Judgement, Metered, Tracked};
+use crate::pace::RequestBody;
 use crate::tls::{Hosts, Refusal, Refusals, is_unknown_key};
 use bytes::Buf;
 use http::{Request, Response};
@@ -70,7 +71,8 @@ pub struct Limits {
     pub header: Duration,
     /// A connection without a request is closed after this.
     pub idle: Duration,
-    /// A client that takes less than [`Limits::slow_bytes_min`] of a waiting answer in this time is cut.
+    /// A client that takes less than [`Limits::slow_bytes_min`] of a waiting answer in this time is cut; of one that
+    /// sends less of its request's body, the body ends in [`crate::SlowBody`].
     pub slow: Duration,
     /// See [`Limits::slow`].
     pub slow_bytes_min: u64,
@@ -224,16 +226,18 @@ impl Server {
 }
 
 /// What the loop serves: shorthand for a tower service that never fails.
-pub trait Service<B>:
-    tower::Service<Request<Incoming>, Response = Response<B>, Error = Infallible, Future: Send> + Clone + Send + 'static
+pub trait Service<B>: Answers<B> + Clone + Send + 'static {}
+
+impl<B, S> Service<B> for S where S: Answers<B> + Clone + Send + 'static {}
+
+/// A tower service that answers every request.
+pub trait Answers<B>:
+    tower::Service<Request<RequestBody>, Response = Response<B>, Error = Infallible, Future: Send>
 {
 }
 
-impl<B, S> Service<B> for S where
-    S: tower::Service<Request<Incoming>, Response = Response<B>, Error = Infallible, Future: Send>
-        + Clone
-        + Send
-        + 'static
+impl<B, S> Answers<B> for S where
+    S: tower::Service<Request<RequestBody>, Response = Response<B>, Error = Infallible, Future: Send>
 {
 }
 
@@ -332,7 +336,9 @@ where
     let activity = Arc::new(Activity::default());
     let served = {
         let activity = Arc::clone(&activity);
-        hyper::service::service_fn(move |mut request: Request<Incoming>| {
+        let (refusals, limits) = (Arc::clone(&shared.refusals), limits.clone());
+        hyper::service::service_fn(move |request: Request<Incoming>| {
+            let mut request = request.map(|body| RequestBody::new(body, &limits, &refusals));
             let known = known.clone();
             request.extensions_mut().insert(known.remote);
             if let Some((key, host)) = known.peer {

@@ -5,7 +5,7 @@ use crate::*;
 use bytes::Bytes;
 use http::{Request, Response, StatusCode};
 use http_body_util::{BodyExt as _, Full, StreamBody};
-use hyper::body::{Frame, Incoming};
+use hyper::body::Frame;
 use signing::{Certificate, Pin, PublicKey, SigningKey, TlsKey};
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -68,7 +68,7 @@ fn body(bytes: impl Into<Bytes>) -> AnyBody {
 /// What the test node answers: `/hold` waits for `gate`, `/wrong` signs another digest, `/unsigned` does not sign, all
 /// else echoes the body, with the served host and the peer's pin in front.
 async fn answer(
-    request: Request<Incoming>,
+    request: Request<RequestBody>,
     own: SigningKey,
     client: PublicKey,
     gate: Arc<Notify>,
@@ -119,7 +119,7 @@ async fn run_gated(
     let server = Server::bind(address.parse().unwrap(), transport, limits).await.unwrap();
     let (address, refusals) = (server.address(), server.refusals());
     let own = served[0].1.messages.clone();
-    let service = tower::service_fn(move |request: Request<Incoming>| {
+    let service = tower::service_fn(move |request: Request<RequestBody>| {
         let (own, gate) = (own.clone(), Arc::clone(&gate));
         async move {
             let response = answer(request, own, message_key(9).public(), gate).await.unwrap_or_else(|problem| {
@@ -347,7 +347,7 @@ async fn connections_past_the_bound_are_closed_at_once_and_silent_ones_in_time()
 async fn plain(limits: Limits, size: usize) -> (SocketAddr, Arc<Refusals>) {
     let server = Server::bind("[::1]:0".parse().unwrap(), Transport::Plain, limits).await.unwrap();
     let (address, refusals) = (server.address(), server.refusals());
-    let service = tower::service_fn(move |request: Request<Incoming>| async move {
+    let service = tower::service_fn(move |request: Request<RequestBody>| async move {
         assert!(request.extensions().get::<RemoteAddress>().is_some());
         assert!(request.extensions().get::<PeerKey>().is_none());
         Ok::<_, Infallible>(Response::new(body(vec![b'x'; size])))
@@ -471,4 +471,96 @@ fn nonces_are_never_the_same() {
 fn pins_of_unrelated_keys_differ() {
     let pins: std::collections::BTreeSet<Pin> = (0..3).map(|_| organisation(HOST, 1).certificate.pin).collect();
     assert_eq!(pins.len(), 3);
+}
+
+/// A port that reads each body whole and answers its length, or 400 where its client was too slow.
+async fn reading(limits: Limits) -> (SocketAddr, Arc<Refusals>) {
+    let server = Server::bind("127.0.0.1:0".parse().unwrap(), Transport::Plain, limits).await.unwrap();
+    let (address, refusals) = (server.address(), server.refusals());
+    let service = tower::service_fn(|request: Request<RequestBody>| async {
+        let answer = match request.into_body().collect().await {
+            Ok(whole) => Response::new(body(whole.to_bytes().len().to_string())),
+            Err(error) if SlowBody::cause_of(&*error).is_some() => {
+                Response::builder().status(StatusCode::BAD_REQUEST).body(body("")).unwrap()
+            }
+            Err(error) => panic!("{error}"),
+        };
+        Ok::<_, Infallible>(answer)
+    });
+    tokio::spawn(server.serve(service, std::future::pending()));
+    (address, refusals)
+}
+
+/// Sends pieces with a pause after each, and reads to the end of the connection.
+async fn in_pieces(address: SocketAddr, pieces: impl IntoIterator<Item = Vec<u8>>, pause: Duration) -> String {
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    let (mut read, mut write) = stream.split();
+    let mut answer = Vec::new();
+    let writing = async {
+        for piece in pieces {
+            // The other side may have ended it: that is what the answer then says.
+            if write.write_all(&piece).await.is_err() {
+                return;
+            }
+            tokio::time::sleep(pause).await;
+        }
+    };
+    let reading = tokio::time::timeout(Duration::from_secs(10), read.read_to_end(&mut answer));
+    let (_, read) = tokio::join!(writing, reading);
+    let _ = read.expect("the connection was closed in time");
+    String::from_utf8_lossy(&answer).into_owned()
+}
+
+fn head(length: usize) -> Vec<u8> {
+    format!("POST / HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n").into()
+}
+
+#[tokio::test]
+async fn a_body_that_stalls_or_trickles_ends_and_a_steady_one_goes_through() {
+    let limits = Limits { slow: Duration::from_millis(400), slow_bytes_min: 1024, ..Limits::default() };
+    let (address, refusals) = reading(limits).await;
+    let stalls = [head(100), vec![b'x'; 10]];
+    assert!(in_pieces(address, stalls, Duration::ZERO).await.starts_with("HTTP/1.1 400"));
+    assert_eq!(refusals.counts().slow, 1);
+    // A byte now and then is not enough to keep it open.
+    let trickles = std::iter::once(head(10_000)).chain(std::iter::repeat_n(vec![b'x'], 100));
+    assert!(in_pieces(address, trickles, Duration::from_millis(20)).await.starts_with("HTTP/1.1 400"));
+    assert_eq!(refusals.counts().slow, 2);
+    // It takes longer than the bound, but more than the least comes all the time.
+    let steady = std::iter::once(head(20 * 1024)).chain(std::iter::repeat_n(vec![b'x'; 1024], 20));
+    let answer = in_pieces(address, steady, Duration::from_millis(40)).await;
+    assert!(answer.starts_with("HTTP/1.1 200") && answer.ends_with("20480"), "{answer}");
+    assert_eq!(refusals.counts().slow, 2);
+}
+
+#[tokio::test]
+async fn a_head_sent_byte_by_byte_is_cut_and_others_are_answered_meanwhile() {
+    let (address, _) = reading(Limits { header: Duration::from_millis(400), ..Limits::default() }).await;
+    let bytes = head(0).into_iter().map(|it| vec![it]);
+    let slow = in_pieces(address, bytes, Duration::from_millis(20));
+    let (slow, other) = tokio::join!(slow, in_pieces(address, [head(0)], Duration::ZERO));
+    assert!(!slow.starts_with("HTTP/1.1 200"), "{slow}");
+    assert!(other.starts_with("HTTP/1.1 200"), "{other}");
+}
+
+#[tokio::test]
+async fn idle_connections_of_members_are_closed_at_their_limit() {
+    let (server, client) = (organisation(HOST, 1), organisation(OTHER, 9));
+    let limits = Limits { idle: Duration::from_millis(800), ..Limits::default() };
+    let pins = PinSet::new([client.certificate.pin]);
+    let running = run("127.0.0.1:0", limits, &[(HOST, &server)], pins).await;
+    let own = (client.tls.clone(), client.certificate.clone());
+    let config = crate::tls::client_config(&own, &[server.certificate.pin].into()).unwrap();
+    let mut idle = Vec::new();
+    for _ in 0..100 {
+        let stream = TcpStream::connect(running.address).await.unwrap();
+        let connector = tokio_rustls::TlsConnector::from(Arc::clone(&config));
+        idle.push(connector.connect(crate::tls::dns_name(HOST).unwrap(), stream).await.unwrap());
+    }
+    client.client().send(&peer(HOST, running.address, &server), &Call::get("/"), now()).await.unwrap();
+    for mut it in idle {
+        let mut rest = Vec::new();
+        let _ = tokio::time::timeout(Duration::from_secs(10), it.read_to_end(&mut rest)).await.expect("closed in time");
+    }
+    assert_eq!(running.refusals.counts(), RefusalCounts::default());
 }

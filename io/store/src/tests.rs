@@ -126,6 +126,54 @@ async fn a_caller_that_goes_away_anywhere_harms_nobody() {
     }
 }
 
+/// Callers at once that between them hold every connection there may be (PostgreSQL).
+const ALL_AT_ONCE: usize = 16;
+
+/// How many of all connections stand inside a transaction although each has sent one statement alone.
+async fn inside_a_transaction(store: &Store) -> i64 {
+    let all = futures::future::join_all((0..ALL_AT_ONCE).map(|_| store.read())).await;
+    let mut all: Vec<Reader> = all.into_iter().map(Result::unwrap).collect();
+    let mut ids = Vec::new();
+    for reader in &mut all {
+        let row = reader.row("SELECT pg_backend_pid()::bigint AS id", vec![]).await.unwrap();
+        ids.push(row.unwrap().int("id").unwrap().to_string());
+    }
+    let sql = format!(
+        "SELECT COUNT(*) AS n FROM pg_stat_activity WHERE state = 'idle in transaction' AND pid IN ({})",
+        ids.join(", ")
+    );
+    let mut most = 0;
+    // Whoever asks is active itself: two ask for one another.
+    for reader in &mut all[..2] {
+        let row = reader.row(Statement::built(sql.clone()), vec![]).await.unwrap();
+        most = most.max(row.unwrap().int("n").unwrap());
+    }
+    most
+}
+
+/// Wherever a caller goes away, no connection comes back inside its transaction: what is sent alone would run in it and
+/// hold back what the database may clean up, and no snapshot could be taken. (SQLite has one writing connection, and
+/// settles it itself.)
+#[tokio::test]
+#[ignore = "fails on PostgreSQL: the driver notes a transaction only once BEGIN is answered"]
+async fn no_connection_comes_back_inside_a_transaction() {
+    let (stores, _folder) = stores().await;
+    for store in stores.into_iter().filter(|it| it.dialect() == Dialect::Postgres) {
+        // Where a wait falls hangs on how quick the server is: each number comes three times.
+        for waits in (0..24).cycle().take(72) {
+            let gone = format!("gone {waits}");
+            drop(cut(waits, async { transact!(store, None, |tx| add(tx, &gone).await) }).await);
+            drop(cut(waits, store.snapshot()).await);
+            let what = format!("a caller went away at its wait {waits}");
+            assert_eq!(inside_a_transaction(&store).await, 0, "{what}");
+            for snapshot in futures::future::join_all((0..ALL_AT_ONCE).map(|_| store.snapshot())).await {
+                let mut snapshot = snapshot.unwrap_or_else(|it| panic!("{what}: {it:?}"));
+                snapshot.row("SELECT COUNT(*) AS n FROM t_thing", vec![]).await.unwrap();
+            }
+        }
+    }
+}
+
 #[tokio::test]
 async fn a_unit_of_work_that_is_dropped_halfway_leaves_no_trace() {
     let (stores, _folder) = stores().await;

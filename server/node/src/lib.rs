@@ -37,7 +37,7 @@ pub use membership::{Card, init, make_card};
 pub use organisation::Organisation;
 pub use packs::{InstalledPack, Packs};
 pub use parcels::PART_ROWS;
-pub use people::{NewToken, NewUser, UserView};
+pub use people::{Credentials, IssuedToken, NewToken, NewUser, TokenView, UserView};
 pub use pulls::PullAsk;
 pub use queries::{QueryAnswer, QueryAsk};
 pub use records::{Page, PageAsk, TypeView};

@@ -1,7 +1,7 @@
 //! Setting an organisation up, and its place in the federation.
 
 use crate::{
-    NodeConfig, Organisation, OrganisationConfig, SystemClock,
+    IssuedToken, NodeConfig, Organisation, OrganisationConfig, SystemClock,
     clock::Clock,
     draw_bytes, draw_salt, draw_uuid,
     organisation::{dialled, fault, origin},
@@ -134,28 +134,23 @@ impl Organisation {
         let salt = draw_salt()?;
         transact!(self.store, None, |tx| identity::create_account(tx, &create, salt, now).await)?;
         let expires_at = now.saturating_add((FIRST_TOKEN_DAYS * 24).hours()).unwrap_or(now);
-        self.new_token(&principal, Holder::Account(name), expires_at).await
+        let scopes = BTreeSet::from([Scope::All]);
+        Ok(self.new_token(&principal, Holder::Account(name), (scopes, expires_at)).await?.token)
     }
 
     pub(crate) async fn new_token(
         &self,
         principal: &Principal,
         holder: Holder,
-        expires_at: Timestamp,
-    ) -> Result<String, Problem> {
+        (scopes, expires_at): (BTreeSet<Scope>, Timestamp),
+    ) -> Result<IssuedToken, Problem> {
         let now = self.now();
-        let secret = TokenSecret::from_bytes(draw_bytes()?);
-        let ask = IssueToken {
-            id: TokenId::from_uuid(draw_uuid(now)),
-            digest: secret.digest(),
-            holder,
-            scopes: BTreeSet::from([Scope::new("all")?]),
-            expires_at,
-        };
+        let (id, secret) = (TokenId::from_uuid(draw_uuid(now)), TokenSecret::from_bytes(draw_bytes()?));
+        let ask = IssueToken { id, digest: secret.digest(), holder, scopes, expires_at };
         let permit = self.permit(principal, ask)?;
         let salt = draw_salt()?;
         transact!(self.store, None, |tx| identity::issue_token(tx, &permit, salt, now).await)?;
-        Ok(secret.reveal())
+        Ok(IssuedToken { id, token: secret.reveal(), expires_at })
     }
 
     pub(crate) async fn reload_members(&self) -> Result<(), Problem> {
@@ -173,11 +168,17 @@ impl Organisation {
     pub async fn join(&self, principal: &Principal, genesis: Genesis, digest: Digest) -> Result<(), Problem> {
         let permit = self.permit(principal, Pin { genesis, digest })?;
         let now = self.now();
-        transact!(self.store, None, |tx| {
+        let pinned = transact!(self.store, None, |tx| {
             federation::pin(tx, &permit, now).await?;
             Ok(())
-        })?;
-        self.reload_members().await
+        });
+        self.with_members_reloaded(pinned).await
+    }
+
+    /// Whatever was heard of a commit, what stands in the database holds from now on.
+    async fn with_members_reloaded(&self, done: Result<(), Problem>) -> Result<(), Problem> {
+        let reloaded = self.reload_members().await;
+        done.and(reloaded)
     }
 
     /// Takes over entries of the membership log; they prove themselves.
@@ -189,14 +190,14 @@ impl Organisation {
         let salt = draw_salt()?;
         let permit = self.permit(principal, Adopt { federation: self.federation.clone(), entries, salt })?;
         let now = self.now();
-        transact!(self.store, None, |tx| {
+        let mut done = transact!(self.store, None, |tx| {
             federation::adopt(tx, &permit, now).await?;
             Ok(())
-        })?;
-        if let Some(head) = last {
-            self.confirm(principal, head, now).await?;
+        });
+        if let (Ok(()), Some(head)) = (&done, last) {
+            done = self.confirm(principal, head, now).await;
         }
-        self.reload_members().await
+        self.with_members_reloaded(done).await
     }
 
     /// Asks the hub for the membership log, takes over what is new, and notes how young the view is. What the hub

@@ -179,13 +179,18 @@ impl Organisation {
             .values()
             .map(|it| self.permit(principal, registry::Install { record: it.clone() }))
             .collect::<Result<Vec<_>, _>>()?;
-        transact!(self.store, None, |tx| {
+        let done = transact!(self.store, None, |tx| {
             for install in &installs {
                 registry::install(tx, install, now).await?;
             }
             tx.execute(PACK_SET, args![id.as_str(), digest.to_string(), &text, micros(now)]).await?;
             Ok(())
-        })?;
+        });
+        if let Err(problem) = done {
+            // It may stand in the database for all that: what stands there holds from now on.
+            drop(self.reload_packs().await);
+            return Err(problem);
+        }
         self.set_packs(packs);
         let published = match &review {
             Some(review) => self.publish_entries(&pack, review).await?,

@@ -1,16 +1,16 @@
 //! Accounts, application systems, tokens, and who calls.
 
-use crate::{Organisation, draw_salt};
+use crate::{Organisation, draw_bytes, draw_salt, draw_uuid};
 use identity::{
-    AccountName, ApplicationName, CreateAccount, Holder, ListIdentities, RegisterApplication, RevokeToken, TokenId,
-    TokenSecret,
+    AccountName, ApplicationName, CreateAccount, Holder, ListIdentities, Password, RegisterApplication, ResetPassword,
+    RevokeToken, Scope, SignIn, TokenId, TokenSecret,
 };
 use jiff::ToSpan as _;
 use policy::{Principal, Role};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use store::transact;
-use vocabulary::{Bilingual, Personal, Problem};
+use vocabulary::{Bilingual, Personal, Problem, Timestamp};
 
 /// A person's account to open.
 #[derive(Clone, Debug, Deserialize)]
@@ -40,6 +40,52 @@ pub struct NewToken {
     pub title: Option<Bilingual>,
     /// For how many days.
     pub days: u32,
+    /// What it may be used for; none named: whatever the roles allow.
+    #[serde(default)]
+    pub scopes: Vec<String>,
+}
+
+/// A token that was issued, or a session that began. Its secret is told here and never again.
+#[derive(Clone, Debug, Serialize)]
+pub struct IssuedToken {
+    /// Its id, to take it back by.
+    pub id: TokenId,
+    /// What its holder shows.
+    pub token: String,
+    /// When it ends.
+    pub expires_at: Timestamp,
+}
+
+/// Somebody signs in.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Credentials {
+    /// The account's name.
+    pub name: String,
+    /// What was typed.
+    pub password: Personal<String>,
+    /// The password from now on, where it is to be changed.
+    #[serde(default)]
+    pub new: Option<Personal<String>>,
+}
+
+/// A token as a list shows it.
+#[derive(Clone, Debug, Serialize)]
+pub struct TokenView {
+    /// Its id.
+    pub id: TokenId,
+    /// Whose: a person's.
+    pub user: Option<String>,
+    /// Whose: an application system's.
+    pub application: Option<String>,
+    /// What it may be used for; none for a session.
+    pub scopes: Option<BTreeSet<Scope>>,
+    /// When it ends.
+    pub expires_at: Timestamp,
+    /// When it was taken back.
+    pub revoked_at: Option<Timestamp>,
+    /// The last day on which it was used.
+    pub last_day: Option<String>,
 }
 
 /// An account as a list shows it.
@@ -53,17 +99,28 @@ pub struct UserView {
     pub enabled: bool,
 }
 
+/// Keeping accounts.
+#[derive(Debug)]
+struct Administer;
+
+impl policy::Ask for Administer {
+    fn need(&self) -> policy::Need<'_> {
+        policy::Need::Role(&[Role::Administrator])
+    }
+}
+
 impl Organisation {
-    /// Says who shows `token`.
+    /// Says who shows `token`, which must cover one of `scopes`.
     ///
     /// # Errors
-    /// `identity.token` and its kin.
-    pub async fn caller(&self, token: &str) -> Result<Principal, Problem> {
+    /// `identity.token` and its kin, `identity.scope`.
+    pub async fn caller(&self, token: &str, scopes: &[Scope]) -> Result<Principal, Problem> {
         let secret = TokenSecret::parse(token)?;
         let now = self.now();
         let mut reader = self.store.read().await?;
         let caller = identity::authenticate(&mut reader, self.id(), secret.digest(), now).await?;
         drop(reader);
+        caller.covers(scopes)?;
         if caller.first_use_today {
             transact!(self.store, None, |tx| identity::used(tx, caller.token, now).await)?;
         }
@@ -87,9 +144,11 @@ impl Organisation {
     /// Issues a token and reveals it, once.
     ///
     /// # Errors
-    /// `identity.no_account`, `identity.lifetime`, `policy.role`.
-    pub async fn create_token(&self, principal: &Principal, token: NewToken) -> Result<String, Problem> {
+    /// `identity.no_account`, `identity.lifetime`, `identity.no_scope`, `policy.role`.
+    pub async fn create_token(&self, principal: &Principal, token: NewToken) -> Result<IssuedToken, Problem> {
         let now = self.now();
+        let scopes = token.scopes.iter().map(|it| Scope::parse(it)).collect::<Result<BTreeSet<_>, _>>()?;
+        let scopes = if scopes.is_empty() { BTreeSet::from([Scope::All]) } else { scopes };
         let holder = match (&token.user, &token.application) {
             (Some(user), None) => Holder::Account(AccountName::new(user)?),
             (None, Some(name)) => {
@@ -107,7 +166,7 @@ impl Organisation {
             }
         };
         let expires_at = now.saturating_add((i64::from(token.days) * 24).hours()).unwrap_or(now);
-        self.new_token(principal, holder, expires_at).await
+        self.new_token(principal, holder, (scopes, expires_at)).await
     }
 
     async fn ensure_application(
@@ -134,18 +193,28 @@ impl Organisation {
     ///
     /// # Errors
     /// `identity.no_token`, `policy.role`.
-    pub async fn revoke_token(&self, principal: &Principal, id: &str) -> Result<(), Problem> {
-        let id: TokenId = id.parse().map_err(|it: vocabulary::IdError| {
-            Problem::new(
-                vocabulary::Kind::Unprocessable,
-                "identity.no_token",
-                format!("令牌标识 {id} 有误"),
-                it.to_string(),
-            )
-        })?;
+    pub async fn revoke_token(&self, principal: &Principal, id: TokenId) -> Result<(), Problem> {
         let permit = self.permit(principal, RevokeToken { id })?;
         let (salt, now) = (draw_salt()?, self.now());
         transact!(self.store, None, |tx| identity::revoke_token(tx, &permit, salt, now).await)
+    }
+
+    /// The tokens behind `after`, at most 500.
+    ///
+    /// # Errors
+    /// `policy.role`.
+    pub async fn tokens(&self, principal: &Principal, after: Option<TokenId>) -> Result<Vec<TokenView>, Problem> {
+        let permit = self.permit(principal, ListIdentities)?;
+        let tokens = identity::tokens(&mut self.store.read().await?, &permit, after, identity::PAGE_MAX).await?;
+        let view = |it: identity::Token| {
+            let (user, application) = match it.holder {
+                Holder::Account(name) => (Some(name.as_str().to_owned()), None),
+                Holder::Application(name) => (None, Some(name.as_str().to_owned())),
+            };
+            let identity::Token { id, scopes, expires_at, revoked_at, last_day, .. } = it;
+            TokenView { id, user, application, scopes, expires_at, revoked_at, last_day }
+        };
+        Ok(tokens.into_iter().map(view).collect())
     }
 
     /// The accounts, at most 500.
@@ -154,10 +223,67 @@ impl Organisation {
     /// `policy.role`.
     pub async fn users(&self, principal: &Principal) -> Result<Vec<UserView>, Problem> {
         let permit = self.permit(principal, ListIdentities)?;
-        let accounts = identity::accounts(&mut self.store.read().await?, &permit, "", 500).await?;
+        let accounts = identity::accounts(&mut self.store.read().await?, &permit, "", identity::PAGE_MAX).await?;
         Ok(accounts
             .into_iter()
             .map(|it| UserView { name: it.name.as_str().to_owned(), roles: it.roles, enabled: it.enabled })
             .collect())
+    }
+
+    /// Gives an account a password that its administrator tells its holder; all its tokens end.
+    ///
+    /// # Errors
+    /// `identity.no_account`, `identity.password_weak`, `identity.busy`, `policy.role`.
+    pub async fn reset_password(&self, principal: &Principal, name: &str, password: &str) -> Result<(), Problem> {
+        let account = AccountName::new(name)?;
+        // May they at all, before anything is hashed for them.
+        self.permit(principal, Administer)?;
+        let password = identity::new_password(&account, Password::new(password), draw_bytes()?).await?;
+        let permit = self.permit(principal, ResetPassword { account, password })?;
+        let (salt, now) = (draw_salt()?, self.now());
+        transact!(self.store, None, |tx| identity::reset_password(tx, &permit, salt, now).await)
+    }
+
+    /// Signs in with a password: a session, which is a token that lasts some hours.
+    ///
+    /// # Errors
+    /// `identity.credentials`, `identity.locked`, `identity.busy`.
+    pub async fn sign_in(&self, with: Credentials) -> Result<IssuedToken, Problem> {
+        let (ask, secret, now) = self.signing_in(&with)?;
+        let session = identity::sign_in(&self.store, ask, now).await?;
+        Ok(IssuedToken { id: session.token, token: secret.reveal(), expires_at: session.expires_at })
+    }
+
+    /// Changes one's own password, proving the old one; all tokens of the account end.
+    ///
+    /// # Errors
+    /// `identity.password_weak`, and as [`Organisation::sign_in`].
+    pub async fn change_password(&self, with: Credentials) -> Result<(), Problem> {
+        let new = with.new.as_ref().map_or("", |it| it.open().as_str());
+        let (ask, _, now) = self.signing_in(&with)?;
+        identity::change_password(&self.store, ask, Password::new(new), draw_bytes()?, now).await
+    }
+
+    fn signing_in(&self, with: &Credentials) -> Result<(SignIn, TokenSecret, Timestamp), Problem> {
+        let (now, secret) = (self.now(), TokenSecret::from_bytes(draw_bytes()?));
+        let ask = SignIn {
+            organisation: self.id().clone(),
+            name: AccountName::new(&with.name)?,
+            password: Password::new(with.password.open()),
+            token: TokenId::from_uuid(draw_uuid(now)),
+            digest: secret.digest(),
+            salt: draw_salt()?,
+        };
+        Ok((ask, secret, now))
+    }
+
+    /// Ends the session, or any other token, that was shown.
+    ///
+    /// # Errors
+    /// `identity.token` and its kin.
+    pub async fn sign_out(&self, token: &str) -> Result<(), Problem> {
+        let (shown, now, salt) = (TokenSecret::parse(token)?.digest(), self.now(), draw_salt()?);
+        let caller = identity::authenticate(&mut self.store.read().await?, self.id(), shown, now).await?;
+        transact!(self.store, None, |tx| identity::sign_out(tx, &caller, shown, salt, now).await)
     }
 }

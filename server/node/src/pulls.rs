@@ -68,6 +68,21 @@ pub(crate) struct Rest {
     until: Instant,
 }
 
+/// Whether what the provider lists is the batch that we opened, with its parts in order.
+fn is_ours(parcel: &Parcel, pull: &Pull) -> bool {
+    let in_order = parcel.parts.iter().zip(0..).all(|(part, number)| part.number == number);
+    in_order && (parcel.id, parcel.agreement, &parcel.format) == (pull.id, pull.agreement, &pull.format)
+}
+
+fn differs(what: &str, id: DeliveryId) -> Problem {
+    Problem::new(
+        Kind::Peer,
+        "exchange.batch_differs",
+        format!("批次 {id} 的内容前后不符（{what}），未采用；请联系提供方"),
+        format!("{what} of batch {id} does not fit what its provider said of it and was not used; tell the provider"),
+    )
+}
+
 fn part_name(id: DeliveryId, number: u32) -> String {
     format!("pull/{id}/{number}")
 }
@@ -199,6 +214,7 @@ impl Organisation {
         // Opening again is the same as asking how it stands, and sets a dead maker to work.
         let call = Call::post("/peer/v1/parcels", to_json(&ask)?);
         let parcel: Parcel = from_json(&self.client.send(&peer, &call, self.now()).await?.body)?;
+        ensure!(is_ours(&parcel, pull), differs("the list", pull.id));
         pull.problem = None;
         if !parcel.ready {
             return Ok(());
@@ -226,9 +242,12 @@ impl Organisation {
         let request = Digest::of(&body);
         let call = Call::post(format!("/peer/v1/parcels/{}/parts/{}", pull.id, part.number), body);
         let download = self.client.open(&self.peer(&pull.provider)?, &call, self.now()).await?;
-        let answer = download.whole(PART_BYTES_MAX).await?;
+        let answer = download.whole(usize::try_from(part.bytes).unwrap_or(usize::MAX).min(PART_BYTES_MAX)).await?;
+        ensure!(Digest::of(&answer.body) == part.digest, differs("a part", pull.id));
         let receipt = read_receipt(answer.fields.get("yunhe-receipt"))?;
         self.check_receipt(&receipt, request, &answer.body, &view)?;
+        let (body, this) = (&receipt.body, (Some(pull.id), Some(part.number), part.rows));
+        ensure!((body.delivery, body.part, body.rows) == this, differs("a receipt", pull.id));
         self.blobs.put(&part_name(pull.id, part.number), answer.body).await?;
         let (salt, now) = (draw_salt()?, self.now());
         transact!(self.store, None, |tx| exchange::take(tx, &receipt, salt, now).await)

@@ -40,28 +40,23 @@ impl Organisation {
         view: &AgreementView,
     ) -> Result<(), Problem> {
         let body = &receipt.body;
-        let agreement = &view.agreement.body;
-        let fits = body.request == request
-            && body.answer == Digest::of(answer)
-            && body.bytes == answer.len() as u64
-            && body.agreement == agreement.id
-            && body.agreement_digest == view.digest
-            && body.provider == agreement.provider
-            && body.consumer == *self.id();
-        ensure!(fits, other());
+        let fits = body.request == request && body.answer == Digest::of(answer) && body.bytes == answer.len() as u64;
+        ensure!(fits && self.is_ours(receipt, view), other());
         ensure!(promise_is_near(receipt.log.integrate_by, self.now()), far_promise());
         self.check_parts(receipt)
     }
 
-    /// Checks a receipt whose answer never came, before it is taken over: it is ours, and we did ask.
-    fn check_missed(&self, receipt: &Receipt, view: &AgreementView) -> Result<(), Problem> {
+    /// Whether a receipt states a delivery to us under that agreement.
+    fn is_ours(&self, receipt: &Receipt, view: &AgreementView) -> bool {
         let (body, agreement) = (&receipt.body, &view.agreement.body);
-        let fits = view.side == Side::Consumer
+        view.side == Side::Consumer
+            && body.agreement == agreement.id
             && body.agreement_digest == view.digest
             && body.provider == agreement.provider
-            && body.consumer == *self.id();
-        ensure!(fits, other());
-        self.check_parts(receipt)
+            && body.consumer == *self.id()
+            && body.federation == self.federation
+            && body.record == agreement.terms.record
+            && body.purpose == agreement.terms.purpose
     }
 
     fn check_parts(&self, receipt: &Receipt) -> Result<(), Problem> {
@@ -131,8 +126,9 @@ impl Organisation {
     }
 
     async fn take_missed(&self, receipt: &Receipt, from: &OrganisationId) -> Result<bool, Problem> {
-        ensure!(receipt.body.provider == *from, other());
-        self.check_missed(receipt, &self.agreement(receipt.body.agreement).await?)?;
+        let view = self.agreement(receipt.body.agreement).await?;
+        ensure!(receipt.body.provider == *from && self.is_ours(receipt, &view), other());
+        self.check_parts(receipt)?;
         if let Some(pull) = receipt.body.delivery {
             // A part of a batch under way is fetched again, under the same receipt.
             let state = exchange::pull(&mut self.store.read().await?, pull).await.map(|it| it.state);

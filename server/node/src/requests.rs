@@ -227,7 +227,10 @@ impl Organisation {
                 Ok(answer) => {
                     let told: RequestView = from_json(&answer.body)?;
                     self.check_story(&told)?;
-                    transact!(self.store, None, |tx| exchange::merge(tx, &told).await)?
+                    // What we did meanwhile did not reach it: it is told again.
+                    let behind = told.events.len() < before;
+                    let view = transact!(self.store, None, |tx| exchange::merge(tx, &told).await)?;
+                    if behind { self.take_along(view).await? } else { view }
                 }
                 // It has not been told yet: tell it now.
                 Err(problem) if problem.code == "exchange.request_missing" => self.take_along(view).await?,

@@ -1,13 +1,14 @@
 //! Who asks on the client port, and JSON bodies that say what is wrong with them.
 
-use crate::{BODY_BYTES_MAX, Failure, Tenants, tenant::Tenant};
+use crate::{BODY_BYTES_MAX, Failure, Route, Tenants, tenant::Tenant};
 use axum::{
     body::Body,
-    extract::{FromRequest, FromRequestParts, Query, Request},
+    extract::{FromRequest, FromRequestParts, MatchedPath, Query, Request},
 };
 use http::{header, request::Parts};
 use http_body_util::{BodyExt as _, Limited};
 use node::Organisation;
+use peer::SlowBody;
 use policy::Principal;
 use serde::de::DeserializeOwned;
 use std::sync::Arc;
@@ -24,17 +25,40 @@ impl FromRequestParts<Tenants> for Caller {
 
     async fn from_request_parts(parts: &mut Parts, tenants: &Tenants) -> Result<Self, Failure> {
         let Tenant(org) = Tenant::from_request_parts(parts, tenants).await?;
-        let token = parts.headers.get(header::AUTHORIZATION).and_then(|it| it.to_str().ok());
-        let token = token.and_then(|it| it.strip_prefix("Bearer ")).ok_or_else(|| {
-            Problem::new(
-                Kind::Unauthenticated,
-                "identity.token",
-                "请出示令牌：Authorization: Bearer yht_…（yunhe token new 可签发）",
-                "show a token: Authorization: Bearer yht_… (yunhe token new issues one)",
-            )
-        })?;
-        let principal = org.caller(token).await?;
+        let token = shown(parts)?;
+        // A route that stands in no table is covered by `all` alone.
+        let path = parts.extensions.get::<MatchedPath>();
+        let route = path.and_then(|it| Route::find(&parts.method, it.as_str()));
+        let principal = org.caller(token, &route.map(Route::scopes).unwrap_or_default()).await?;
         Ok(Self { org, principal })
+    }
+}
+
+/// The token that a caller shows.
+pub(crate) fn shown(parts: &Parts) -> Result<&str, Problem> {
+    let token = parts.headers.get(header::AUTHORIZATION).and_then(|it| it.to_str().ok());
+    token.and_then(|it| it.strip_prefix("Bearer ")).ok_or_else(|| {
+        Problem::new(
+            Kind::Unauthenticated,
+            "identity.token",
+            "请出示令牌：Authorization: Bearer yht_…（yunhe token new 可签发）",
+            "show a token: Authorization: Bearer yht_… (yunhe token new issues one)",
+        )
+    })
+}
+
+/// The token that is to end, whatever it may be used for, and the organisation that it is of.
+pub(crate) struct Leaving {
+    pub(crate) org: Arc<Organisation>,
+    pub(crate) token: String,
+}
+
+impl FromRequestParts<Tenants> for Leaving {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, tenants: &Tenants) -> Result<Self, Failure> {
+        let Tenant(org) = Tenant::from_request_parts(parts, tenants).await?;
+        Ok(Self { org, token: shown(parts)?.to_owned() })
     }
 }
 
@@ -44,6 +68,16 @@ fn body_problem(why: &dyn std::fmt::Display) -> Problem {
         "web.body",
         format!("正文无法读懂：{why}"),
         format!("the body cannot be read: {why}"),
+    )
+}
+
+fn too_slow(slow: SlowBody) -> Problem {
+    let seconds = slow.waited.as_secs();
+    Problem::new(
+        Kind::Malformed,
+        "web.slow",
+        format!("{seconds} 秒内收到的正文过少，未作任何更改；请检查网络后重试"),
+        format!("too little of the body came in {seconds} s and nothing was changed; check the network and try again"),
     )
 }
 
@@ -62,7 +96,7 @@ pub(crate) async fn read_body(body: Body, max: usize) -> Result<bytes::Bytes, Pr
     match Limited::new(body, max).collect().await {
         Ok(whole) => Ok(whole.to_bytes()),
         Err(error) if error.is::<http_body_util::LengthLimitError>() => Err(too_large(max)),
-        Err(error) => Err(body_problem(&error)),
+        Err(error) => Err(SlowBody::cause_of(&*error).map_or_else(|| body_problem(&error), too_slow)),
     }
 }
 

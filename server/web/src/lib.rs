@@ -10,6 +10,7 @@ mod problem;
 mod routes;
 mod serve;
 mod tenant;
+mod throttle;
 
 pub use openapi::{Method, Port, ROUTES, Route, openapi};
 pub use peers::router as peer_router;

@@ -1,6 +1,7 @@
 //! What can be asked on the client port, as one table: the OpenAPI document is made from it, and a test walks it with a
 //! stranger. Schemas come from the types themselves.
 
+use identity::Scope;
 use schemars::{SchemaGenerator, generate::SchemaSettings};
 use serde_json::{Map, Value, json};
 
@@ -39,10 +40,39 @@ pub struct Route {
     pub en: &'static str,
     /// The type of its answer, if it has a published schema.
     pub answer: Option<&'static str>,
+    /// Which scope of a token covers it, besides `all`; looking is covered by `read` as well.
+    pub scope: Option<Scope>,
+}
+
+impl Route {
+    /// The scopes any of which covers it, besides `all`.
+    pub fn scopes(&self) -> Vec<Scope> {
+        let read = (self.method == Method::Get).then_some(Scope::Read);
+        self.scope.into_iter().chain(read).collect()
+    }
+
+    /// The route of a method and a path as the router matched it.
+    pub(crate) fn find(method: &http::Method, path: &str) -> Option<&'static Self> {
+        ROUTES.iter().find(|it| it.method.word() == method.as_str() && it.path == path)
+    }
+}
+
+impl Method {
+    fn word(self) -> &'static str {
+        match self {
+            Self::Get => "GET",
+            Self::Post => "POST",
+            Self::Delete => "DELETE",
+        }
+    }
 }
 
 const fn route(method: Method, path: &'static str, port: Port, zh: &'static str, en: &'static str) -> Route {
-    Route { method, path, port, zh, en, answer: None }
+    Route { method, path, port, zh, en, answer: None, scope: None }
+}
+
+const fn scoped(scope: Scope, route: Route) -> Route {
+    Route { scope: Some(scope), ..route }
 }
 
 const fn typed(route: Route, answer: &'static str) -> Route {
@@ -51,6 +81,7 @@ const fn typed(route: Route, answer: &'static str) -> Route {
 
 use Method::{Delete, Get, Post};
 use Port::{Public, Token};
+use Scope::{Exchange, Record};
 
 /// Every route of the client port.
 pub const ROUTES: &[Route] = &[
@@ -60,39 +91,69 @@ pub const ROUTES: &[Route] = &[
     route(Get, "/v1/node", Public, "节点属于哪个机构", "whose node this is"),
     route(Get, "/v1/packs", Token, "已安装的数据包", "installed packs"),
     route(Post, "/v1/packs", Token, "安装数据包", "installs a pack"),
-    route(Post, "/v1/imports", Token, "导入文件（正文即文件）", "imports a file: the body"),
-    route(Get, "/v1/imports/{id}", Token, "导入进度", "how far an import is"),
-    route(Get, "/v1/imports/{id}/rejects", Token, "被拒绝的行（CSV）", "the rows turned away, as CSV"),
-    route(Get, "/v1/records", Token, "记录类型与行数", "record types with their counts"),
-    route(Get, "/v1/records/{name}", Token, "一页记录，可指定历史时刻", "a page of rows, now or as of a time"),
-    route(Get, "/v1/records/{name}/history", Token, "一行的全部版本", "every version of a row"),
-    route(Get, "/v1/changes", Token, "变更流", "a page of a change feed"),
+    scoped(Record, route(Post, "/v1/imports", Token, "导入文件（正文即文件）", "imports a file: the body")),
+    scoped(Record, route(Get, "/v1/imports/{id}", Token, "导入进度", "how far an import is")),
+    scoped(Record, route(Get, "/v1/imports/{id}/rejects", Token, "被拒绝的行（CSV）", "the rows turned away, as CSV")),
+    scoped(Record, route(Get, "/v1/records", Token, "记录类型与行数", "record types with their counts")),
+    scoped(
+        Record,
+        route(Get, "/v1/records/{name}", Token, "一页记录，可指定历史时刻", "a page of rows, now or as of a time"),
+    ),
+    scoped(Record, route(Get, "/v1/records/{name}/history", Token, "一行的全部版本", "every version of a row")),
+    scoped(Record, route(Get, "/v1/changes", Token, "变更流", "a page of a change feed")),
     route(Get, "/v1/catalog", Token, "检索目录", "searches the catalogue"),
     route(Post, "/v1/catalog", Token, "发布目录条目", "publishes a catalogue entry"),
     route(Get, "/v1/catalog/{code}", Token, "一个目录条目", "one catalogue entry"),
     route(Delete, "/v1/catalog/{code}", Token, "撤销本机构的目录条目", "withdraws an entry of our own"),
     route(Post, "/v1/catalog/harvest", Token, "采集成员目录", "takes over a member's catalogue"),
-    route(Get, "/v1/offers", Token, "本机构的提供", "what this organisation offers"),
-    route(Get, "/v1/members/{id}/offers", Token, "某成员的提供", "what a member offers"),
-    route(Get, "/v1/requests", Token, "申请列表", "requests known here"),
-    typed(route(Post, "/v1/requests", Token, "提出共享申请", "asks for access"), "RequestView"),
-    typed(route(Get, "/v1/requests/{id}", Token, "申请及其最新经过", "a request with its latest news"), "RequestView"),
-    typed(route(Post, "/v1/requests/{id}/answers", Token, "答复申请", "answers a request on one step"), "RequestView"),
-    typed(route(Post, "/v1/requests/{id}/supplements", Token, "补正申请", "supplements a request"), "RequestView"),
-    typed(route(Post, "/v1/requests/{id}/agreement", Token, "签署协议", "signs the agreement"), "AgreementView"),
-    route(Get, "/v1/agreements", Token, "协议列表", "agreements"),
-    typed(route(Get, "/v1/agreements/{id}", Token, "一份协议", "one agreement"), "AgreementView"),
-    typed(
-        route(Post, "/v1/agreements/{id}/revocation", Token, "撤销协议，立即生效", "revokes an agreement at once"),
-        "AgreementView",
+    scoped(Exchange, route(Get, "/v1/offers", Token, "本机构的提供", "what this organisation offers")),
+    scoped(Exchange, route(Get, "/v1/members/{id}/offers", Token, "某成员的提供", "what a member offers")),
+    scoped(Exchange, route(Get, "/v1/requests", Token, "申请列表", "requests known here")),
+    scoped(Exchange, typed(route(Post, "/v1/requests", Token, "提出共享申请", "asks for access"), "RequestView")),
+    scoped(
+        Exchange,
+        typed(
+            route(Get, "/v1/requests/{id}", Token, "申请及其最新经过", "a request with its latest news"),
+            "RequestView",
+        ),
     ),
-    route(Post, "/v1/queries", Token, "依协议查询并取得回执", "one receipted query under an agreement"),
-    typed(route(Post, "/v1/pulls", Token, "开始批量获取", "begins to fetch a batch"), "Pull"),
-    typed(route(Get, "/v1/pulls/{id}", Token, "批量获取进度", "how far a batch is"), "Pull"),
-    route(Get, "/v1/pulls/{id}/parts/{number}", Token, "已取得的分片", "a part that is here"),
-    route(Get, "/v1/receipts", Token, "回执列表", "receipts, newest first"),
-    route(Post, "/v1/receipts/acknowledge", Token, "立即确认应确认的回执", "countersigns what is due now"),
-    typed(route(Get, "/v1/receipts/{id}", Token, "回执文件", "a receipt as a file"), "Receipt"),
+    scoped(
+        Exchange,
+        typed(
+            route(Post, "/v1/requests/{id}/answers", Token, "答复申请", "answers a request on one step"),
+            "RequestView",
+        ),
+    ),
+    scoped(
+        Exchange,
+        typed(route(Post, "/v1/requests/{id}/supplements", Token, "补正申请", "supplements a request"), "RequestView"),
+    ),
+    scoped(
+        Exchange,
+        typed(route(Post, "/v1/requests/{id}/agreement", Token, "签署协议", "signs the agreement"), "AgreementView"),
+    ),
+    scoped(Exchange, route(Get, "/v1/agreements", Token, "协议列表", "agreements")),
+    scoped(Exchange, typed(route(Get, "/v1/agreements/{id}", Token, "一份协议", "one agreement"), "AgreementView")),
+    scoped(
+        Exchange,
+        typed(
+            route(Post, "/v1/agreements/{id}/revocation", Token, "撤销协议，立即生效", "revokes an agreement at once"),
+            "AgreementView",
+        ),
+    ),
+    scoped(
+        Exchange,
+        route(Post, "/v1/queries", Token, "依协议查询并取得回执", "one receipted query under an agreement"),
+    ),
+    scoped(Exchange, typed(route(Post, "/v1/pulls", Token, "开始批量获取", "begins to fetch a batch"), "Pull")),
+    scoped(Exchange, typed(route(Get, "/v1/pulls/{id}", Token, "批量获取进度", "how far a batch is"), "Pull")),
+    scoped(Exchange, route(Get, "/v1/pulls/{id}/parts/{number}", Token, "已取得的分片", "a part that is here")),
+    scoped(Exchange, route(Get, "/v1/receipts", Token, "回执列表", "receipts, newest first")),
+    scoped(
+        Exchange,
+        route(Post, "/v1/receipts/acknowledge", Token, "立即确认应确认的回执", "countersigns what is due now"),
+    ),
+    scoped(Exchange, typed(route(Get, "/v1/receipts/{id}", Token, "回执文件", "a receipt as a file"), "Receipt")),
     route(Get, "/v1/log", Public, "存证日志现状", "where the log stands"),
     route(Get, "/log/{path}", Public, "存证日志文件（C2SP tlog-tiles）", "the log's files (C2SP tlog-tiles)"),
     route(Get, "/v1/federation", Public, "联邦成员", "the members of the federation"),
@@ -101,6 +162,11 @@ pub const ROUTES: &[Route] = &[
     route(Post, "/v1/federation/entries", Token, "采纳成员日志条目", "takes over membership entries"),
     route(Get, "/v1/users", Token, "账户列表", "accounts"),
     route(Post, "/v1/users", Token, "开立账户", "opens an account"),
+    route(Post, "/v1/users/{name}/password", Token, "重置账户密码", "gives an account a new password"),
+    route(Post, "/v1/sessions", Public, "以密码登录", "signs in with a password"),
+    route(Delete, "/v1/sessions", Token, "退出登录", "signs out: the token that is shown ends"),
+    route(Post, "/v1/passwords", Public, "修改自己的密码", "changes one's own password"),
+    route(Get, "/v1/tokens", Token, "令牌列表", "tokens, never their secrets"),
     route(Post, "/v1/tokens", Token, "签发令牌", "issues a token"),
     route(Delete, "/v1/tokens/{id}", Token, "撤销令牌", "takes a token back"),
 ];
@@ -128,6 +194,8 @@ fn operation(route: &Route) -> Value {
     });
     if route.port == Token {
         operation["security"] = json!([{"token": []}]);
+        let scopes = std::iter::once(Scope::All).chain(route.scopes());
+        operation["x-scopes"] = scopes.map(Scope::word).collect();
     }
     operation
 }
@@ -136,13 +204,9 @@ fn operation(route: &Route) -> Value {
 pub fn openapi() -> Value {
     let mut paths: Map<String, Value> = Map::new();
     for route in ROUTES {
-        let method = match route.method {
-            Get => "get",
-            Post => "post",
-            Delete => "delete",
-        };
+        let method = route.method.word().to_ascii_lowercase();
         let path = paths.entry(route.path).or_insert_with(|| json!({}));
-        path[method] = operation(route);
+        path[&method] = operation(route);
     }
     let mut schemas: SchemaGenerator =
         SchemaSettings::draft2020_12().with(|it| it.definitions_path = "/components/schemas".into()).into();

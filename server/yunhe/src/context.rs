@@ -47,6 +47,14 @@ impl Context {
         Client::new(Target::find(&self.global)?)
     }
 
+    /// A client of the node that shows no token: for whoever has none yet.
+    ///
+    /// # Errors
+    /// `cli.folder`, `cli.organisation` when node or organisation cannot be told.
+    pub fn stranger(&self) -> Result<Client, Problem> {
+        Client::new(Target::without_token(&self.global)?)
+    }
+
     /// The folder of the organisation in the data folder.
     ///
     /// # Errors

@@ -86,25 +86,41 @@ fn one_of(config: &Config, named: Option<&str>) -> Result<String, Problem> {
     })
 }
 
+/// Whether the node is found by its data folder.
+fn is_local(global: &Global) -> bool {
+    global.node.is_none() && (global.data.is_some() || Path::new("yunhe.toml").is_file())
+}
+
 impl Target {
     /// Finds the node, the organisation and the token.
     ///
     /// # Errors
     /// `cli.folder`, `cli.organisation`, `cli.token`.
     pub fn find(global: &Global) -> Result<Self, Problem> {
-        let local = global.node.is_none() && (global.data.is_some() || Path::new("yunhe.toml").is_file());
-        if !local {
+        let target = Self::without_token(global)?;
+        let token = match (&global.token, is_local(global), &target.organisation) {
+            (None, true, Some(organisation)) => {
+                let folder = folder(global.data.as_deref())?;
+                Some(token(&folder.join(organisation).join("tokens"), &global.role)?)
+            }
+            (given, ..) => given.clone(),
+        };
+        Ok(Self { token, ..target })
+    }
+
+    /// Finds the node and the organisation.
+    ///
+    /// # Errors
+    /// `cli.folder`, `cli.organisation`.
+    pub fn without_token(global: &Global) -> Result<Self, Problem> {
+        if !is_local(global) {
             let base = global.node.as_deref().unwrap_or(NODE).trim_end_matches('/').to_owned();
-            return Ok(Self { base, organisation: global.org.clone(), token: global.token.clone() });
+            return Ok(Self { base, organisation: global.org.clone(), token: None });
         }
         let folder = folder(global.data.as_deref())?;
         let config = read(&folder)?;
         let organisation = one_of(&config, global.org.as_deref())?;
-        let token = match &global.token {
-            Some(token) => token.clone(),
-            None => token(&folder.join(&organisation).join("tokens"), &global.role)?,
-        };
-        Ok(Self { base: format!("http://{}", config.client), organisation: Some(organisation), token: Some(token) })
+        Ok(Self { base: format!("http://{}", config.client), organisation: Some(organisation), token: None })
     }
 }
 

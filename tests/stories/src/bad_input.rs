@@ -168,20 +168,3 @@ story! {
         assert!(part.contains("'=cmd|") && !part.contains(",=cmd"), "{part}");
     }
 }
-
-/// A database that is away for a while: what is asked meanwhile hears so, and afterwards all is as before.
-#[tokio::test]
-async fn a_database_that_is_away_comes_back() {
-    let Some(database) = testkit::Database::postgres() else { return };
-    let world = World::new(database).await;
-    world.province(60).await;
-    let agreement = world.agree_base().await;
-    world.query(&agreement, json!({"limit": 1})).await.expect_status(200);
-    world.database_away(true).await;
-    let meanwhile = world.query(&agreement, json!({"limit": 1})).await;
-    assert_eq!((meanwhile.status, meanwhile.code().as_str()), (503, "store.unavailable"), "{}", meanwhile.text());
-    assert_eq!(world.stranger("js-scjg").get("/health").await.status, 503);
-    world.database_away(false).await;
-    let again = async || world.query(&agreement, json!({"limit": 1})).await.status == 200;
-    world.until("the database is back", || async { again().await }).await;
-}

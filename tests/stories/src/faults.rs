@@ -14,7 +14,7 @@ const BASE: [&str; 9] = ["uscc", "name", "kind", "founded", "industry", "capital
 const UNITS_MAX: u32 = 12;
 
 /// Every place at which a fault can meet a write of `organisation`'s.
-struct Faults<'a> {
+pub(crate) struct Faults<'a> {
     organisation: &'a str,
     next: u32,
     fault: Fault,
@@ -22,12 +22,12 @@ struct Faults<'a> {
 }
 
 impl<'a> Faults<'a> {
-    fn at(organisation: &'a str) -> Self {
+    pub(crate) fn at(organisation: &'a str) -> Self {
         Self { organisation, next: 0, fault: Fault::Lost, missed: None }
     }
 
     /// The next fault; none once a write went through without meeting it.
-    fn next(&mut self) -> Option<String> {
+    pub(crate) fn next(&mut self) -> Option<String> {
         match (self.missed.take(), self.fault) {
             (None, _) => {}
             (Some(true), _) => return None,
@@ -39,24 +39,24 @@ impl<'a> Faults<'a> {
     }
 
     /// The write begins.
-    fn set(&self, world: &World) {
+    pub(crate) fn set(&self, world: &World) {
         world.organisation(self.organisation).store().inject_after(self.next, self.fault);
     }
 
     /// The write has been done; says whether it met the fault.
-    fn lift(&mut self, world: &World) -> bool {
+    pub(crate) fn lift(&mut self, world: &World) -> bool {
         let missed = world.organisation(self.organisation).store().withdraw_fault();
         self.missed = Some(missed);
         !missed
     }
 
-    fn met_any(&self) -> bool {
+    pub(crate) fn met_any(&self) -> bool {
         self.next > 0
     }
 }
 
 /// Tries until it is done: the fault, then at most what `patience` more tries say.
-async fn until_done<F: Future<Output = Reply>>(
+pub(crate) async fn until_done<F: Future<Output = Reply>>(
     what: &str,
     mut attempt: impl FnMut() -> F,
     done: impl Fn(&Reply) -> bool,
@@ -73,7 +73,7 @@ async fn until_done<F: Future<Output = Reply>>(
     panic!("{what}: not done after {heard:?}");
 }
 
-fn succeeded(reply: &Reply) -> bool {
+pub(crate) fn succeeded(reply: &Reply) -> bool {
     reply.status == 200
 }
 
@@ -192,6 +192,43 @@ story! {
 }
 
 story! {
+    /// A request is supplemented once, whichever commit at any side failed.
+    async fn a_supplement(mut world: World) {
+        world.rest().await;
+        world.install_packs(|_, text| text).await;
+        world.token("nj-gxj", "requester").await;
+        for (id, role) in [("nj-gxj", "checker"), ("js-data", "approver")] {
+            world.token(id, role).await;
+        }
+        for side in ["nj-gxj", "js-data", "js-scjg"] {
+            let mut faults = Faults::at(side);
+            while let Some(what) = faults.next() {
+                let asked = world.ask("legal-person-operation", "2026-12-31").await;
+                let id = asked["request"]["body"]["id"].as_str().unwrap();
+                world.answer(id, "own-department", json!({"verdict": "agree"})).await.expect_status(200);
+                let reason = json!({"verdict": "supplement", "reason": "请说明使用频次的依据"});
+                world.answer(id, "authority", reason).await.expect_status(200);
+                world.news(id).await;
+                let path = format!("/v1/requests/{id}/supplements");
+                let requester = world.as_("nj-gxj", "requester");
+                faults.set(&world);
+                until_done(&what, || requester.post(&path, json!({"note": "每日核对"})), answered).await;
+                let news = format!("/v1/requests/{id}");
+                until_done(&what, || requester.get(&news), succeeded).await;
+                faults.lift(&world);
+                // The authority has heard of it, and it is its turn again.
+                world.answer(id, "authority", json!({"verdict": "agree"})).await.expect_status(200);
+                let story = world.news(id).await;
+                let events = story["events"].as_array().unwrap().iter();
+                let supplements = events.filter(|it| it.to_string().contains("每日核对")).count();
+                assert_eq!(supplements, 1, "{what}: {story}");
+            }
+            assert!(faults.met_any() || side == "js-scjg");
+        }
+    }
+}
+
+story! {
     /// A revocation holds once, whichever commit failed, and from the moment on at which it was tried.
     async fn a_revocation(mut world: World) {
         world.rest().await;
@@ -217,7 +254,7 @@ story! {
 }
 
 /// How many leaves of that kind name `id` in an organisation's log.
-async fn leaves(world: &World, organisation: &str, kind: &'static str, id: &str) -> usize {
+pub(crate) async fn leaves(world: &World, organisation: &str, kind: &'static str, id: &str) -> usize {
     let id = id.to_owned();
     let all = async move |org: std::sync::Arc<node::Organisation>| {
         while org.sequence_once().await? {}
@@ -289,13 +326,18 @@ story! {
         world.province(100).await;
         let agreement = world.agree_base().await;
         world.token("nj-gxj", "application").await;
+        let mut number = 0_u128;
         for side in ["nj-gxj", "js-scjg"] {
             let mut faults = Faults::at(side);
             while let Some(what) = faults.next() {
-                let ask = json!({"agreement": agreement, "format": "csv"});
-                let pull = world.application().post("/v1/pulls", ask).await.expect_status(200);
-                let path = format!("/v1/pulls/{}", pull["id"].as_str().unwrap());
+                // The consumer draws the id, so that beginning again is beginning the same.
+                number += 1;
+                let id = format!("dlv_{}", Uuid::from_u128(number << 64).simple());
+                let ask = json!({"agreement": agreement, "format": "csv", "id": id});
+                let path = format!("/v1/pulls/{id}");
+                let application = world.application();
                 faults.set(&world);
+                let pull = until_done(&what, || application.post("/v1/pulls", ask.clone()), succeeded).await.json();
                 world.until(&what, || async {
                     // The fault may meet the job's own note of how far it is: it goes on at its next turn.
                     drop(world.on("nj-gxj", async move |org| org.carry_pulls().await).await);

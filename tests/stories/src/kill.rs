@@ -2,9 +2,9 @@
 
 use jiff::SignedDuration;
 use serde_json::{Value, json};
-use std::{collections::BTreeMap, time::Duration};
+use std::time::Duration;
 use store::Fault;
-use testkit::{World, story};
+use testkit::{World, draw, pull_state, story};
 
 /// Kills of each side.
 const KILLS: u64 = 20;
@@ -13,27 +13,14 @@ const COMMITS: u32 = 12;
 /// A kill comes within this of the moment the batch went on.
 const WITHIN_MICROS: u64 = 60_000;
 
-/// SplitMix64: the same seed gives the same kills.
-fn draw(seed: &mut u64) -> u64 {
-    *seed = seed.wrapping_add(0x9e37_79b9_7f4a_7c15);
-    let mut word = *seed;
-    word = (word ^ (word >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    word = (word ^ (word >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    word ^ (word >> 31)
-}
-
 async fn state(world: &World, pull: &str) -> Value {
-    world.application().get(&format!("/v1/pulls/{pull}")).await.expect_status(200)
+    pull_state(&world.application().desk().await, pull).await
 }
 
-/// The parts of a pull by number, with how many receipts each has at `organisation`.
-async fn receipts(world: &World, organisation: &str, pull: &str) -> BTreeMap<u64, u32> {
-    let all = world.as_(organisation, "auditor").get("/v1/receipts").await.expect_status(200);
-    let mut parts = BTreeMap::new();
-    for receipt in all.as_array().unwrap().iter().filter(|it| it["body"]["delivery"] == pull) {
-        *parts.entry(receipt["body"]["part"].as_u64().unwrap()).or_default() += 1;
-    }
-    parts
+/// The batch is whole on both sides.
+async fn whole(world: &World, pull: &str, what: &str) {
+    let consumer = world.application().desk().await;
+    testkit::whole(&consumer, &world.as_("js-scjg", "auditor").desk().await, pull, what).await;
 }
 
 /// Kills `side` at seeded moments of a batch until it has been killed so often, then lets the last batch end.
@@ -73,23 +60,6 @@ async fn killed(world: &mut World, side: &str, seed: u64) {
         whole(world, id, "killed at random").await;
     }
     assert!(in_the_middle > 0, "no kill met a batch under way");
-}
-
-/// The batch is whole: each part once, with one receipt on either side.
-async fn whole(world: &World, id: &str, what: &str) {
-    let end = state(world, id).await;
-    let parts = end["parts"].as_u64().unwrap();
-    let once: BTreeMap<u64, u32> = (0..parts).map(|it| (it, 1)).collect();
-    for organisation in ["js-scjg", "nj-gxj"] {
-        assert_eq!(receipts(world, organisation, id).await, once, "{what}: at {organisation}");
-    }
-    let mut rows = 0;
-    for number in 0..parts {
-        let part = world.application().get(&format!("/v1/pulls/{id}/parts/{number}")).await;
-        assert_eq!(part.status, 200, "{what}");
-        rows += csv::Reader::from_reader(part.body.as_ref()).records().map(Result::unwrap).count();
-    }
-    assert_eq!(json!(rows), end["rows"], "{what}");
 }
 
 /// Kills `side` just before and just after each of its commits during a batch, the jobs' own among them.

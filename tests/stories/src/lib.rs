@@ -1,15 +1,19 @@
 //! Stories: whole nodes over HTTP, on both databases, with a clock the story moves. No mocks, no sleeping.
 #![cfg(test)]
 
+mod away;
 mod bad_input;
 mod batch;
 mod faults;
+mod faults_of_setup;
 mod filters;
 mod kill;
+mod liar;
 mod main_job;
 mod membership;
 mod proof;
 mod races;
 mod refusals;
 mod routes;
+mod sign_in;
 mod walls;

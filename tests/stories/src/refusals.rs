@@ -56,7 +56,7 @@ macro_rules! refusals {
 refusals! {
     no_agreement other_purpose column_outside masked_filter row_outside expired revoked quota_spent receipts_open
     replayed body_changed clock_off unsigned signed_by_another not_a_member unknown_key body_too_large page_too_large
-    offer_for_others no_token wrong_role old_view wrong_id
+    offer_for_others no_token wrong_role old_view wrong_id token_scope wrong_password name_locked refused_too_often
 }
 
 /// What the table promises is tested, and what is tested stands in the table.
@@ -301,6 +301,46 @@ mod cases {
 
     pub async fn wrong_id(world: World) -> Refusal {
         of(&world.as_("nj-gxj", "requester").get("/v1/agreements/agr_1").await)
+    }
+
+    pub async fn token_scope(world: World) -> Refusal {
+        world.token("nj-gxj", "requester").await;
+        let ask = json!({"user": "requester", "days": 1, "scopes": ["read"]});
+        let issued = world.as_("nj-gxj", "administrator").post("/v1/tokens", ask).await.expect_status(200);
+        let reader = world.with_token("nj-gxj", issued["token"].as_str().unwrap());
+        let reply = reader.post("/v1/pulls", json!({})).await;
+        assert_eq!(reply.json()["scopes"], "exchange");
+        of(&reply)
+    }
+
+    /// Somebody tries a password.
+    async fn tries(world: &World, name: &str) -> Reply {
+        let body = json!({"name": name, "password": "not this one"});
+        world.stranger("nj-gxj").post("/v1/sessions", body).await
+    }
+
+    pub async fn wrong_password(world: World) -> Refusal {
+        world.token("nj-gxj", "requester").await;
+        assert_eq!(of(&tries(&world, "requester").await), of(&tries(&world, "nobody").await));
+        of(&tries(&world, "requester").await)
+    }
+
+    pub async fn name_locked(world: World) -> Refusal {
+        for _ in 0..5 {
+            tries(&world, "requester").await;
+        }
+        let reply = tries(&world, "requester").await;
+        assert!(reply.json()["until"].is_string());
+        of(&reply)
+    }
+
+    pub async fn refused_too_often(world: World) -> Refusal {
+        for number in 0..20 {
+            tries(&world, &format!("name{number}")).await;
+        }
+        let reply = tries(&world, "requester").await;
+        assert_eq!(reply.field("retry-after"), Some("60"));
+        of(&reply)
     }
 
     /// A credit code that is well formed and in no row.

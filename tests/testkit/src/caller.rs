@@ -2,8 +2,9 @@
 
 use crate::World;
 use bytes::Bytes;
-use reqwest::{Method, RequestBuilder};
+use reqwest::{Client, Method, RequestBuilder};
 use serde_json::Value;
+use std::net::SocketAddr;
 
 /// Somebody of an organisation, in one role; the account and its token are made at the first call.
 pub struct Caller<'a> {
@@ -20,20 +21,65 @@ pub(crate) enum Token<'a> {
 }
 
 impl Caller<'_> {
-    async fn request(&self, method: Method, path: &str) -> RequestBuilder {
-        let base = self.world.client_port(self.organisation);
-        let request = self.world.http.request(method, format!("http://{base}{path}"));
-        let request = request.header("yunhe-organisation", self.organisation);
+    /// Where it asks, and with which token.
+    pub async fn desk(&self) -> Desk {
+        let token = match &self.token {
+            Token::OfRole(role) => Some(self.world.token(self.organisation, role).await),
+            Token::Given(token) => Some(token.clone()),
+            Token::None => None,
+        };
+        let address = self.world.client_port(self.organisation);
+        Desk { http: self.world.http.clone(), address, organisation: self.organisation.to_owned(), token }
+    }
+
+    /// `GET`.
+    pub async fn get(&self, path: &str) -> Reply {
+        self.desk().await.get(path).await
+    }
+
+    /// `POST` of JSON.
+    pub async fn post(&self, path: &str, body: Value) -> Reply {
+        self.desk().await.post(path, body).await
+    }
+
+    /// `POST` of bytes.
+    pub async fn upload(&self, path: &str, body: impl Into<Bytes>) -> Reply {
+        self.desk().await.upload(path, body).await
+    }
+
+    /// Any method that HTTP has, with an empty JSON body.
+    pub async fn call(&self, method: &str, path: &str) -> Reply {
+        self.desk().await.call(method, path).await
+    }
+}
+
+/// The client port of a node, seen by whoever shows this token: for nodes of a world, and for processes.
+#[derive(Clone, Debug)]
+pub struct Desk {
+    http: Client,
+    address: SocketAddr,
+    organisation: String,
+    token: Option<String>,
+}
+
+impl Desk {
+    /// Asks an organisation at `address`, with a token or none.
+    pub fn new(address: SocketAddr, organisation: &str, token: Option<String>) -> Self {
+        Self { http: http_client(), address, organisation: organisation.to_owned(), token }
+    }
+
+    fn request(&self, method: Method, path: &str) -> RequestBuilder {
+        let request = self.http.request(method, format!("http://{}{path}", self.address));
+        let request = request.header("yunhe-organisation", &self.organisation);
         match &self.token {
-            Token::OfRole(role) => request.bearer_auth(self.world.token(self.organisation, role).await),
-            Token::Given(token) => request.bearer_auth(token),
-            Token::None => request,
+            Some(token) => request.bearer_auth(token),
+            None => request,
         }
     }
 
     /// `GET`.
     pub async fn get(&self, path: &str) -> Reply {
-        Reply::of(format!("GET {path}"), self.request(Method::GET, path).await).await
+        Reply::of(format!("GET {path}"), self.request(Method::GET, path)).await
     }
 
     /// `POST` of JSON.
@@ -43,15 +89,20 @@ impl Caller<'_> {
 
     /// `POST` of bytes.
     pub async fn upload(&self, path: &str, body: impl Into<Bytes>) -> Reply {
-        let request = self.request(Method::POST, path).await.body(body.into());
-        Reply::of(format!("POST {path}"), request).await
+        Reply::of(format!("POST {path}"), self.request(Method::POST, path).body(body.into())).await
     }
 
     /// Any method that HTTP has, with an empty JSON body.
     pub async fn call(&self, method: &str, path: &str) -> Reply {
-        let method = Method::from_bytes(method.as_bytes()).unwrap();
-        Reply::of(format!("{method} {path}"), self.request(method, path).await.body("{}")).await
+        let name = Method::from_bytes(method.as_bytes()).unwrap();
+        Reply::of(format!("{method} {path}"), self.request(name, path).body("{}")).await
     }
+}
+
+/// A client that opens a connection for every call, so that none outlives the node it was for.
+pub(crate) fn http_client() -> Client {
+    install_cryptography();
+    Client::builder().no_proxy().pool_max_idle_per_host(0).build().unwrap()
 }
 
 /// What came back.
@@ -61,14 +112,20 @@ pub struct Reply {
     pub status: u16,
     /// The body.
     pub body: Bytes,
+    pub(crate) fields: reqwest::header::HeaderMap,
     pub(crate) what: String,
 }
 
 impl Reply {
     async fn of(what: String, request: RequestBuilder) -> Self {
         let answer = request.send().await.unwrap_or_else(|it| panic!("{what}: {it:?}"));
-        let status = answer.status().as_u16();
-        Self { status, body: answer.bytes().await.unwrap(), what }
+        let (status, fields) = (answer.status().as_u16(), answer.headers().clone());
+        Self { status, body: answer.bytes().await.unwrap(), fields, what }
+    }
+
+    /// A field of its head.
+    pub fn field(&self, name: &str) -> Option<&str> {
+        self.fields.get(name)?.to_str().ok()
     }
 
     /// The body as JSON.
@@ -100,4 +157,10 @@ impl Reply {
         assert_eq!((self.code().as_str(), self.status), (code, status), "{}: {}", self.what, self.text());
         self.json()
     }
+}
+
+/// Sets the cryptographic provider of this process, which every client and server of it needs.
+pub fn install_cryptography() {
+    // Fails only where it is installed already.
+    drop(rustls::crypto::aws_lc_rs::default_provider().install_default());
 }

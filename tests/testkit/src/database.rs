@@ -1,6 +1,10 @@
 //! Where a world keeps its rows: SQLite files in its folder, or a PostgreSQL database of its own, dropped at the end.
 
-use std::sync::atomic::{AtomicU32, Ordering};
+use crate::Relay;
+use std::{
+    net::IpAddr,
+    sync::atomic::{AtomicU32, Ordering},
+};
 use store::{Statement, Store};
 
 /// Which database a world runs on.
@@ -28,7 +32,13 @@ pub(crate) fn draw_number() -> u32 {
 /// A world's own database.
 pub(crate) enum Home {
     Sqlite,
-    Postgres { server: String, name: String },
+    Postgres {
+        /// Where tests reach it.
+        server: String,
+        /// Where the world's nodes do.
+        address: String,
+        name: String,
+    },
 }
 
 impl Home {
@@ -37,17 +47,27 @@ impl Home {
         let name = format!("yunhe_story_{}_{number}", std::process::id());
         let create = format!("CREATE DATABASE \"{name}\" TEMPLATE template0 ENCODING 'UTF8'");
         on_server(&server, &name, vec![create]).await;
-        Self::Postgres { server, name }
+        let (front, _) = server.rsplit_once('/').unwrap();
+        let address = format!("{front}/{name}");
+        Self::Postgres { server, address, name }
+    }
+
+    /// From now on nodes reach it through a relay.
+    pub async fn through_a_relay(&mut self, on: IpAddr) -> Relay {
+        let Self::Postgres { address, .. } = self else { panic!("nothing lies between a node and its file") };
+        let (front, place) = address.rsplit_once('@').expect("postgres://user@host:port/…");
+        let (place, name) = place.split_once('/').unwrap();
+        let target = tokio::net::lookup_host(place).await.unwrap().next().unwrap();
+        let relay = Relay::start(on, target).await;
+        *address = format!("{front}@{}/{name}", relay.address());
+        relay
     }
 
     /// The address for an organisation's configuration.
     pub fn url(&self) -> String {
         match self {
             Self::Sqlite => "sqlite".to_owned(),
-            Self::Postgres { server, name } => {
-                let (front, _) = server.rsplit_once('/').unwrap();
-                format!("{front}/{name}")
-            }
+            Self::Postgres { address, .. } => address.clone(),
         }
     }
 }
@@ -55,7 +75,7 @@ impl Home {
 impl Home {
     /// Ends all connections to the database and lets no new one in; or lets them in again.
     pub async fn cut(&self, away: bool) {
-        let Self::Postgres { server, name } = self else { panic!("a file cannot be away") };
+        let Self::Postgres { server, name, .. } = self else { panic!("a file cannot be away") };
         let allow = format!("ALTER DATABASE \"{name}\" ALLOW_CONNECTIONS {}", !away);
         let end = format!("SELECT pg_terminate_backend(pid)::text FROM pg_stat_activity WHERE datname = '{name}'");
         on_server(server, name, if away { vec![allow, end] } else { vec![allow] }).await;
@@ -64,7 +84,7 @@ impl Home {
 
 impl Drop for Home {
     fn drop(&mut self) {
-        let Self::Postgres { server, name } = self else { return };
+        let Self::Postgres { server, name, .. } = self else { return };
         let (server, name) = (server.clone(), name.clone());
         let drop_it = move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();

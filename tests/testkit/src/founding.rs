@@ -7,13 +7,17 @@ use vocabulary::{Bilingual, Digest, FederationName, Suite, Timestamp};
 /// A member acts on a view of at most this age.
 const VIEW_HOURS: u32 = 168;
 
-pub(crate) struct Founding {
+/// A federation by its one founder's hand.
+pub struct Founding {
     key: SigningKey,
+    /// How it began.
     pub genesis: Genesis,
+    /// What was signed since.
     pub entries: Vec<Entry>,
 }
 
 impl Founding {
+    /// Founds it.
     pub fn new(name: &FederationName, at: Timestamp) -> Self {
         let key = SigningKey::from_seed(Suite::default(), &[7; 32]);
         let founder = Founder { title: Bilingual::new("创始成员", "founder"), key: key.public() };
@@ -31,6 +35,7 @@ impl Founding {
         Self { key, genesis, entries: Vec::new() }
     }
 
+    /// What a member pins.
     pub fn digest(&self) -> Digest {
         self.genesis.digest().unwrap()
     }

@@ -16,15 +16,15 @@ use rustls::{
 };
 use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
 use serde_json::Value;
-use signing::{Certificate, SigningKey, TlsKey};
-use std::sync::Arc;
+use signing::{Certificate, KeyRing, SigningKey, TlsKey};
+use std::{net::SocketAddr, sync::Arc};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use vocabulary::{Digest, Timestamp};
 
 /// Somebody with keys.
 pub struct Hostile {
-    tls: (TlsKey, Certificate),
+    tls: Arc<ClientConfig>,
     messages: SigningKey,
     now: Timestamp,
 }
@@ -40,13 +40,18 @@ pub struct Line {
 impl Hostile {
     /// Whoever holds that organisation's keys.
     pub fn member(world: &World, id: &str) -> Self {
-        let keys = world.keys(id);
-        Self::with(world, keys.tls, keys.messages)
+        Self::of(world.keys(id), world.now())
+    }
+
+    /// Whoever holds these keys.
+    pub fn of(keys: KeyRing, now: Timestamp) -> Self {
+        Self::with(&keys.tls, keys.messages, now)
     }
 
     /// Somebody whom nobody knows.
     pub fn stranger(world: &World) -> Self {
-        Self::with(world, TlsKey::generate().unwrap(), SigningKey::generate(vocabulary::Suite::default()).unwrap())
+        let messages = SigningKey::generate(vocabulary::Suite::default()).unwrap();
+        Self::with(&TlsKey::generate().unwrap(), messages, world.now())
     }
 
     /// A connection by these keys, with messages signed by that organisation's.
@@ -63,10 +68,17 @@ impl Hostile {
         self
     }
 
-    fn with(world: &World, tls: TlsKey, messages: SigningKey) -> Self {
-        let now = world.now();
-        let certificate = Certificate::self_signed(&tls, &["hostile.internal".to_owned()], now, 30).unwrap();
-        Self { tls: (tls, certificate), messages, now }
+    fn with(tls: &TlsKey, messages: SigningKey, now: Timestamp) -> Self {
+        let certificate = Certificate::self_signed(tls, &["hostile.internal".to_owned()], now, 30).unwrap();
+        let mut config = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+            .with_protocol_versions(&[&rustls::version::TLS13])
+            .unwrap()
+            .dangerous()
+            .with_custom_certificate_verifier(Arc::new(AnyServer))
+            .with_client_auth_cert(vec![certificate.der.clone()], tls.der())
+            .unwrap();
+        config.alpn_protocols = vec![b"h2".to_vec()];
+        Self { tls: Arc::new(config), messages, now }
     }
 
     /// Its clock is off.
@@ -94,17 +106,17 @@ impl Hostile {
     /// # Errors
     /// Why there is no connection.
     pub async fn dial(&self, world: &World, id: &str) -> Result<Line, std::io::Error> {
-        let mut config = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
-            .with_protocol_versions(&[&rustls::version::TLS13])
-            .unwrap()
-            .dangerous()
-            .with_custom_certificate_verifier(Arc::new(AnyServer))
-            .with_client_auth_cert(vec![self.tls.1.der.clone()], self.tls.0.der())
-            .unwrap();
-        config.alpn_protocols = vec![b"h2".to_vec()];
-        let stream = TcpStream::connect(world.peer_port(id)).await?;
-        let name = ServerName::try_from(world.host(id)).unwrap();
-        let stream = TlsConnector::from(Arc::new(config)).connect(name, stream).await?;
+        self.dial_at(world.peer_port(id), &world.host(id)).await
+    }
+
+    /// Connects to whoever serves `host` at `address`.
+    ///
+    /// # Errors
+    /// Why there is no connection.
+    pub async fn dial_at(&self, address: SocketAddr, host: &str) -> Result<Line, std::io::Error> {
+        let stream = TcpStream::connect(address).await?;
+        let name = ServerName::try_from(host.to_owned()).unwrap();
+        let stream = TlsConnector::from(Arc::clone(&self.tls)).connect(name, stream).await?;
         let made = handshake(TokioExecutor::new(), TokioIo::new(stream)).await.map_err(std::io::Error::other)?;
         let (sender, connection) = made;
         tokio::spawn(connection);
@@ -130,12 +142,18 @@ impl Line {
     /// When the other side ended the connection.
     pub async fn send(&self, letter: Letter) -> Result<Reply, std::io::Error> {
         let what = format!("hostile {} {}", letter.method(), letter.uri());
+        let (parts, body) = self.whole(letter).await?.into_parts();
+        Ok(Reply { status: parts.status.as_u16(), body, fields: parts.headers, what })
+    }
+
+    /// Sends one message and hears the whole answer, with its head.
+    pub(crate) async fn whole(&self, letter: Letter) -> Result<http::Response<Bytes>, std::io::Error> {
         let mut sender = self.sender.clone();
         sender.ready().await.map_err(std::io::Error::other)?;
         let answer = sender.send_request(letter.map(Full::new)).await.map_err(std::io::Error::other)?;
-        let status = answer.status().as_u16();
-        let body = answer.into_body().collect().await.map_err(std::io::Error::other)?.to_bytes();
-        Ok(Reply { status, body, what })
+        let (parts, body) = answer.into_parts();
+        let body = body.collect().await.map_err(std::io::Error::other)?.to_bytes();
+        Ok(http::Response::from_parts(parts, body))
     }
 
     /// Sends a message without a signature.

@@ -5,20 +5,27 @@
 //! stand, nothing is closed, and it starts again on the same folder and the same addresses.
 #![expect(clippy::unwrap_used, reason = "what fails here fails a test")]
 
+mod batch;
 mod caller;
 mod database;
 mod exchange;
 mod founding;
 mod hostile;
+mod impostor;
 mod node;
 mod province;
+mod relay;
 mod world;
 
-pub use caller::{Caller, Reply};
+pub use batch::{draw, pull_state, whole};
+pub use caller::{Caller, Desk, Reply, install_cryptography};
 pub use database::Database;
+pub use founding::Founding;
 pub use hostile::{Hostile, Letter, Line};
-pub use province::{PURPOSE, Province, import_path};
-pub use world::{ORGANISATIONS, World, noon};
+pub use impostor::{Forged, Impostor, Lie};
+pub use province::{PURPOSE, Province, import_path, pack_files};
+pub use relay::Relay;
+pub use world::{ORGANISATIONS, World, noon, own_loopback};
 
 /// A story, told twice: on SQLite, and on PostgreSQL where `YUNHE_TEST_POSTGRES` names a server.
 ///

@@ -47,7 +47,7 @@ impl Province {
 }
 
 /// The files of a pack of the repository.
-pub(crate) fn pack_files(name: &str) -> BTreeMap<String, String> {
+pub fn pack_files(name: &str) -> BTreeMap<String, String> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../packs").join(name);
     let mut files = BTreeMap::new();
     let mut folders = vec![root.clone()];

@@ -1,10 +1,11 @@
 //! The world: who is in it, and what a story may do to it.
 
 use crate::{
-    caller::{Caller, Token},
+    caller::{Caller, Token, http_client},
     database::{Database, Home, draw_number},
     founding::Founding,
     node::Node,
+    relay::Relay,
 };
 use federation::Change;
 use jiff::SignedDuration;
@@ -81,7 +82,11 @@ fn organisation(id: &str, database: String) -> OrganisationConfig {
     }
 }
 
-/// A loopback address of this world's own, so that a node that starts again finds its ports free.
+/// A loopback address of this test's own, so that a node that starts again finds its ports free.
+pub fn own_loopback() -> IpAddr {
+    loopback(draw_number())
+}
+
 fn loopback(number: u32) -> IpAddr {
     let [_, b, c, d] = std::process::id().wrapping_mul(16).wrapping_add(number % 16).to_be_bytes();
     Ipv4Addr::new(127, 1 + (b & 0x7f), c, d).into()
@@ -90,11 +95,31 @@ fn loopback(number: u32) -> IpAddr {
 impl World {
     /// A world in which everybody runs and knows everybody, and nothing is installed.
     pub async fn new(database: Database) -> Self {
-        // Fails only where it is installed already.
-        drop(rustls::crypto::aws_lc_rs::default_provider().install_default());
+        let mut world = Self::unfounded(database).await;
+        world.found().await;
+        world
+    }
+
+    /// A world in which nobody has pinned the federation yet.
+    pub async fn unfounded(database: Database) -> Self {
         let number = draw_number();
-        let folder = tempfile::tempdir().unwrap();
         let home = Home::make(database, number).await;
+        Self::build(home, number).await
+    }
+
+    /// A world whose nodes reach their PostgreSQL through a relay.
+    pub async fn behind_a_relay(database: Database) -> (Self, Relay) {
+        let number = draw_number();
+        let mut home = Home::make(database, number).await;
+        let relay = home.through_a_relay(loopback(number)).await;
+        let mut world = Self::build(home, number).await;
+        world.found().await;
+        (world, relay)
+    }
+
+    async fn build(home: Home, number: u32) -> Self {
+        let http = http_client();
+        let folder = tempfile::tempdir().unwrap();
         let clock = Arc::new(ManualClock::new(noon()));
         let federation = FederationName::new("jiangsu").unwrap();
         let any_port = SocketAddr::new(loopback(number), 0);
@@ -114,12 +139,9 @@ impl World {
             node.start().await;
             nodes.push(node);
         }
-        let http = reqwest::Client::builder().no_proxy().pool_max_idle_per_host(0).build().unwrap();
         let founding = Founding::new(&federation, noon());
         let tokens = Mutex::default();
-        let mut world = Self { clock, http, nodes, founding, federation, tokens, home, folder };
-        world.found().await;
-        world
+        Self { clock, http, nodes, founding, federation, tokens, home, folder }
     }
 
     /// Everybody joins, and hears of it.
@@ -255,7 +277,7 @@ impl World {
             let role = role.to_owned();
             self.on(id, async move |org| {
                 let token = new_token(&org, &role).await?;
-                org.caller(&token).await.map(|_| token)
+                org.caller(&token, &[]).await.map(|_| token)
             })
         };
         let token = made.await.unwrap();
@@ -303,12 +325,27 @@ impl World {
         self.founding.enter(change, self.now())
     }
 
+    /// The founders sign an entry and tell nobody.
+    pub fn enter(&mut self, change: Change) -> federation::Entry {
+        self.founding.enter(change, self.now())
+    }
+
     /// The founders confirm membership, so that everybody's view is young again.
     pub async fn refresh(&mut self) {
-        let organisation = {
+        self.update("js-data", |_| {}).await;
+    }
+
+    /// The founders say that a member is to be dialled elsewhere.
+    pub async fn readdress(&mut self, id: &str, address: SocketAddr) {
+        self.update(id, |it| it.addresses = vec![address.to_string()]).await;
+    }
+
+    async fn update(&mut self, id: &str, change: impl FnOnce(&mut node::Card)) {
+        let mut organisation = {
             let view = self.organisation("js-data").members().unwrap();
-            view.member(&OrganisationId::new("js-data").unwrap()).unwrap().organisation.clone()
+            view.member(&OrganisationId::new(id).unwrap()).unwrap().organisation.clone()
         };
+        change(&mut organisation);
         let entry = self.founding.enter(Change::Update { organisation: Box::new(organisation) }, self.now());
         self.tell(&entry, |_| true).await;
     }
@@ -345,5 +382,6 @@ async fn new_token(org: &Organisation, role: &str) -> Result<String, Problem> {
             (Some(role.to_owned()), None)
         }
     };
-    org.create_token(&principal, NewToken { user, application, title: None, days: TOKEN_DAYS }).await
+    let ask = NewToken { user, application, title: None, days: TOKEN_DAYS, scopes: Vec::new() };
+    Ok(org.create_token(&principal, ask).await?.token)
 }

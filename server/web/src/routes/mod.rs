@@ -8,10 +8,14 @@ mod log;
 mod node;
 mod registry;
 
-use crate::{Failure, Tenants};
+use crate::{
+    Failure, Tenants,
+    throttle::{Throttle, guard},
+};
 use ::peer::Refusals;
 use axum::{
     Router,
+    middleware::from_fn_with_state,
     routing::{delete, get, post},
 };
 use std::sync::Arc;
@@ -60,11 +64,15 @@ pub(crate) fn router(tenants: Tenants, refusals: Arc<Refusals>) -> Router {
         .route("/v1/federation/log", get(federation::log))
         .route("/v1/federation/entries", post(federation::adopt))
         .route("/v1/users", get(identity::users).post(identity::create_user))
-        .route("/v1/tokens", post(identity::create_token))
+        .route("/v1/users/{name}/password", post(identity::reset_password))
+        .route("/v1/sessions", post(identity::sign_in).delete(identity::sign_out))
+        .route("/v1/passwords", post(identity::change_password))
+        .route("/v1/tokens", get(identity::tokens).post(identity::create_token))
         .route("/v1/tokens/{id}", delete(identity::revoke_token))
         .fallback(unknown)
         .with_state(tenants.clone())
-        .merge(Router::new().route("/metrics", get(node::metrics)).with_state((tenants, refusals)))
+        .merge(Router::new().route("/metrics", get(node::metrics)).with_state((tenants.clone(), refusals)))
+        .layer(from_fn_with_state(Throttle::new(tenants), guard))
 }
 
 async fn unknown() -> Failure {

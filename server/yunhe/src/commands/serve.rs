@@ -41,6 +41,7 @@ impl Serve {
     /// Runs it.
     pub async fn run(self, context: &Context) -> Result<(), Failure> {
         self.start_log()?;
+        raise_descriptors();
         let folder = context.folder()?;
         let config = NodeConfig::read(&folder)?;
         let clock: Arc<dyn node::Clock> = Arc::new(SystemClock);
@@ -82,12 +83,27 @@ impl Serve {
                 format!("log filter {}: {it}; for example info or info,store=debug", self.log_level),
             )
         })?;
-        let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+        // A log that cannot be written (its disk is full) must not end what was to be logged.
+        let log = tracing_subscriber::fmt().log_internal_errors(false);
+        let log = log.with_env_filter(filter).with_writer(std::io::stderr);
         match self.log {
             LogFormat::Text => log.with_ansi(std::io::stderr().is_terminal()).init(),
             LogFormat::Json => log.json().init(),
         }
         Ok(())
+    }
+}
+
+/// Every connection and file needs a descriptor: as many as the system lets us have, which is often far more than what
+/// a process begins with.
+fn raise_descriptors() {
+    #[cfg(unix)]
+    {
+        use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+        let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
+        if let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }) {
+            tracing::warn!(%error, ?current, ?maximum, "the bound of open files was not raised");
+        }
     }
 }
 

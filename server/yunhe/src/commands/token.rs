@@ -3,9 +3,9 @@
 use crate::client::encoded;
 use crate::context::Context;
 use crate::exit::{Failure, file_problem};
-use crate::output::cell;
+use crate::output::{cell, table};
 use clap::{Args, Subcommand};
-use serde_json::json;
+use serde_json::{Value, json};
 use std::io::Write as _;
 use std::path::Path;
 use vocabulary::Problem;
@@ -14,6 +14,8 @@ const EXAMPLES: &str = "\
 示例 Examples:
   yunhe token new --user zhang --save steward --data ./scjg        （之后 then: --as steward）
   yunhe token new --application huiqi --title-zh 惠企政策平台 --title-en 'Policy platform' --data ./nj --org nj-gxj
+  yunhe token new --application board --scope read --data ./nj --org nj-gxj
+  yunhe token list --data ./scjg
   yunhe token revoke tok_0197… --data ./scjg";
 
 /// 令牌。Tokens.
@@ -29,6 +31,8 @@ enum Act {
     /// 新发令牌，只显示一次 Issue a token; it is shown once
     #[command(visible_alias = "create")]
     New(New),
+    /// 列出令牌，不含其内容 List tokens, never their secrets
+    List,
     /// 收回令牌，立即生效 Take a token back, effective at once
     Revoke {
         /// 令牌标识（tok_…） Its id
@@ -53,6 +57,9 @@ struct New {
     /// 有效天数 For how many days
     #[arg(long, default_value_t = 90)]
     days: u32,
+    /// 范围，以逗号分隔：all 全部、read 只读、exchange 交换、record 登记 What it may be used for
+    #[arg(long = "scope", value_name = "SCOPE", value_delimiter = ',', default_value = "all")]
+    scopes: Vec<String>,
     /// 存为 DIR/<单位>/tokens/NAME，不显示 Save it in the data folder instead of showing it
     #[arg(long, value_name = "NAME")]
     save: Option<String>,
@@ -64,13 +71,14 @@ impl Token {
         let voice = context.voice();
         let new = match self.act {
             Act::New(new) => new,
+            Act::List => return list(context).await,
             Act::Revoke { id } => {
                 let value = context.client()?.delete(&format!("/v1/tokens/{}", encoded(&id))).await?;
                 voice.answer(&value, || voice.pick("令牌已收回", "the token is taken back").to_owned());
                 return Ok(());
             }
         };
-        let mut body = json!({"days": new.days});
+        let mut body = json!({"days": new.days, "scopes": new.scopes});
         for (name, text) in [("user", &new.user), ("application", &new.application)] {
             if let Some(text) = text {
                 body[name] = json!(text);
@@ -80,16 +88,46 @@ impl Token {
             body["title"] = json!({"zh": zh, "en": en});
         }
         let value = context.client()?.post("/v1/tokens", &body).await?;
-        let token = cell::at(voice, &value, "/token");
-        let Some(name) = new.save else {
-            voice.answer(&value, || token);
-            return Ok(());
-        };
-        let path = context.home()?.join("tokens").join(&name);
-        save(&path, &token)?;
-        voice.answer(&json!({"saved": path}), || path.display().to_string());
-        Ok(())
+        hand_over(context, &value, new.save.as_deref())
     }
+}
+
+/// Shows a token that was issued, once, or saves it under a name.
+///
+/// # Errors
+/// `cli.file` when it cannot be saved.
+pub fn hand_over(context: &Context, issued: &Value, name: Option<&str>) -> Result<(), Failure> {
+    let voice = context.voice();
+    let token = cell::at(voice, issued, "/token");
+    let Some(name) = name else {
+        voice.answer(issued, || token);
+        return Ok(());
+    };
+    let path = context.home()?.join("tokens").join(name);
+    save(&path, &token)?;
+    voice.answer(&json!({"saved": path, "id": issued["id"]}), || path.display().to_string());
+    Ok(())
+}
+
+async fn list(context: &Context) -> Result<(), Failure> {
+    let voice = context.voice();
+    let value = context.client()?.get("/v1/tokens", &[]).await?;
+    voice.answer(&value, || {
+        let cells = ["/id", "/user", "/application", "/scopes", "/expires_at", "/revoked_at", "/last_day"];
+        let rows = super::pack::items(&value, "tokens").iter();
+        let rows: Vec<Vec<String>> = rows.map(|it| cells.iter().map(|at| cell::at(voice, it, at)).collect()).collect();
+        let titles = [
+            ("令牌", "Token"),
+            ("账号", "Account"),
+            ("应用系统", "Application"),
+            ("范围", "Scopes"),
+            ("到期", "Ends"),
+            ("收回", "Taken back"),
+            ("最近使用", "Last used"),
+        ];
+        table(voice, &titles, &rows)
+    });
+    Ok(())
 }
 
 /// Writes a secret that only its owner reads; what is there already is replaced.

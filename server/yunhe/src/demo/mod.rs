@@ -21,6 +21,8 @@ mod sample;
 mod stage;
 mod world;
 
+pub use process::Process;
+
 use crate::context::Context;
 use crate::exit::Failure;
 use crate::output::{Voice, print};

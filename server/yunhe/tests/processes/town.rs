@@ -1,0 +1,228 @@
+//! Two processes of one federation: the provider's, with the hub beside it, and the consumer's. What the consumer
+//! asks of the provider goes through a relay that the test holds.
+
+use federation::Change;
+use jiff::ToSpan as _;
+use node::{Clock as _, NodeConfig, OrganisationConfig, SystemClock};
+use policy::{Level, MemberRole};
+use serde_json::{Value, json};
+use std::{
+    collections::BTreeMap,
+    fs,
+    net::{IpAddr, SocketAddr, TcpListener},
+    path::{Path, PathBuf},
+    time::Duration,
+};
+use testkit::{Desk, Founding, PURPOSE, Province, Relay, import_path, install_cryptography, own_loopback, pack_files};
+use vocabulary::{Bilingual, FederationName, OrganisationId, date_in_shanghai};
+use yunhe::Process;
+
+/// Small parts, so that a small sample makes many.
+const PART_ROWS: usize = 16;
+/// The story waits for the nodes' own jobs this long at most.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// How often it looks.
+const LOOK: Duration = Duration::from_millis(20);
+/// An agreement holds this long.
+const DAYS: i64 = 30;
+
+/// The provider's process (`js-data`, `js-scjg`) and the consumer's (`nj-gxj`).
+pub struct Town {
+    pub provider: Process,
+    pub consumer: Process,
+    /// Between the consumer and the provider's peer port.
+    pub relay: Relay,
+    /// The consumer's application system.
+    pub application: Desk,
+    /// The provider's administrator.
+    pub officer: Desk,
+    pub agreement: String,
+}
+
+/// A process that is to be killed.
+#[derive(Clone, Copy, Debug)]
+pub enum Side {
+    Provider,
+    Consumer,
+}
+
+fn free(on: IpAddr) -> SocketAddr {
+    TcpListener::bind((on, 0)).unwrap().local_addr().unwrap()
+}
+
+pub fn organisation(id: &str, roles: &[MemberRole]) -> OrganisationConfig {
+    OrganisationConfig {
+        id: OrganisationId::new(id).unwrap(),
+        title: Bilingual::new(id, id),
+        host: format!("{id}.js.yunhe.internal"),
+        division: "320100".to_owned(),
+        level: Level::City,
+        roles: roles.to_vec(),
+        database: "sqlite".to_owned(),
+        epoch: 1,
+        part_rows: PART_ROWS,
+    }
+}
+
+/// A node's folder, and its process, which does not run yet; with the cards of its organisations.
+pub async fn init(folder: &Path, all: &[(&str, &[MemberRole])]) -> (Process, Vec<node::Card>) {
+    install_cryptography();
+    let on = own_loopback();
+    let config = NodeConfig {
+        federation: FederationName::new("jiangsu").unwrap(),
+        client: free(on),
+        peer: vec![free(on)],
+        organisation: all.iter().map(|(id, roles)| organisation(id, roles)).collect(),
+    };
+    let cards = node::init(folder, &config).await.unwrap().into_iter().map(|(_, card)| card).collect();
+    let program = PathBuf::from(env!("CARGO_BIN_EXE_yunhe"));
+    (Process::new(program, folder.to_owned(), config.client, config.peer), cards)
+}
+
+/// The administrator of an organisation.
+pub fn administrator(process: &Process, id: &str) -> Desk {
+    let token = fs::read_to_string(process.folder.join(id).join("tokens/admin")).unwrap();
+    Desk::new(process.client, id, Some(token.trim().to_owned()))
+}
+
+/// Somebody else of it, with an account of that role; for `application` a program.
+pub async fn somebody(process: &Process, id: &str, role: &str) -> Desk {
+    let admin = administrator(process, id);
+    let holder = if role == "application" {
+        json!({"application": "policy-platform", "days": 90})
+    } else {
+        admin.post("/v1/users", json!({"name": role, "roles": [role]})).await.expect_status(200);
+        json!({"user": role, "days": 90})
+    };
+    let token = admin.post("/v1/tokens", holder).await.expect_status(200);
+    Desk::new(process.client, id, Some(token["token"].as_str().unwrap().to_owned()))
+}
+
+/// Waits until the nodes' own jobs have made it so, a bounded time.
+pub async fn until<F: Future<Output = bool>>(what: &str, mut so: impl FnMut() -> F) {
+    let waiting = async {
+        while !so().await {
+            tokio::time::sleep(LOOK).await;
+        }
+    };
+    assert!(tokio::time::timeout(PATIENCE, waiting).await.is_ok(), "in vain: {what}");
+}
+
+impl Town {
+    /// Both run in folders within `home` and know each other; so many legal persons are at the provider, and an
+    /// agreement is live.
+    pub async fn build(home: &Path, rows: u64) -> Self {
+        Self::build_at([&home.join("provider"), &home.join("consumer")], rows).await
+    }
+
+    /// As [`Town::build`], with the provider's folder and the consumer's.
+    pub async fn build_at(homes: [&Path; 2], rows: u64) -> Self {
+        let hub: &[MemberRole] = &[MemberRole::Hub, MemberRole::Authority];
+        let department: &[MemberRole] = &[MemberRole::Department];
+        let (mut provider, mut cards) = init(homes[0], &[("js-data", hub), ("js-scjg", department)]).await;
+        let (mut consumer, theirs) = init(homes[1], &[("nj-gxj", department)]).await;
+        let relay = Relay::start(own_loopback(), provider.peers[0]).await;
+        for card in &mut cards {
+            card.addresses = vec![relay.address().to_string()];
+        }
+        cards.extend(theirs);
+        provider.start().await.unwrap();
+        consumer.start().await.unwrap();
+        found(cards, &[(&provider, "js-data"), (&provider, "js-scjg"), (&consumer, "nj-gxj")]).await;
+        fill(&provider, rows).await;
+        let agreement = agree(&somebody(&consumer, "nj-gxj", "requester").await).await;
+        Self {
+            application: somebody(&consumer, "nj-gxj", "application").await,
+            officer: administrator(&provider, "js-scjg"),
+            provider,
+            consumer,
+            relay,
+            agreement,
+        }
+    }
+
+    pub fn process(&mut self, side: Side) -> &mut Process {
+        match side {
+            Side::Provider => &mut self.provider,
+            Side::Consumer => &mut self.consumer,
+        }
+    }
+
+    /// `kill -9`, and the connections end, as the kernel sees to.
+    pub async fn kill(&mut self, side: Side) {
+        self.process(side).kill().await;
+        self.relay.cut();
+    }
+
+    /// The killed process runs again.
+    pub async fn start(&mut self, side: Side) {
+        self.relay.mend();
+        self.process(side).start().await.unwrap();
+    }
+
+    /// Begins a batch; its id.
+    pub async fn begin(&self) -> String {
+        let ask = json!({"agreement": self.agreement, "format": "csv"});
+        let pull = self.application.post("/v1/pulls", ask).await.expect_status(200);
+        pull["id"].as_str().unwrap().to_owned()
+    }
+
+    /// How a batch stands; it has not failed.
+    pub async fn state(&self, pull: &str) -> Value {
+        let state = testkit::pull_state(&self.application, pull).await;
+        assert_ne!(state["state"], "failed", "{state}");
+        state
+    }
+
+    /// Waits until a batch is done.
+    pub async fn done(&self, pull: &str) {
+        until("the batch ends", || async { self.state(pull).await["state"] == "done" }).await;
+    }
+}
+
+/// All pin the federation and hear who is in it.
+pub async fn found(cards: Vec<node::Card>, members: &[(&Process, &str)]) {
+    let now = SystemClock.now();
+    let mut founding = Founding::new(&FederationName::new("jiangsu").unwrap(), now);
+    for card in cards {
+        founding.enter(Change::Join { organisation: Box::new(card) }, now);
+    }
+    let genesis = json!({"genesis": founding.genesis, "digest": founding.digest()});
+    let entries = json!({"entries": founding.entries});
+    for (process, id) in members {
+        let admin = administrator(process, id);
+        admin.post("/v1/federation", genesis.clone()).await.expect_status(200);
+        admin.post("/v1/federation/entries", entries.clone()).await.expect_status(200);
+    }
+}
+
+/// Installs what the provider needs, and imports base facts.
+async fn fill(provider: &Process, rows: u64) {
+    let admin = administrator(provider, "js-scjg");
+    for pack in ["divisions", "calendar-cn", "exchange-deadlines", "legal-persons"] {
+        let files: BTreeMap<String, String> = pack_files(pack);
+        admin.post("/v1/packs", json!({"files": files})).await.expect_status(200);
+    }
+    let steward = somebody(provider, "js-scjg", "data-steward").await;
+    let province = Province::draw(rows);
+    steward.upload(&import_path("legal-person"), province.csv).await.expect_status(200);
+    until("the import is numbered", || async {
+        let changes = steward.get("/v1/changes?feed=registry").await.expect_status(200);
+        changes["entries"].as_array().is_some_and(|it| !it.is_empty())
+    })
+    .await;
+}
+
+/// An agreement on the base facts, which need nobody's answer.
+async fn agree(requester: &Desk) -> String {
+    let until = date_in_shanghai(SystemClock.now()).checked_add(DAYS.days()).unwrap();
+    let draft = json!({
+        "provider": "js-scjg", "offer": "legal-person-base", "purpose": PURPOSE,
+        "basis": {"law": "《政务数据共享条例》", "article": "第二十一条"}, "matter": "惠企政策兑现",
+        "system": "惠企政策平台", "frequency": "daily", "until": until, "in_charge": "产业政策处",
+    });
+    let asked = requester.post("/v1/requests", draft).await.expect_status(200);
+    let path = format!("/v1/requests/{}/agreement", asked["request"]["body"]["id"].as_str().unwrap());
+    let view = requester.post(&path, json!({})).await.expect_status(200);
+    view["agreement"]["body"]["id"].as_str().unwrap().to_owned()
+}

@@ -1,0 +1,490 @@
+//! The fault table of what sets a node up: packs, catalogue, accounts, tokens, sessions, membership. Each write fails
+//! at each of its commits, once without effect and once with, and is tried again; then the node is killed and started,
+//! and what it knows is what was asked for, once.
+//!
+//! The last test holds every writing route against the tables.
+
+use crate::faults::{Faults, leaves, succeeded, until_done};
+use federation::{Change, Keys};
+use serde_json::{Value, json};
+use std::collections::{BTreeMap, BTreeSet};
+use store::Fault;
+use testkit::{Database, Desk, Reply, World, story};
+use web::{Method, ROUTES};
+
+const PROVIDER: &str = "js-scjg";
+const PASSWORD: &str = "长江 runs to the sea 7";
+
+/// The node forgets everything but what it has written.
+async fn started_again(world: &mut World, id: &str) {
+    world.kill(id).await;
+    world.start(id).await;
+    world.rest().await;
+}
+
+/// Done now, or by the try before: then it is told by this code.
+fn done_before(code: &'static str) -> impl Fn(&Reply) -> bool {
+    move |reply| succeeded(reply) || reply.code() == code
+}
+
+async fn list(desk: &Desk, path: &str) -> Vec<Value> {
+    desk.get(path).await.expect_status(200).as_array().unwrap().clone()
+}
+
+fn count(list: &[Value], field: &str, value: &str) -> usize {
+    list.iter().filter(|it| it[field] == value).count()
+}
+
+fn entry(name: &str, number: u32, description: &str) -> Value {
+    json!({
+        "entry": name, "title": {"zh": "试", "en": "Trial"}, "code": code(number), "class": "base",
+        "theme": "legal-persons", "provider": {"zh": "试", "en": "Trial"},
+        "description": {"zh": description, "en": description}, "formats": ["csv"],
+        "items": [{"title": {"zh": "号", "en": "Number"}, "type": "number"}], "share": "unconditional",
+        "method": "platform", "open": false, "cycle": "daily", "published": "2026-11-24", "grade": "一般/1",
+    })
+}
+
+fn code(number: u32) -> String {
+    format!("102001001/{number:06}")
+}
+
+fn review() -> Value {
+    json!({"number": "密审-1", "by": "保密办", "on": "2026-11-23"})
+}
+
+fn publication(entry: Value) -> Value {
+    json!({"entry": entry, "review": review()})
+}
+
+/// How many entries bear that number's code.
+async fn entries(desk: &Desk, number: u32) -> usize {
+    let reply = desk.get(&format!("/v1/catalog/{}", code(number).replace('/', "%2F"))).await;
+    if reply.status == 404 { 0 } else { reply.expect_status(200).as_array().unwrap().len() }
+}
+
+/// A pack of one record type and one catalogue entry.
+fn pack(number: u32) -> Value {
+    let about = "title: {zh: 试, en: Trial}\ndescription: {zh: 试, en: Trial}\n";
+    let record = format!(
+        "record: thing{number}\n{about}duty: {{zh: 试, en: Trial}}\ntheme: other\ncycle: daily\nkey: [id]\nfields:\n  \
+         id: {{type: integer, title: {{zh: 号, en: Number}}, grade: 一般/1}}\n"
+    );
+    let files = BTreeMap::from([
+        ("pack.yaml".to_owned(), format!("pack: trial{number}\n{about}owner: {{zh: 试, en: Trial}}\nversion: \"1\"\n")),
+        (format!("records/thing{number}.yaml"), record),
+        (
+            format!("data/catalogue/thing{number}.yaml"),
+            json!({"entries": [entry(&format!("thing{number}"), number, "试")]}).to_string(),
+        ),
+    ]);
+    json!({"files": files, "review": review()})
+}
+
+story! {
+    /// A pack is installed once, with its table and its entry.
+    async fn a_pack(mut world: World) {
+        world.rest().await;
+        let admin = world.as_(PROVIDER, "administrator").desk().await;
+        let steward = world.as_(PROVIDER, "data-steward").desk().await;
+        let (mut faults, mut number) = (Faults::at(PROVIDER), 0);
+        while let Some(what) = faults.next() {
+            number += 1;
+            faults.set(&world);
+            until_done(&what, || admin.post("/v1/packs", pack(number)), succeeded).await;
+            faults.lift(&world);
+            for again in [false, true] {
+                if again {
+                    started_again(&mut world, PROVIDER).await;
+                }
+                let what = format!("{what}, started again: {again}");
+                assert_eq!(count(&list(&admin, "/v1/packs").await, "id", &format!("trial{number}")), 1, "{what}");
+                let thing = format!("thing{number}");
+                assert_eq!(count(&list(&steward, "/v1/records").await, "name", &thing), 1, "{what}");
+                assert_eq!(entries(&admin, number).await, 1, "{what}");
+                assert_eq!(leaves(&world, PROVIDER, "catalog.publish", &thing).await, 1, "{what}");
+            }
+        }
+        assert!(faults.met_any());
+    }
+}
+
+story! {
+    /// What stands in the database after a commit of which nobody heard is known at once, without another try.
+    async fn what_persisted_is_known(mut world: World) {
+        world.rest().await;
+        let admin = world.as_(PROVIDER, "administrator").desk().await;
+        let store = world.organisation(PROVIDER).store().clone();
+        store.inject(Fault::Persisted);
+        admin.post("/v1/packs", pack(1)).await.expect_problem("store.commit_unknown", 503);
+        assert_eq!(count(&list(&admin, "/v1/packs").await, "id", "trial1"), 1);
+        let before = admin.get("/v1/federation").await.expect_status(200)["entries"].as_u64().unwrap();
+        let entry = world.enter(readdressed(&world, "127.0.0.1:9"));
+        for fault in [Fault::Persisted, Fault::Lost] {
+            store.inject(fault);
+            let body = json!({"entries": [entry]});
+            admin.post("/v1/federation/entries", body).await.expect_problem("store.commit_unknown", 503);
+            assert_eq!(admin.get("/v1/federation").await.expect_status(200)["entries"], before + 1, "{fault:?}");
+        }
+    }
+}
+
+story! {
+    /// An entry is published, changed and withdrawn once each.
+    async fn an_entry(mut world: World) {
+        world.rest().await;
+        let cataloguer = world.as_(PROVIDER, "cataloguer").desk().await;
+        let mut number = 0;
+        for step in ["publish", "change", "withdraw"] {
+            let mut faults = Faults::at(PROVIDER);
+            while let Some(what) = faults.next() {
+                number += 1;
+                let name = format!("thing{number}");
+                let publish = |text: &str| publication(entry(&name, number, text));
+                let path = format!("/v1/catalog/{name}");
+                if step != "publish" {
+                    cataloguer.post("/v1/catalog", publish("先")).await.expect_status(200);
+                }
+                faults.set(&world);
+                let reply = match step {
+                    "withdraw" => {
+                        let withdraw = || cataloguer.call("DELETE", &path);
+                        until_done(&what, withdraw, done_before("catalog.no_entry")).await
+                    }
+                    _ => until_done(&what, || cataloguer.post("/v1/catalog", publish("后")), succeeded).await,
+                };
+                faults.lift(&world);
+                started_again(&mut world, PROVIDER).await;
+                let (revision, there, published, withdrawn) = match step {
+                    "publish" => (json!(1), 1, 1, 0),
+                    "change" => (json!(2), 1, 2, 0),
+                    _ => (Value::Null, 0, 1, 1),
+                };
+                assert_eq!(reply.json()["revision"], revision, "{step}: {what}");
+                assert_eq!(entries(&cataloguer, number).await, there, "{step}: {what}");
+                let quoted = format!("\"{name}\"");
+                let left = async |kind| leaves(&world, PROVIDER, kind, &quoted).await;
+                let left = (left("catalog.publish").await, left("catalog.withdraw").await);
+                assert_eq!(left, (published, withdrawn), "{step}: {what}");
+            }
+            assert!(faults.met_any(), "{step}");
+        }
+    }
+}
+
+story! {
+    /// A member's catalogue is taken over once.
+    async fn a_harvest(mut world: World) {
+        world.rest().await;
+        let cataloguer = world.as_(PROVIDER, "cataloguer").desk().await;
+        let hub = world.as_("js-data", "cataloguer").desk().await;
+        for side in ["js-data", PROVIDER] {
+            let mut faults = Faults::at(side);
+            let mut number = if side == PROVIDER { 100 } else { 0 };
+            while let Some(what) = faults.next() {
+                number += 1;
+                let body = publication(entry(&format!("thing{number}"), number, "试"));
+                cataloguer.post("/v1/catalog", body).await.expect_status(200);
+                world.number_all(PROVIDER).await;
+                faults.set(&world);
+                let ask = json!({"member": PROVIDER});
+                let end = until_done(&what, || hub.post("/v1/catalog/harvest", ask.clone()), succeeded).await.json();
+                faults.lift(&world);
+                started_again(&mut world, "js-data").await;
+                assert_eq!(entries(&hub, number).await, 1, "{what}");
+                let again = hub.post("/v1/catalog/harvest", ask).await.expect_status(200);
+                assert_eq!((&again["position"], &again["taken"]), (&end["position"], &json!(0)), "{what}");
+            }
+            assert!(faults.met_any() || side == PROVIDER, "a provider that is harvested writes nothing");
+        }
+    }
+}
+
+story! {
+    /// An account is opened once, and a password is its password.
+    async fn an_account(mut world: World) {
+        world.rest().await;
+        let admin = world.as_(PROVIDER, "administrator").desk().await;
+        let stranger = world.stranger(PROVIDER).desk().await;
+        let (mut faults, mut number) = (Faults::at(PROVIDER), 0);
+        while let Some(what) = faults.next() {
+            number += 1;
+            let name = format!("zhang{number}");
+            let ask = json!({"name": name, "roles": ["requester"]});
+            faults.set(&world);
+            let open = || admin.post("/v1/users", ask.clone());
+            until_done(&what, open, done_before("identity.account_exists")).await;
+            faults.lift(&world);
+            started_again(&mut world, PROVIDER).await;
+            assert_eq!(count(&list(&admin, "/v1/users").await, "name", &name), 1, "{what}");
+            assert_eq!(leaves(&world, PROVIDER, "identity.create_account", &format!("\"{name}\"")).await, 1, "{what}");
+        }
+        assert!(faults.met_any());
+        let sign_in = async |password: &str| {
+            stranger.post("/v1/sessions", json!({"name": "zhang1", "password": password})).await.status
+        };
+        for step in ["reset", "change"] {
+            let mut faults = Faults::at(PROVIDER);
+            while let Some(what) = faults.next() {
+                let (old, new) = (format!("{PASSWORD} old"), format!("{PASSWORD} new"));
+                let reset = json!({"password": old});
+                let path = "/v1/users/zhang1/password";
+                if step == "change" {
+                    admin.post(path, reset.clone()).await.expect_status(200);
+                }
+                faults.set(&world);
+                if step == "reset" {
+                    until_done(&what, || admin.post(path, reset.clone()), succeeded).await;
+                } else {
+                    let ask = json!({"name": "zhang1", "password": old, "new": new});
+                    let change = || stranger.post("/v1/passwords", ask.clone());
+                    // Changed by the try before, the old one is wrong.
+                    until_done(&what, change, done_before("identity.credentials")).await;
+                }
+                faults.lift(&world);
+                started_again(&mut world, PROVIDER).await;
+                let (right, wrong) = if step == "reset" { (old, new) } else { (new, old) };
+                assert_eq!((sign_in(&wrong).await, sign_in(&right).await), (401, 200), "{step}: {what}");
+            }
+            assert!(faults.met_any(), "{step}");
+        }
+    }
+}
+
+/// Whether a token is good.
+async fn good(world: &World, token: &str) -> bool {
+    world.with_token(PROVIDER, token).get("/v1/receipts").await.status == 200
+}
+
+story! {
+    /// A token that was told is good, and none is good any more once it was taken back. One that was issued and not
+    /// told is nobody's, and stands in the list.
+    async fn a_token(mut world: World) {
+        world.rest().await;
+        let admin = world.as_(PROVIDER, "administrator").desk().await;
+        admin.post("/v1/users", json!({"name": "zhang", "roles": ["auditor"]})).await.expect_status(200);
+        let mut number = 0;
+        for step in ["of a person", "of a program", "back"] {
+            let mut faults = Faults::at(PROVIDER);
+            while let Some(what) = faults.next() {
+                number += 1;
+                let program = format!("program{number}");
+                let ask = match step {
+                    "of a program" => json!({"application": program, "days": 1}),
+                    _ => json!({"user": "zhang", "days": 1}),
+                };
+                let issue = || admin.post("/v1/tokens", ask.clone());
+                let before = list(&admin, "/v1/tokens").await.len();
+                let mut issued = None;
+                if step == "back" {
+                    issued = Some(issue().await.expect_status(200));
+                }
+                faults.set(&world);
+                let issued = match issued {
+                    None => until_done(&what, issue, succeeded).await.json(),
+                    Some(issued) => {
+                        let path = format!("/v1/tokens/{}", issued["id"].as_str().unwrap());
+                        let back = || admin.call("DELETE", &path);
+                        until_done(&what, back, done_before("identity.no_token")).await;
+                        issued
+                    }
+                };
+                let met = faults.lift(&world);
+                started_again(&mut world, PROVIDER).await;
+                assert_eq!(good(&world, issued["token"].as_str().unwrap()).await, step != "back", "{step}: {what}");
+                let all = list(&admin, "/v1/tokens").await;
+                let untold = usize::from(met && step != "back" && all.len() > before + 1);
+                assert_eq!(all.len(), before + 1 + untold, "{step}: {what}");
+                if step == "of a program" {
+                    let left = leaves(&world, PROVIDER, "identity.register_application", &program).await;
+                    assert_eq!(left, 1, "{step}: {what}");
+                }
+            }
+            assert!(faults.met_any(), "{step}");
+        }
+    }
+}
+
+story! {
+    /// Signing in gives a session that is good; signing out ends it.
+    async fn a_session(mut world: World) {
+        world.rest().await;
+        let admin = world.as_(PROVIDER, "administrator").desk().await;
+        admin.post("/v1/users", json!({"name": "zhang", "roles": ["auditor"]})).await.expect_status(200);
+        admin.post("/v1/users/zhang/password", json!({"password": PASSWORD})).await.expect_status(200);
+        let stranger = world.stranger(PROVIDER).desk().await;
+        for step in ["in", "out"] {
+            let mut faults = Faults::at(PROVIDER);
+            while let Some(what) = faults.next() {
+                let sign_in = || stranger.post("/v1/sessions", json!({"name": "zhang", "password": PASSWORD}));
+                let mut session = None;
+                if step == "out" {
+                    let told = sign_in().await.expect_status(200)["token"].as_str().unwrap().to_owned();
+                    assert!(good(&world, &told).await, "its first use is noted");
+                    session = Some(told);
+                }
+                faults.set(&world);
+                let session = match session {
+                    None => {
+                        let told = until_done(&what, sign_in, succeeded).await.json();
+                        told["token"].as_str().unwrap().to_owned()
+                    }
+                    Some(session) => {
+                        let own = world.with_token(PROVIDER, session.clone()).desk().await;
+                        let out = || own.call("DELETE", "/v1/sessions");
+                        until_done(&what, out, done_before("identity.token_revoked")).await;
+                        session
+                    }
+                };
+                faults.lift(&world);
+                started_again(&mut world, PROVIDER).await;
+                assert_eq!(good(&world, &session).await, step == "in", "{step}: {what}");
+            }
+            assert!(faults.met_any(), "{step}");
+        }
+    }
+}
+
+/// A change of the provider's address.
+fn readdressed(world: &World, address: &str) -> Change {
+    let view = world.organisation("js-data").members().unwrap();
+    let mut card = view.member(&PROVIDER.parse().unwrap()).unwrap().organisation.clone();
+    card.addresses = vec![address.to_owned()];
+    Change::Update { organisation: Box::new(card) }
+}
+
+/// A change of the provider's keys: one more of messages.
+fn rotated(world: &World, number: u8) -> Change {
+    let keys = &world.keys(PROVIDER);
+    let view = world.organisation("js-data").members().unwrap();
+    let card = &view.member(&PROVIDER.parse().unwrap()).unwrap().organisation;
+    let new = signing::SigningKey::from_seed(vocabulary::Suite::default(), &[number; 32]);
+    let messages = vec![keys.messages.public(), new.public()];
+    Change::Rotate { id: card.id.clone(), keys: Box::new(Keys { messages, ..card.keys.clone() }), emergency: false }
+}
+
+story! {
+    /// A member that changes or rotates its keys does so once at whoever hears of it.
+    async fn an_entry_of_the_membership_log(mut world: World) {
+        world.rest().await;
+        let admin = world.as_("nj-gxj", "administrator").desk().await;
+        // The hub hears of each first, so that the next is made on what it says.
+        let hub = world.as_("js-data", "administrator").desk().await;
+        let mut number = 100;
+        for step in ["update", "rotate"] {
+            let mut faults = Faults::at("nj-gxj");
+            while let Some(what) = faults.next() {
+                number += 1;
+                let change = match step {
+                    "update" => readdressed(&world, &format!("127.0.0.1:{number}")),
+                    _ => rotated(&world, number),
+                };
+                let entry = world.enter(change);
+                let body = json!({"entries": [entry]});
+                hub.post("/v1/federation/entries", body.clone()).await.expect_status(200);
+                faults.set(&world);
+                until_done(&what, || admin.post("/v1/federation/entries", body.clone()), succeeded).await;
+                faults.lift(&world);
+                for again in [false, true] {
+                    if again {
+                        started_again(&mut world, "nj-gxj").await;
+                    }
+                    let view = world.organisation("nj-gxj").members().unwrap();
+                    assert_eq!(view.number(), entry.body.number, "{step}: {what}");
+                    assert_eq!(view.age_seconds(world.now()), 0, "{step}: {what}");
+                    assert_eq!(view.head(), entry.body.digest().unwrap(), "{step}: {what}");
+                }
+                let digest = format!("\"number\":{},", entry.body.number);
+                assert_eq!(leaves(&world, "nj-gxj", "federation.entry", &digest).await, 1, "{step}: {what}");
+            }
+            assert!(faults.met_any(), "{step}");
+        }
+    }
+}
+
+/// An organisation joins once; each can do so only once, so each meets another fault.
+async fn joining(database: Database) {
+    let mut world = World::unfounded(database).await;
+    world.rest().await;
+    let (genesis, _) = world.membership();
+    let body = json!({"genesis": genesis, "digest": genesis.digest().unwrap()});
+    let faults = [("js-data", 0, Fault::Lost), (PROVIDER, 0, Fault::Persisted), ("nj-data", 1, Fault::Lost)];
+    for (id, units, fault) in faults {
+        let admin = world.as_(id, "administrator").desk().await;
+        let store = world.organisation(id).store().clone();
+        store.inject_after(units, fault);
+        let what = format!("{fault:?} at commit {units} of {id}");
+        until_done(&what, || admin.post("/v1/federation", body.clone()), succeeded).await;
+        assert_eq!(store.withdraw_fault(), units == 1, "{what}: joining is one commit");
+        for again in [false, true] {
+            if again {
+                started_again(&mut world, id).await;
+            }
+            let about = admin.get("/v1/federation").await.expect_status(200);
+            assert_eq!((&about["name"], &about["entries"]), (&json!("jiangsu"), &json!(0)), "{what}");
+        }
+    }
+}
+
+mod a_member_joins {
+    use super::*;
+
+    #[tokio::test]
+    async fn on_sqlite() {
+        joining(Database::Sqlite).await;
+    }
+
+    #[tokio::test]
+    async fn on_postgres() {
+        if let Some(database) = Database::postgres() {
+            joining(database).await;
+        }
+    }
+}
+
+/// Which story walks the faults of which writing route.
+const WALKED: [(&str, &str, &str); 22] = [
+    ("POST", "/v1/packs", "a_pack"),
+    ("POST", "/v1/imports", "an_import"),
+    ("POST", "/v1/catalog", "an_entry"),
+    ("DELETE", "/v1/catalog/{code}", "an_entry"),
+    ("POST", "/v1/catalog/harvest", "a_harvest"),
+    ("POST", "/v1/requests", "a_request"),
+    ("POST", "/v1/requests/{id}/answers", "an_answer_and_an_agreement"),
+    ("POST", "/v1/requests/{id}/supplements", "a_supplement"),
+    ("POST", "/v1/requests/{id}/agreement", "an_answer_and_an_agreement"),
+    ("POST", "/v1/agreements/{id}/revocation", "a_revocation"),
+    ("POST", "/v1/queries", "a_query_and_its_acknowledgement"),
+    ("POST", "/v1/pulls", "a_batch"),
+    ("POST", "/v1/receipts/acknowledge", "a_query_and_its_acknowledgement"),
+    ("POST", "/v1/federation", "joining"),
+    ("POST", "/v1/federation/entries", "an_entry_of_the_membership_log"),
+    ("POST", "/v1/users", "an_account"),
+    ("POST", "/v1/users/{name}/password", "an_account"),
+    ("POST", "/v1/passwords", "an_account"),
+    ("POST", "/v1/sessions", "a_session"),
+    ("DELETE", "/v1/sessions", "a_session"),
+    ("POST", "/v1/tokens", "a_token"),
+    ("DELETE", "/v1/tokens/{id}", "a_token"),
+];
+
+/// Routes that write and have no table, with the reason.
+const EXCUSED: [(&str, &str, &str); 0] = [];
+
+/// A route that writes stands in a table, or among the reasons; the table's story is there.
+#[test]
+fn every_writing_route_has_a_fault_table() {
+    let stories = concat!(include_str!("faults.rs"), include_str!("faults_of_setup.rs"));
+    for (_, path, story) in WALKED {
+        assert!(stories.contains(&format!("async fn {story}(")), "{path}: where is the story {story}?");
+    }
+    let known: BTreeSet<_> = WALKED.iter().chain(&EXCUSED).map(|(method, path, _)| (*method, *path)).collect();
+    for route in ROUTES {
+        let method = match route.method {
+            Method::Get => continue,
+            Method::Post => "POST",
+            Method::Delete => "DELETE",
+        };
+        assert!(known.contains(&(method, route.path)), "{method} {} is in no fault table", route.path);
+    }
+}
