@@ -153,11 +153,12 @@ pub async fn issue(
     if tx.execute(AGREEMENT_SPEND, guards).await? == 0 {
         return Err(why_not(tx, permit, body.rows, now).await?);
     }
-    let bytes = canonical_text(body)?;
-    let leaf = evidence::append(tx, &NewLeaf { kind: "receipt", body: bytes, salt: issue.salt }, now).await?;
-    let log = LogPromise { origin: issue.origin.clone(), leaf, integrate_by: issue.integrate_by };
-    add(tx, Side::Provider, &Parts { body, salt: &issue.salt.0, log: &log, asked: &issue.asked, proof: None }, now)
-        .await?;
+    let written = canonical_text(body)?;
+    let leaf = NewLeaf { kind: "receipt", body: written, salt: issue.salt };
+    let promised = evidence::append(tx, &leaf, now).await?;
+    let log = LogPromise { origin: issue.origin.clone(), leaf: promised, integrate_by: issue.integrate_by };
+    let (written, salt, asked) = (&leaf.body, &issue.salt.0, &issue.asked);
+    add(tx, Side::Provider, &Parts { body, written, salt, log: &log, asked, proof: None }, now).await?;
     if let (Some(parcel), Some(part)) = (body.delivery, body.part) {
         let issued = tx.execute(PART_ISSUED, args![parcel.to_string(), part, body.id.to_string()]).await?;
         ensure!(
@@ -215,6 +216,8 @@ async fn why_not(tx: &mut Tx, permit: &Permit<Deliver>, rows: u64, now: Timestam
 
 struct Parts<'a> {
     body: &'a ReceiptBody,
+    /// The body as canonical JSON.
+    written: &'a str,
     salt: &'a [u8; 32],
     log: &'a LogPromise,
     asked: &'a Asked,
@@ -230,7 +233,7 @@ async fn add(tx: &mut Tx, side: Side, parts: &Parts<'_>, now: Timestamp) -> Resu
         body.agreement.to_string(),
         peer.as_str(),
         parts.log.leaf.to_string(),
-        text(body)?,
+        parts.written,
         parts.salt.to_vec(),
         text(parts.log)?,
         text(parts.asked)?,
@@ -308,12 +311,13 @@ async fn take_as(
         .and_then(|it| it.try_into().ok())
         .ok_or_else(|| Problem::new(Kind::Malformed, "receipt.salt", "盐有误", "the salt is not 32 bytes in hex"))?;
     let Receipt { body, log, asked, batch, .. } = receipt;
-    if !add(tx, Side::Consumer, &Parts { body, salt: &given, log, asked, proof: Some(batch) }, now).await? {
-        return Ok(false);
+    let leaf = NewLeaf { kind, body: canonical_text(body)?, salt };
+    let parts = Parts { body, written: &leaf.body, salt: &given, log, asked, proof: Some(batch) };
+    let new = add(tx, Side::Consumer, &parts, now).await?;
+    if new {
+        evidence::append(tx, &leaf, now).await?;
     }
-    let body = canonical_text(&receipt.body)?;
-    evidence::append(tx, &NewLeaf { kind, body, salt }, now).await?;
-    Ok(true)
+    Ok(new)
 }
 
 /// What we owe a provider: leaves of receipts to countersign.

@@ -1,7 +1,7 @@
 //! Surrogate ids of rows, and runs of them.
 
 use serde::{Deserialize, Serialize};
-use vocabulary::{Problem, id, uuid::Uuid};
+use vocabulary::{Problem, Suite, id, uuid::Uuid};
 
 id!(
     /// Names a row for as long as it is in the current state. Says nothing about what is in it.
@@ -35,10 +35,19 @@ impl RowId {
     }
 }
 
+/// Row numbers of one import take these bits of an id.
+const NUMBER: u128 = (1 << 40) - 1;
+/// The twelve bits between version and variant of a UUIDv7, which are random too.
+const MIDDLE: u128 = 0xfff << 64;
+
 impl ImportId {
-    /// The id of the file's row number `row`, counted from 0, should it be new.
+    /// The id of the file's row number `row`, counted from 0, should it be new: the import's time, 34 bits of its digest,
+    /// and the number. So the ids of two imports lie apart however near one another their own ids were chosen.
     pub(crate) fn row(self, row: u64) -> RowId {
-        RowId::from_uuid(self.uuid()).plus(row.wrapping_add(1))
+        let digest = vocabulary::hash(Suite::default(), self.uuid().as_bytes());
+        let drawn = digest.iter().take(16).fold(0, |all: u128, it| all << 8 | u128::from(*it));
+        let taken = MIDDLE | RANDOM & !NUMBER;
+        RowId::from_uuid(Uuid::from_u128(self.uuid().as_u128() & !(MIDDLE | RANDOM) | drawn & taken)).plus(row)
     }
 }
 

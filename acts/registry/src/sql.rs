@@ -152,7 +152,7 @@ impl<'a> Table<'a> {
             format!("CREATE INDEX {} ON {} (_id)", Name::index("past", number, "id"), self.past),
         ];
         all.extend(self.record.fields.iter().filter_map(|(name, field)| self.field_index(number, name, field)));
-        all.into_iter().map(Statement::built).collect()
+        all.into_iter().map(Statement::schema).collect()
     }
 
     /// Adds the fields that `old` does not have.
@@ -165,7 +165,7 @@ impl<'a> Table<'a> {
             }
             all.extend(self.field_index(number, name, field));
         }
-        all.into_iter().map(Statement::built).collect()
+        all.into_iter().map(Statement::schema).collect()
     }
 
     fn declare(&self, name: &FieldName, field: &Field) -> String {

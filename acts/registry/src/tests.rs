@@ -495,6 +495,17 @@ proptest! {
     }
 }
 
+/// Whoever draws ids of imports may draw them side by side: their rows' ids are far apart all the same.
+#[test]
+fn imports_with_neighbouring_ids_share_no_row() {
+    let first = import_id().uuid().as_u128();
+    let bounds = (0..200).map(|it| ImportId::from_uuid(Uuid::from_u128(first + it)));
+    let mut bounds: Vec<_> = bounds.map(|it| (it.row(0), it.row(100_000_000))).collect();
+    bounds.sort_unstable();
+    assert!(bounds.iter().all(|(from, to)| from < to && from.uuid().get_version_num() == 7));
+    assert!(bounds.windows(2).all(|it| it[0].1 < it[1].0));
+}
+
 // ---- reads ----
 
 #[tokio::test]

@@ -2,12 +2,10 @@
 
 use crate::{
     Arg, Row, Statement, fault,
-    row::{Names, from_postgres},
+    postgres::Postgres,
     sqlite::{Lent, Sqlite},
     transact::Writer,
 };
-use futures::TryStreamExt;
-use sqlx::{Postgres, Transaction, pool::PoolConnection, postgres::PgArguments, query::Query};
 use std::ops::{Deref, DerefMut};
 use tokio::sync::OwnedMutexGuard;
 use vocabulary::Problem;
@@ -15,13 +13,12 @@ use vocabulary::Problem;
 pub(crate) enum Held {
     Writer(OwnedMutexGuard<Writer>),
     Sqlite(Lent),
-    Postgres(PoolConnection<Postgres>),
-    PostgresTx(Transaction<'static, Postgres>),
+    Postgres(Postgres),
 }
 
 enum Raw<'a> {
     Sqlite(&'a mut Sqlite),
-    Postgres(&'a mut sqlx::PgConnection),
+    Postgres(&'a mut Postgres),
 }
 
 /// A connection that reads.
@@ -29,19 +26,6 @@ pub struct Reader {
     pub(crate) held: Held,
     /// The first driver error that is worth another try, kept for `transact`.
     pub(crate) retryable: bool,
-}
-
-fn bind_postgres(sql: Statement, args: Vec<Arg>) -> Query<'static, Postgres, PgArguments> {
-    let mut query = sqlx::query(sql.sql());
-    for arg in args {
-        query = match arg {
-            Arg::Null => query.bind(crate::arg_null::Untyped),
-            Arg::Int(it) => query.bind(it),
-            Arg::Text(it) => query.bind(it),
-            Arg::Bytes(it) => query.bind(it),
-        };
-    }
-    query
 }
 
 impl Reader {
@@ -54,7 +38,6 @@ impl Reader {
             Held::Writer(it) => Raw::Sqlite(it.connection()),
             Held::Sqlite(it) => Raw::Sqlite(it.connection().ok_or_else(|| fault::internal("reader", &"given back"))?),
             Held::Postgres(it) => Raw::Postgres(it),
-            Held::PostgresTx(it) => Raw::Postgres(it),
         })
     }
 
@@ -67,7 +50,7 @@ impl Reader {
     pub fn dialect(&self) -> crate::Dialect {
         match &self.held {
             Held::Writer(_) | Held::Sqlite(_) => crate::Dialect::Sqlite,
-            Held::Postgres(_) | Held::PostgresTx(_) => crate::Dialect::Postgres,
+            Held::Postgres(_) => crate::Dialect::Postgres,
         }
     }
 
@@ -90,14 +73,10 @@ impl Reader {
     /// # Errors
     /// As [`Reader::rows`].
     pub async fn row(&mut self, sql: impl Into<Statement>, args: Vec<Arg>) -> Result<Option<Row>, Problem> {
-        let (sql, mut names) = (sql.into(), Names::new());
+        let sql = sql.into();
         match self.raw()? {
             Raw::Sqlite(it) => it.first(&sql, args).map_err(|it| fault::sqlite(&it)),
-            Raw::Postgres(it) => {
-                let got = bind_postgres(sql, args).fetch_optional(it).await;
-                let row = got.and_then(|it| it.as_ref().map(|it| from_postgres(it, &mut names)).transpose());
-                row.map_err(|it| self.fail(&it))
-            }
+            Raw::Postgres(it) => it.first(sql, args).await.map_err(|it| self.fail(&it)),
         }
     }
 
@@ -109,34 +88,19 @@ impl Reader {
         &mut self,
         sql: impl Into<Statement>,
         args: Vec<Arg>,
-        mut take: impl FnMut(Row) -> Result<(), Problem>,
+        take: impl FnMut(Row) -> Result<(), Problem>,
     ) -> Result<(), Problem> {
-        let (sql, mut names) = (sql.into(), Names::new());
-        let end: Result<Result<(), Problem>, sqlx::Error> = match self.raw()? {
-            Raw::Sqlite(it) => return it.each(&sql, args, take).map_err(|it| fault::sqlite(&it))?,
-            Raw::Postgres(it) => {
-                async {
-                    let mut rows = bind_postgres(sql, args).fetch(it);
-                    while let Some(row) = rows.try_next().await? {
-                        if let Err(stop) = take(from_postgres(&row, &mut names)?) {
-                            return Ok(Err(stop));
-                        }
-                    }
-                    Ok(Ok(()))
-                }
-                .await
-            }
-        };
-        end.map_err(|it| self.fail(&it))?
+        let sql = sql.into();
+        match self.raw()? {
+            Raw::Sqlite(it) => it.each(&sql, args, take).map_err(|it| fault::sqlite(&it))?,
+            Raw::Postgres(it) => it.each(sql, args, take).await.map_err(|it| self.fail(&it))?,
+        }
     }
 
     pub(crate) async fn run(&mut self, sql: Statement, args: Vec<Arg>) -> Result<u64, Problem> {
         match self.raw()? {
             Raw::Sqlite(it) => it.execute(&sql, args).map_err(|it| fault::sqlite(&it)),
-            Raw::Postgres(it) => {
-                let done = bind_postgres(sql, args).execute(it).await.map(|it| it.rows_affected());
-                done.map_err(|it| self.fail(&it))
-            }
+            Raw::Postgres(it) => it.execute(sql, args).await.map_err(|it| self.fail(&it)),
         }
     }
 
@@ -144,13 +108,7 @@ impl Reader {
         let Raw::Postgres(connection) = self.raw()? else {
             return Err(fault::internal("copy", &"only PostgreSQL copies"));
         };
-        let done = async {
-            let mut copy = connection.copy_in_raw(sql).await?;
-            copy.send(data).await?;
-            copy.finish().await
-        }
-        .await;
-        done.map_err(|it| self.fail(&it))
+        connection.copy(sql, data).await.map_err(|it| self.fail(&it))
     }
 }
 

@@ -16,6 +16,7 @@ mod fault;
 mod feed;
 mod migrate;
 mod open;
+mod postgres;
 mod row;
 mod sqlite;
 mod statement;

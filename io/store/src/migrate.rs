@@ -48,7 +48,7 @@ impl Store {
     pub async fn migrate(&self, owner: &'static str, steps: &[&'static str]) -> Result<(), Problem> {
         let dialect = self.dialect();
         transact!(self, None, |tx| {
-            tx.execute(Statement::built(translate(CREATE_TABLE, dialect)), vec![]).await?;
+            tx.execute(Statement::schema(translate(CREATE_TABLE, dialect)), vec![]).await?;
             Ok(())
         })
         .or_else(|it| if it.code == "store.duplicate" { Ok(()) } else { Err(it) })?;
@@ -62,7 +62,7 @@ impl Store {
                 tx.execute(RECORD, args![owner, number]).await?;
                 for statement in translate(step, dialect).split(";\n") {
                     if !statement.trim().is_empty() {
-                        tx.execute(Statement::built(statement.to_owned()), vec![]).await?;
+                        tx.execute(Statement::schema(statement.to_owned()), vec![]).await?;
                     }
                 }
                 Ok(())

@@ -4,6 +4,7 @@ use crate::{
     Dialect, Reader, Statement,
     connection::Held,
     fault,
+    postgres::Postgres,
     sqlite::{Readers, Sqlite},
     transact::{Committer, Fault, Writer},
 };
@@ -83,7 +84,7 @@ impl Store {
     pub async fn read(&self) -> Result<Reader, Problem> {
         let held = match &self.inner.backend {
             Backend::Sqlite { readers, .. } => Held::Sqlite(readers.lend().await?),
-            Backend::Postgres { pool } => Held::Postgres(pool.acquire().await.map_err(|it| fault::problem(&it))?),
+            Backend::Postgres { pool } => Held::Postgres(Postgres::lend(pool).await.map_err(|it| fault::problem(&it))?),
         };
         Ok(Reader::new(held))
     }
@@ -100,8 +101,8 @@ impl Store {
                 Held::Sqlite(lent)
             }
             Backend::Postgres { pool } => {
-                let held = pool.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await;
-                Held::PostgresTx(held.map_err(|it| fault::problem(&it))?)
+                let held = Postgres::begin(pool, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await;
+                Held::Postgres(held.map_err(|it| fault::problem(&it))?)
             }
         };
         Ok(Reader::new(held))

@@ -155,7 +155,6 @@ async fn inside_a_transaction(store: &Store) -> i64 {
 /// hold back what the database may clean up, and no snapshot could be taken. (SQLite has one writing connection, and
 /// settles it itself.)
 #[tokio::test]
-#[ignore = "fails on PostgreSQL: the driver notes a transaction only once BEGIN is answered"]
 async fn no_connection_comes_back_inside_a_transaction() {
     let (stores, _folder) = stores().await;
     for store in stores.into_iter().filter(|it| it.dialect() == Dialect::Postgres) {

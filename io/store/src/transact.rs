@@ -9,6 +9,7 @@ use crate::{
     connection::Held,
     fault,
     open::{ACQUIRE_MAX, Backend},
+    postgres::Postgres,
     sqlite::{Sqlite, aside},
 };
 use rusqlite::ErrorCode;
@@ -276,7 +277,9 @@ impl Unit {
                 guard.begin().await?;
                 Held::Writer(guard)
             }
-            Backend::Postgres { pool } => Held::PostgresTx(pool.begin().await.map_err(|it| fault::problem(&it))?),
+            Backend::Postgres { pool } => {
+                Held::Postgres(Postgres::begin(pool, "BEGIN").await.map_err(|it| fault::problem(&it))?)
+            }
         };
         let tx = self.tx.insert(Tx(Reader::new(held)));
         match &self.key {
@@ -305,7 +308,7 @@ impl Unit {
             (Held::Writer(guard), Backend::Sqlite { committer, .. }) => {
                 self.store.finish_sqlite(guard, committer, done).await
             }
-            (Held::PostgresTx(held), _) => self.store.finish_postgres(held, done).await,
+            (Held::Postgres(held), _) => self.store.finish_postgres(held, done).await,
             _ => Err(fault::internal("unit", &"holds no transaction")),
         };
         match ended {
@@ -360,21 +363,17 @@ impl Store {
         }
     }
 
-    async fn finish_postgres<T>(
-        &self,
-        held: sqlx::Transaction<'static, sqlx::Postgres>,
-        done: Result<T, Problem>,
-    ) -> Result<T, Problem> {
+    async fn finish_postgres<T>(&self, held: Postgres, done: Result<T, Problem>) -> Result<T, Problem> {
         let value = match done {
             Ok(value) => value,
             Err(problem) => {
-                drop(held.rollback().await);
+                held.roll_back().await;
                 return Err(problem);
             }
         };
         let injected = self.take_fault();
         if let Some(fault) = injected.filter(|it| !it.has_effect()) {
-            drop(held.rollback().await);
+            held.roll_back().await;
             return fault.tell().await;
         }
         match held.commit().await {

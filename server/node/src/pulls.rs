@@ -53,7 +53,7 @@ fn passes(problem: &Problem) -> bool {
     [502, 503].contains(&problem.kind.status()) || PASSES.contains(&problem.code.as_ref())
 }
 
-fn revoked(id: AgreementId) -> Problem {
+pub(crate) fn revoked(id: AgreementId) -> Problem {
     Problem::new(
         Kind::Refused,
         "exchange.revoked",

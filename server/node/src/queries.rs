@@ -3,6 +3,8 @@
 use crate::{
     Incoming, Organisation, Outcome, Page, draw_salt, draw_uuid,
     organisation::fault,
+    pulls::revoked,
+    receipts::other,
     records::{PAGE_ROWS, PAGE_ROWS_MAX, condition, key_filter, key_texts, key_values, row_json},
     requests::{from_json, to_json},
 };
@@ -10,7 +12,7 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use exchange::{AgreementId, Deliver, Issue, Query, Receipt, ReceiptBody, ReceiptId, Side};
 use jiff::ToSpan as _;
 use peer::Call;
-use policy::{Permit, Principal};
+use policy::{AgreementState, Permit, Principal};
 use registry::Selection;
 use rule::Filter;
 use schema::{FieldName, RecordType, Value};
@@ -81,6 +83,7 @@ impl Organisation {
         self.permit(principal, Consume)?;
         let view = self.agreement(ask.agreement).await?;
         ensure!(view.side == Side::Consumer, not_ours(ask.agreement));
+        ensure!(view.state != AgreementState::Revoked, revoked(ask.agreement));
         let agreement = &view.agreement.body;
         let query = Query {
             agreement: ask.agreement,
@@ -98,9 +101,10 @@ impl Organisation {
         let answer = self.client.send(&self.peer(&agreement.provider)?, &call, self.now()).await?;
         let receipt = read_receipt(answer.fields.get("yunhe-receipt"))?;
         self.check_receipt(&receipt, request, &answer.body, &view)?;
+        let page: Page = from_json(&answer.body)?;
+        ensure!(receipt.body.rows == page.rows.len() as u64, other());
         let (salt, now) = (draw_salt()?, self.now());
         transact!(self.store, None, |tx| exchange::take(tx, &receipt, salt, now).await)?;
-        let page: Page = from_json(&answer.body)?;
         Ok(QueryAnswer { rows: page.rows, next: page.next, receipt })
     }
 

@@ -21,7 +21,7 @@ use vocabulary::{Digest, Kind, OrganisationId, Problem, Timestamp, ensure};
 /// An answer is under way no longer than this after its receipt; past it, an open receipt is one whose answer was lost.
 const UNDER_WAY_MAX: SignedDuration = SignedDuration::from_secs(120);
 
-fn other() -> Problem {
+pub(crate) fn other() -> Problem {
     Problem::new(
         Kind::Peer,
         "receipt.other",

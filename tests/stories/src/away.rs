@@ -137,7 +137,6 @@ async fn a_network_that_swallows_everything() {
 
 /// The network falls silent in the middle of statements: whoever waits for one hears so as well.
 #[tokio::test]
-#[ignore = "fails: a statement that was sent is waited for without a bound of ours"]
 async fn a_network_that_falls_silent_in_the_middle_of_a_statement() {
     let Some((world, relay, agreement)) = with_agreement().await else { return };
     let steward = world.as_("js-scjg", "data-steward").desk().await;

@@ -137,7 +137,7 @@ fn about_the_receipt(own: &SigningKey, other: &SigningKey) -> Vec<Case> {
         (
             "a promise far ahead",
             anew(own, |it| it.log.integrate_by += SignedDuration::from_hours(1)),
-            "receipt.other",
+            "receipt.promise",
             502,
         ),
         ("another record", anew(own, |it| it.body.record = "divisions".parse().unwrap()), "receipt.other", 502),
