@@ -1,11 +1,10 @@
 //! What must hold once everything has come to rest: no delivery lost, doubled or unreceipted.
 
 use crate::{
-    OPEN_AFTER_LOST_ANSWER, REVOCATION_MAY_STAY_UNTOLD, Who, model::query_number, parts::decode,
-    stage::organisation_id, world::World,
+    REVOCATION_MAY_STAY_UNTOLD, Who, model::query_number, parts::decode, stage::organisation_id, world::World,
 };
 use evidence::{VerifierKey, merkle};
-use exchange::{DeliveryId, Keys, Pull, PullState, Receipt, ReceiptBody, ReceiptId, ReceiptState, ReceiptView};
+use exchange::{Keys, Pull, PullState, Receipt, ReceiptBody, ReceiptId, ReceiptState, ReceiptView};
 use node::Organisation;
 use policy::AgreementState;
 use std::{
@@ -91,8 +90,10 @@ impl World {
             if !same {
                 self.model.find(format!("{what}: the consumer's receipt is not the provider's"));
             }
-            if ours.state != ReceiptState::Acknowledged {
-                self.model.find(format!("{what}: never countersigned"));
+            let got = query_number(&ours.body.actor).is_some_and(|it| self.model.queries[it].got.is_some());
+            let should = if got { ours.state == ReceiptState::Acknowledged } else { is_countersigned(ours) };
+            if !should {
+                self.model.find(format!("{what}: {:?} in the end", ours.state));
             }
         }
         let taken: BTreeSet<usize> = ends.consumer.iter().filter_map(|it| query_number(&it.body.actor)).collect();
@@ -103,14 +104,13 @@ impl World {
         }
     }
 
-    /// A receipt that nobody has countersigned belongs to a query whose answer never arrived, and is counted as open.
+    /// No receipt stays open: what never arrived is countersigned as such.
     fn nothing_open(&mut self, ends: &Ends) {
         let taken: BTreeSet<_> = ends.consumer.iter().map(|it| it.body.id).collect();
         let mut open: BTreeMap<_, u64> = BTreeMap::new();
-        let ended_early = self.batches_ended_early();
         for view in &ends.provider {
             let what = short(&delivered(&view.body));
-            let countersigned = view.state == ReceiptState::Acknowledged;
+            let countersigned = is_countersigned(view);
             if countersigned && !taken.contains(&view.body.id) {
                 self.model.find(format!("{what}: countersigned, but the consumer does not have it"));
             }
@@ -118,16 +118,7 @@ impl World {
                 continue;
             }
             *open.entry(view.body.agreement).or_default() += 1;
-            let may_be = !taken.contains(&view.body.id)
-                && match view.body.delivery {
-                    None => OPEN_AFTER_LOST_ANSWER,
-                    // Its part was lost on the way, and then the batch came to its end before it was whole.
-                    Some(delivery) => ended_early.contains(&delivery),
-                };
-            let got = query_number(&view.body.actor).is_some_and(|it| self.model.queries[it].got.is_some());
-            if !may_be || got {
-                self.model.find(format!("{what}: open for ever"));
-            }
+            self.model.find(format!("{what}: open for ever"));
         }
         let counted = self.perform(Who::Provider, async |org| org.agreements().await);
         for view in counted {
@@ -136,15 +127,6 @@ impl World {
                 self.model.find(format!("{} receipts are counted as open, {should} are", view.open_receipts));
             }
         }
-    }
-
-    fn batches_ended_early(&mut self) -> BTreeSet<DeliveryId> {
-        let ids: Vec<DeliveryId> = self.model.pulls.iter().map(|it| it.id).collect();
-        let failed = |id: &DeliveryId| {
-            let state = self.attempt(Who::Consumer, async |org| org.pull_state(*id).await);
-            state.is_ok_and(|it| it.state == PullState::Failed)
-        };
-        ids.into_iter().filter(failed).collect()
     }
 
     /// By the provider's own days, which never run back, in the order of its log.
@@ -306,6 +288,11 @@ impl World {
             self.model.find(format!("the hub has {} entries, the provider {}", harvested.len(), theirs.len()));
         }
     }
+}
+
+/// The consumer has it, whether or not the answer arrived.
+fn is_countersigned(view: &ReceiptView) -> bool {
+    matches!(view.state, ReceiptState::Acknowledged | ReceiptState::Unreceived)
 }
 
 /// The same receipt but for what each side adds.

@@ -36,9 +36,6 @@ pub use stage::Stage;
 use model::{Agreement, Model};
 use world::World;
 
-/// A query whose answer is lost after the provider's commit leaves a receipt that stays open at the provider. Once a
-/// query can be asked for again by its id, this becomes `false`, and the law says: nothing stays open.
-pub const OPEN_AFTER_LOST_ANSWER: bool = true;
 /// A consumer that has taken an agreement back itself still sends queries under it, and a provider that was not reached
 /// answers them. Once it does not ask any more, this becomes `false`.
 pub const ASKS_AFTER_OWN_REVOCATION: bool = true;

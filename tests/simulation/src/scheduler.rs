@@ -18,7 +18,10 @@ pub(crate) const PULLS_MAX: usize = 5;
 const STORIES_AT: [(u32, Offer); 2] = [(40, Offer::Open), (90, Offer::Full)];
 /// No agreement is taken back before this step.
 const REVOCATIONS_FROM: u32 = 120;
-/// Rounds of jobs after which a healed world must have come to rest.
+/// After so many turns of the jobs a healed world's next day comes.
+const TURNS_A_DAY: u32 = 4;
+const DAY_MICROS: i64 = 86_400_000_000;
+/// Turns of the jobs after which a healed world must have come to rest.
 const QUIET_TURNS_MAX: u32 = 60;
 
 /// A request on its way to an agreement.
@@ -70,7 +73,8 @@ impl World {
             0..24 => self.begin_query(),
             24..46 => self.begin_job(Who::Consumer, Job::Pull),
             46..60 => self.begin_job(who, Job::Sequence),
-            60..68 => self.begin_job(Who::Consumer, Job::Acknowledge),
+            60..66 => self.begin_job(Who::Consumer, Job::Acknowledge),
+            66..68 => self.begin_job(Who::Consumer, Job::Settle),
             68..73 if self.model.pulls.len() < PULLS_MAX => self.begin_pull(),
             73..79 => self.begin_import(),
             79..88 => self.step_a_story(),
@@ -219,13 +223,19 @@ impl World {
     }
 
     fn run_jobs_until_quiet(&mut self) {
-        for _ in 0..QUIET_TURNS_MAX {
+        for turn in 1..=QUIET_TURNS_MAX {
+            if turn % TURNS_A_DAY == 0 {
+                // What waits for the next day's quota goes on.
+                self.time.advance(DAY_MICROS);
+            }
             for who in Who::ALL {
                 self.begin_job(who, Job::Sequence);
                 self.begin_job(who, Job::Membership);
                 self.begin_job(who, Job::Forget);
             }
             self.begin_job(Who::Consumer, Job::Pull);
+            self.drain_or_find();
+            self.begin_job(Who::Consumer, Job::Settle);
             self.drain_or_find();
             self.begin_job(Who::Consumer, Job::Acknowledge);
             self.begin_job(Who::Hub, Job::Harvest);
@@ -242,8 +252,12 @@ impl World {
         self.model.find("the healed world never comes to rest".to_owned());
     }
 
-    /// No batch is under way and no countersignature is due.
+    /// No batch is under way, no countersignature is due, no receipt is open.
     fn is_quiet(&mut self) -> bool {
+        let agreements = self.perform(Who::Provider, async |org| org.agreements().await);
+        if agreements.iter().any(|it| it.open_receipts > 0) {
+            return false;
+        }
         let quiet = self.attempt(Who::Consumer, async |org| {
             let mut reader = org.store().read().await?;
             let under_way = exchange::pulls_under_way(&mut reader).await?;

@@ -24,7 +24,7 @@ use vocabulary::{Bilingual, FederationName, OrganisationId, ResourceId, Suite, T
 /// Small parts, so that a small table makes several.
 const PART_ROWS: usize = 8;
 /// A member acts on a view of at most this age.
-const VIEW_HOURS: u32 = 24;
+const VIEW_HOURS: u32 = 168;
 /// Where Linux keeps files in memory.
 const MEMORY: &str = "/dev/shm";
 /// The seed of the first rows, for every run the same.

@@ -28,6 +28,7 @@ pub(crate) enum Job {
     Sequence,
     Pull,
     Acknowledge,
+    Settle,
     Membership,
     Forget,
     Harvest,

@@ -55,8 +55,8 @@ story! {
 }
 
 story! {
-    /// A part that was issued and did not arrive is handed out again, though nothing is left of the quota: it was counted
-    /// when it was issued.
+    /// A part that was issued and did not arrive is handed out again, though nothing is left of the quota: it was
+    /// counted when it was issued.
     async fn what_was_issued_comes_though_the_quota_is_spent(mut world: World) {
         let (agreement, ours) = with_quota(&world, 0).await;
         world.token("nj-gxj", "application").await;
