@@ -11,6 +11,7 @@ mod decide;
 mod deliver;
 mod format;
 mod pull;
+mod receipt;
 mod request;
 mod store;
 mod verify;
@@ -21,12 +22,15 @@ pub use agree::{
 };
 pub use decide::{Event, Ground, Standing, admissible, agreement as draft_agreement, standing};
 pub use deliver::{
-    Acknowledge, Deliver, Due, Issue, Nonce, Parcel, Part, RECEIPTS_OPEN_MAX, ReceiptState, ReceiptView, Side,
-    acknowledge, acknowledged, claim, due, forget_nonces, issue, keep_parts, open_parcel, open_receipts, parcel,
-    part_receipt, proofless, receipt, receipts, save_proofs, take, take_missed,
+    Deliver, Issue, Nonce, Parcel, Part, RECEIPTS_OPEN_MAX, Side, claim, forget_nonces, issue, keep_parts, open_parcel,
+    parcel, part_receipt,
 };
 pub use format::*;
 pub use pull::{OpenPull, Pull, PullState, open_pull, pull, pulled_parts, pulls_under_way, save_pull};
+pub use receipt::{
+    Acknowledge, Due, ReceiptState, ReceiptView, acknowledge, acknowledged, due, open_receipts, proofless, receipt,
+    receipts, save_proofs, take, take_missed,
+};
 pub use request::{
     AnswerAsk, Receive, RequestView, Submit, SupplementAsk, answer, merge, receive, request, requests, submit,
     supplement,

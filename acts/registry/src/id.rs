@@ -41,8 +41,8 @@ const NUMBER: u128 = (1 << 40) - 1;
 const MIDDLE: u128 = 0xfff << 64;
 
 impl ImportId {
-    /// The id of the file's row number `row`, counted from 0, should it be new: the import's time, 34 bits of its digest,
-    /// and the number. So the ids of two imports lie apart however near one another their own ids were chosen.
+    /// The id of the file's row number `row`, counted from 0, should it be new: the import's time, 34 bits of its
+    /// digest, and the number. So the ids of two imports lie apart however near one another their own were chosen.
     pub(crate) fn row(self, row: u64) -> RowId {
         let digest = vocabulary::hash(Suite::default(), self.uuid().as_bytes());
         let drawn = digest.iter().take(16).fold(0, |all: u128, it| all << 8 | u128::from(*it));

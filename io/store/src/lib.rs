@@ -1,7 +1,8 @@
 //! SQL on SQLite or PostgreSQL behind one door: units of work, idempotency, migrations, the change feed and its
 //! sequencer.
 //!
-//! This is the only crate that knows the drivers: sqlx for PostgreSQL, rusqlite for SQLite. Callers write one SQL text for both databases and hand in [`Arg`]s.
+//! This is the only crate that knows the drivers: sqlx for PostgreSQL, rusqlite for SQLite. Callers write one SQL text
+//! for both databases and hand in [`Arg`]s.
 //!
 //! Invariants:
 //! - what [`transact!`] returned `Ok` is durable; what it returned `Err` left no trace, save a lost commit, which

@@ -115,7 +115,7 @@ impl Names {
     }
 
     pub(crate) fn sqlite(statement: &rusqlite::Statement<'_>) -> Arc<[String]> {
-        statement.column_names().into_iter().map(str::to_owned).collect()
+        statement.column_names().map(str::to_owned).collect()
     }
 
     fn of(&mut self, row: &PgRow) -> Arc<[String]> {

@@ -1,7 +1,7 @@
 //! The operations that the seed draws, and what the model notes when each has ended.
 
 use crate::{
-    ASKS_AFTER_OWN_REVOCATION, FORGETS_NONCES_TOO_EARLY, Who,
+    FORGETS_NONCES_TOO_EARLY, Who,
     model::{Agreement, Import, Pull, Query},
     offer::{self, Offer, PURPOSE},
     stage::{agreed, import_ask, organisation_id},
@@ -260,10 +260,7 @@ impl World {
         let agreement = &self.model.agreements[query.agreement];
         let rows = answer.rows.iter().filter_map(|it| offer::shown_json(it, agreement.offer)).collect();
         if agreement.over_at_consumer.is_some_and(|over| over < query.begun) {
-            let finding = format!("query {number}: delivered after the consumer had taken the agreement back");
-            if !ASKS_AFTER_OWN_REVOCATION {
-                self.model.find(finding);
-            }
+            self.model.find(format!("query {number}: delivered after the consumer had taken the agreement back"));
         }
         self.model.queries[number].got = Some(rows);
     }

@@ -36,9 +36,6 @@ pub use stage::Stage;
 use model::{Agreement, Model};
 use world::World;
 
-/// A consumer that has taken an agreement back itself still sends queries under it, and a provider that was not reached
-/// answers them. Once it does not ask any more, this becomes `false`.
-pub const ASKS_AFTER_OWN_REVOCATION: bool = true;
 /// A side that was not reached in the moment of a revocation is not told again: its own copy stays live. Once it is
 /// told until it has heard, this becomes `false`.
 pub const REVOCATION_MAY_STAY_UNTOLD: bool = true;

@@ -167,8 +167,8 @@ fn verify(voice: Voice, file: &Path, members: &Path, genesis: Option<&str>) -> R
     let pinned = genesis.map(str::parse::<Digest>).transpose()?;
     let (receipt, proven) = proven(&receipt, &log, pinned).map_err(Failure::unproven)?;
     let value = json!({
-        "verified": true, "acknowledged": proven.acknowledged, "unreceived": proven.unreceived, "logged": proven.logged, "words": proven.words,
-        "receipt": receipt.body,
+        "verified": true, "acknowledged": proven.acknowledged, "unreceived": proven.unreceived,
+        "logged": proven.logged, "words": proven.words, "receipt": receipt.body,
     });
     voice.answer(&value, || told(voice, &receipt.body, &proven));
     Ok(())
