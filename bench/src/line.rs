@@ -1,9 +1,10 @@
-//! A connection of the load generator: mutual TLS 1.3 and HTTP/2, as nodes have between them.
+//! A connection of the load generator: mutual TLS 1.3 and HTTP/2, as nodes have between them, or HTTP/1.1 kept alive, as
+//! other servers speak it on loopback.
 
 use bytes::Bytes;
 use http::Request;
 use http_body_util::{BodyExt as _, Full};
-use hyper::client::conn::http2::{SendRequest, handshake};
+use hyper::client::conn::{http1, http2};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use rustls::{
     ClientConfig, DigitallySignedStruct, Error, SignatureScheme,
@@ -12,13 +13,20 @@ use rustls::{
 };
 use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
 use signing::{Certificate, TlsKey};
-use std::{net::SocketAddr, sync::Arc};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
-/// A connection that many requests share.
-#[derive(Clone)]
-pub struct Line(SendRequest<Full<Bytes>>);
+/// Whoever does not answer within this is broken.
+const ANSWER_MAX: Duration = Duration::from_secs(60);
+
+/// A connection.
+pub enum Line {
+    /// HTTP/2: many requests at once.
+    Shared(http2::SendRequest<Full<Bytes>>),
+    /// HTTP/1.1: one request after the other.
+    Own(http1::SendRequest<Full<Bytes>>),
+}
 
 impl Line {
     /// Dials `address` for `host`, showing `certificate`.
@@ -35,19 +43,60 @@ impl Line {
         stream.set_nodelay(true).unwrap();
         let name = ServerName::try_from(host.to_owned()).unwrap();
         let stream = TlsConnector::from(Arc::new(config)).connect(name, stream).await.unwrap();
-        let (sender, connection) = handshake(TokioExecutor::new(), TokioIo::new(stream)).await.unwrap();
+        let (sender, connection) = http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await.unwrap();
         tokio::spawn(connection);
-        Self(sender)
+        Self::Shared(sender)
     }
 
-    /// Sends one request; says status and length of the answer.
-    pub async fn send(&self, request: Request<Bytes>) -> (u16, usize) {
-        let mut sender = self.0.clone();
-        sender.ready().await.unwrap();
-        let answer = sender.send_request(request.map(Full::new)).await.unwrap();
-        let status = answer.status().as_u16();
-        let body = answer.into_body().collect().await.unwrap().to_bytes();
-        (status, body.len())
+    /// Dials `address` without TLS.
+    ///
+    /// # Errors
+    /// Why nobody is there.
+    pub async fn dial_plain(address: SocketAddr) -> std::io::Result<Self> {
+        let stream = TcpStream::connect(address).await?;
+        stream.set_nodelay(true)?;
+        let (sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(std::io::Error::other)?;
+        tokio::spawn(connection);
+        Ok(Self::Own(sender))
+    }
+
+    /// The same connection once more.
+    pub fn another(&self) -> Self {
+        match self {
+            Self::Shared(sender) => Self::Shared(sender.clone()),
+            Self::Own(_) => unreachable!("an HTTP/1.1 connection has one user"),
+        }
+    }
+
+    /// Sends one request and hears the whole answer.
+    ///
+    /// # Errors
+    /// When the other side ended the connection, or took too long.
+    pub async fn send(&mut self, request: Request<Bytes>) -> Result<(u16, Bytes), String> {
+        let request = request.map(Full::new);
+        let whole = async {
+            let answer = match self {
+                Self::Shared(sender) => {
+                    sender.ready().await?;
+                    sender.send_request(request).await?
+                }
+                Self::Own(sender) => {
+                    sender.ready().await?;
+                    sender.send_request(request).await?
+                }
+            };
+            let status = answer.status().as_u16();
+            Ok((status, answer.into_body().collect().await?.to_bytes()))
+        };
+        let timed = tokio::time::timeout(ANSWER_MAX, whole).await;
+        timed.map_err(|it| it.to_string())?.map_err(|it: hyper::Error| it.to_string())
+    }
+
+    /// Sends one request that must be answered with 200; how long the answer was.
+    pub async fn answered(&mut self, request: Request<Bytes>) -> usize {
+        let (status, body) = self.send(request).await.unwrap();
+        assert_eq!(status, 200, "a request was refused: {}", String::from_utf8_lossy(&body));
+        body.len()
     }
 }
 

@@ -1,40 +1,43 @@
-//! A receipted query by key against a bare handler that reads the same row.
+//! `query`: a receipted query by key against a bare handler that reads the same row, at the peak and at half of it.
+//!
+//! All requests are drawn up and signed before the clock starts. The generator runs in the same process on the same
+//! cores; its CPU time is counted apart, so that what a server needs for one request can be compared too.
 
-use crate::line::Line;
+use crate::{
+    line::Line,
+    load::{Generator, Run, closed, open},
+    pair::{PROVIDER, Pair},
+    peers,
+    report::{Bound, Figure, Report, Unit},
+};
 use axum::{Json, Router, extract::State, routing::post};
 use bytes::Bytes;
 use http::Request;
-use peer::{
-    Hosts, Limits, Server, Transport,
-    message::{Nonce, sign_request},
-};
 use serde_json::{Map, Value, json};
-use signing::{Certificate, KeyRing};
-use std::{
-    net::{Ipv4Addr, SocketAddr},
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
-    time::{Duration, Instant},
-};
+use std::time::Duration;
 use store::{Store, args};
-use testkit::{Database, World};
-use tokio_util::sync::CancellationToken;
-use vocabulary::Digest;
+use testkit::PURPOSE;
 
+const NAME: &str = "query";
 /// Legal persons at the provider.
 const ROWS: u64 = 100_000;
+/// The same where other servers are compared.
+const ROWS_WITH_PEERS: u64 = 1_000_000;
 /// Requests under way at once.
-const AT_ONCE: usize = 64;
-/// Each side is measured this long, twice, in turns.
-const SECONDS: u64 = 4;
+pub const AT_ONCE: usize = 64;
+/// Connections that they share.
+const CONNECTIONS: usize = 4;
+/// Each side is measured this long, in turns.
+pub const LONG: Duration = Duration::from_secs(4);
+const TURNS: usize = 2;
+/// Before that, at most so many requests warm it up and say how many must be drawn up.
+const WARM_UP: usize = 4_000;
+/// So much more is drawn up than the warm-up suggests, in requests.
+const HEADROOM: f64 = 1.6;
 /// Receipts that may be open under one agreement; past that the provider waits for countersignatures.
 const OPEN_MAX: usize = 900;
-/// Agreements in use: as many as the run needs.
-const AGREEMENTS: usize = 40;
-/// What must be reached of the bare handler's speed.
-const GATE: f64 = 0.2;
+/// Keys follow one another in this stride, so that no two near rows are asked for one after the other.
+const STRIDE: usize = 7_919;
 
 /// What the bare handler does: the same columns of the same row, as JSON.
 const BARE: &str = "
@@ -59,126 +62,107 @@ async fn bare(State(store): State<Store>, Json(ask): Json<Value>) -> Json<Value>
     Json(json!({"rows": rows}))
 }
 
-struct Figures {
-    per_second: f64,
-    p50: Duration,
-    p99: Duration,
+/// Requests drawn up ahead: keys in a stride through all rows, agreements so that none runs out of open receipts.
+struct Asks<'a> {
+    pair: &'a Pair,
+    codes: &'a [String],
+    asked: usize,
+    agreements: Vec<String>,
+    receipts: usize,
 }
 
-/// Drives `lines` with requests that `make` gives until the time is over.
-async fn drive(lines: &[Line], make: Arc<dyn Fn(usize) -> Request<Bytes> + Send + Sync>) -> Figures {
-    let next = Arc::new(AtomicUsize::new(0));
-    let begin = Instant::now();
-    let tasks: Vec<_> = (0..AT_ONCE)
-        .map(|task| {
-            let (line, make, next) = (lines[task % lines.len()].clone(), make.clone(), next.clone());
-            tokio::spawn(async move {
-                let mut times = Vec::new();
-                while begin.elapsed() < Duration::from_secs(SECONDS) {
-                    let request = make(next.fetch_add(1, Ordering::Relaxed));
-                    let sent = Instant::now();
-                    let (status, _) = line.send(request).await;
-                    assert_eq!(status, 200, "a request was refused");
-                    times.push(sent.elapsed());
-                }
-                times
-            })
-        })
-        .collect();
-    let mut times = Vec::new();
-    for task in tasks {
-        times.extend(task.await.unwrap());
+impl Asks<'_> {
+    fn key(&mut self) -> &str {
+        self.asked += 1;
+        &self.codes[self.asked * STRIDE % self.codes.len()]
     }
-    let seconds = begin.elapsed().as_secs_f64();
-    times.sort_unstable();
-    let at = |share: f64| times[((times.len() - 1) as f64 * share) as usize];
-    Figures { per_second: times.len() as f64 / seconds, p50: at(0.5), p99: at(0.99) }
-}
 
-/// Measures and tells; whether the gate held.
-pub async fn run() -> bool {
-    let world = World::new(Database::Sqlite).await;
-    let province = world.province(ROWS).await;
-    let codes: Vec<String> = province
-        .sound(&["uscc", "name", "kind", "founded", "industry", "capital", "status", "authority", "division"])
-        .into_keys()
-        .collect();
-    let mut agreements = Vec::new();
-    for _ in 0..AGREEMENTS {
-        agreements.push(world.agree_base().await);
+    fn bare(&mut self, count: usize) -> Vec<Request<Bytes>> {
+        let pair = self.pair;
+        (0..count).map(|_| pair.plain("POST", "/bare", &json!({"key": [self.key()]}))).collect()
     }
-    let org = world.organisation("js-scjg");
-    let host = world.host("js-scjg");
-    let keys = world.keys("nj-gxj");
-    let certificate = Certificate::self_signed(&keys.tls, &["load.internal".to_owned()], world.now(), 30).unwrap();
 
-    let hosts = Hosts::new();
-    let (key, own, pins) = org.tls();
-    hosts.serve(&host, key, own, pins.clone()).unwrap();
-    let any = SocketAddr::new(Ipv4Addr::LOCALHOST.into(), 0);
-    let server = Server::bind(any, Transport::Mutual(hosts), Limits::default()).await.unwrap();
-    let bare_address = server.address();
-    let router = Router::new().route("/bare", post(bare)).with_state(org.store().clone());
-    let stop = CancellationToken::new();
-    let serving = tokio::spawn(server.serve(router, stop.clone().cancelled_owned()));
-
-    let mut ours = Vec::new();
-    let mut theirs = Vec::new();
-    for _ in 0..4 {
-        ours.push(Line::dial(world.peer_port("js-scjg"), &host, &keys.tls, &certificate).await);
-        theirs.push(Line::dial(bare_address, &host, &keys.tls, &certificate).await);
+    async fn receipted(&mut self, count: usize) -> Vec<Request<Bytes>> {
+        let pair = self.pair;
+        let mut all = Vec::with_capacity(count);
+        for _ in 0..count {
+            let at = self.receipts / OPEN_MAX;
+            if at == self.agreements.len() {
+                self.agreements.push(pair.world.agree_base().await);
+            }
+            self.receipts += 1;
+            let agreement = self.agreements[at].clone();
+            let ask = json!({
+                "agreement": agreement, "purpose": PURPOSE, "actor": "application:load", "key": [self.key()],
+            });
+            all.push(pair.signed("POST", "/peer/v1/query", &ask));
+        }
+        all
     }
-    let codes = Arc::new(codes);
-    let used = Arc::new(AtomicUsize::new(0));
-    let make_ours = receipted(&world, &host, keys, codes.clone(), (agreements, used));
-    let make_bare: Arc<dyn Fn(usize) -> Request<Bytes> + Send + Sync> = Arc::new(move |number| {
-        let body = json!({"key": [codes[number * 7919 % codes.len()]]}).to_string();
-        request(&host, "/bare", body.into())
-    });
-    let mut best = 0.0_f64;
-    for _ in 0..2 {
-        let bare = drive(&theirs, make_bare.clone()).await;
-        let full = drive(&ours, make_ours.clone()).await;
-        let ratio = full.per_second / bare.per_second;
-        best = best.max(ratio);
-        tell("bare handler", &bare);
-        tell("receipted query", &full);
-        println!("query  ratio {ratio:.2} (gate {GATE}); {AT_ONCE} at once, {ROWS} rows; load {}", crate::load());
+}
+
+fn enough(warm: &Run) -> usize {
+    ((warm.per_second() * LONG.as_secs_f64() * HEADROOM) as usize).max(WARM_UP)
+}
+
+fn shared(lines: &[Line]) -> Vec<Line> {
+    (0..AT_ONCE).map(|task| lines[task % lines.len()].another()).collect()
+}
+
+fn tell(report: &mut Report, name: &str, run: &Run) {
+    let (p50, p99, server, generator) = (run.within(0.5), run.within(0.99), run.server_cpu(), run.generator_cpu());
+    let note = format!(
+        "{AT_ONCE} at once, p50 {p50:.1?}, p99 {p99:.1?}; CPU a request {server:.1?}, the generator's apart {generator:.1?}"
+    );
+    report.tell(&Figure::new(NAME, name, run.per_second(), Unit::PerSecond).note(note));
+}
+
+/// Measures and tells.
+pub async fn run(report: &mut Report, with_peers: bool) {
+    let rows = if with_peers { ROWS_WITH_PEERS } else { ROWS };
+    let pair = Pair::with_rows(rows).await;
+    let codes = pair.codes().await;
+    let store = pair.world.organisation(PROVIDER).store().clone();
+    let beside = pair.beside(Router::new().route("/bare", post(bare)).with_state(store)).await;
+    let generator = Generator::new();
+    let ours = pair.dial(&generator, pair.port(), CONNECTIONS).await;
+    let theirs = pair.dial(&generator, beside.address, CONNECTIONS).await;
+    let mut asks = Asks { pair: &pair, codes: &codes, asked: 0, agreements: Vec::new(), receipts: 0 };
+
+    let warm = asks.receipted(WARM_UP).await;
+    let need_ours = enough(&closed(&generator, shared(&ours), warm, LONG).await);
+    let warm = asks.bare(WARM_UP);
+    let need_bare = enough(&closed(&generator, shared(&theirs), warm, LONG).await);
+    let (mut peak, mut ratio, mut cpu) = (0.0_f64, 0.0_f64, 0.0_f64);
+    for _ in 0..TURNS {
+        let requests = (asks.bare(need_bare), asks.receipted(need_ours).await);
+        let bare = closed(&generator, shared(&theirs), requests.0, LONG).await;
+        let full = closed(&generator, shared(&ours), requests.1, LONG).await;
+        tell(report, "bare handler", &bare);
+        tell(report, "receipted query", &full);
+        peak = peak.max(full.per_second());
+        ratio = ratio.max(full.per_second() / bare.per_second());
+        cpu = cpu.max(bare.server_cpu().as_secs_f64() / full.server_cpu().as_secs_f64());
     }
-    stop.cancel();
-    drop(serving.await);
-    best >= GATE
+    let conditions = format!("{rows} rows, SQLite, better of {TURNS} turns");
+    let figure = Figure::new(NAME, "receipted query to bare handler", ratio, Unit::Ratio);
+    report.tell(&figure.gate(Bound::AtLeast(0.2)).goal(Bound::AtLeast(0.35)).note(conditions));
+    report.tell(&Figure::new(NAME, "the same by the servers' CPU alone", cpu, Unit::Ratio));
+    half(report, &generator, &ours, &mut asks, peak / 2.0).await;
+    drop((ours, theirs, beside));
+    if with_peers {
+        peers::compare(report, &generator, &pair, &codes, peak).await;
+    }
 }
 
-/// Signed queries by key, spread over the agreements so that none runs out of open receipts.
-fn receipted(
-    world: &World,
-    host: &str,
-    keys: KeyRing,
-    codes: Arc<Vec<String>>,
-    (agreements, used): (Vec<String>, Arc<AtomicUsize>),
-) -> Arc<dyn Fn(usize) -> Request<Bytes> + Send + Sync> {
-    let (host, now, messages) = (host.to_owned(), world.now(), keys.messages);
-    Arc::new(move |number| {
-        let at = used.fetch_add(1, Ordering::Relaxed);
-        assert!(at < agreements.len() * OPEN_MAX, "the run needs more agreements than {AGREEMENTS}");
-        let query = json!({
-            "agreement": agreements[at / OPEN_MAX], "purpose": "惠企政策匹配", "actor": "application:load",
-            "key": [codes[number * 7919 % codes.len()]],
-        });
-        let body = Bytes::from(query.to_string());
-        let (mut parts, body) = request(&host, "/peer/v1/query", body).into_parts();
-        sign_request(&mut parts, &Digest::of(&body), &messages, Nonce::draw().unwrap(), now).unwrap();
-        Request::from_parts(parts, body)
-    })
-}
-
-fn request(host: &str, path: &str, body: Bytes) -> Request<Bytes> {
-    let request = Request::builder().method("POST").uri(format!("https://{host}{path}"));
-    request.header("content-type", "application/json").body(body).unwrap()
-}
-
-fn tell(name: &str, figures: &Figures) {
-    let Figures { per_second, p50, p99 } = figures;
-    println!("query  {name:16} {per_second:8.0} a second, p50 {p50:.1?}, p99 {p99:.1?}");
+/// At half the peak, where callers wait for nothing but their own answer.
+async fn half(report: &mut Report, generator: &Generator, lines: &[Line], asks: &mut Asks<'_>, per_second: f64) {
+    let requests = asks.receipted((per_second * LONG.as_secs_f64()) as usize).await;
+    let run = open(generator, shared(lines), requests, per_second).await;
+    let note = format!("{per_second:.0}/s at fixed times for {:.1?}", run.took);
+    for (name, share, gate) in [("p50", 0.5, None), ("p99", 0.99, Some(Bound::Below(25.0)))] {
+        let name = format!("receipted query at half the peak, {name}");
+        let figure = Figure::new(NAME, name, run.within(share).as_secs_f64() * 1e3, Unit::Millis).note(&note);
+        report.tell(&gate.map_or(figure.clone(), |it| figure.gate(it)));
+    }
 }

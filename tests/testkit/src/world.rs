@@ -53,7 +53,7 @@ pub struct World {
     folder: TempDir,
 }
 
-fn organisation(id: &str, database: String) -> OrganisationConfig {
+fn organisation(id: &str, database: String, part_rows: usize) -> OrganisationConfig {
     let (zh, en, division, level, roles) = match id {
         "js-data" => {
             let roles = vec![MemberRole::Hub, MemberRole::Authority];
@@ -78,7 +78,7 @@ fn organisation(id: &str, database: String) -> OrganisationConfig {
         roles,
         database,
         epoch: 1,
-        part_rows: PART_ROWS,
+        part_rows,
     }
 }
 
@@ -95,7 +95,14 @@ fn loopback(number: u32) -> IpAddr {
 impl World {
     /// A world in which everybody runs and knows everybody, and nothing is installed.
     pub async fn new(database: Database) -> Self {
-        let mut world = Self::unfounded(database).await;
+        Self::with_part_rows(database, PART_ROWS).await
+    }
+
+    /// As [`World::new`], where batches come in parts of so many rows.
+    pub async fn with_part_rows(database: Database, part_rows: usize) -> Self {
+        let number = draw_number();
+        let home = Home::make(database, number).await;
+        let mut world = Self::build(home, number, part_rows).await;
         world.found().await;
         world
     }
@@ -104,7 +111,7 @@ impl World {
     pub async fn unfounded(database: Database) -> Self {
         let number = draw_number();
         let home = Home::make(database, number).await;
-        Self::build(home, number).await
+        Self::build(home, number, PART_ROWS).await
     }
 
     /// A world whose nodes reach their PostgreSQL through a relay.
@@ -112,12 +119,12 @@ impl World {
         let number = draw_number();
         let mut home = Home::make(database, number).await;
         let relay = home.through_a_relay(loopback(number)).await;
-        let mut world = Self::build(home, number).await;
+        let mut world = Self::build(home, number, PART_ROWS).await;
         world.found().await;
         (world, relay)
     }
 
-    async fn build(home: Home, number: u32) -> Self {
+    async fn build(home: Home, number: u32, part_rows: usize) -> Self {
         let http = http_client();
         let folder = tempfile::tempdir().unwrap();
         let clock = Arc::new(ManualClock::new(noon()));
@@ -133,7 +140,7 @@ impl World {
                 federation: federation.clone(),
                 client: any_port,
                 peer: vec![any_port],
-                organisation: ids.iter().map(|id| organisation(id, home.url())).collect(),
+                organisation: ids.iter().map(|id| organisation(id, home.url(), part_rows)).collect(),
             };
             let mut node = Node::new(config, home_of_node, clock.clone());
             node.start().await;
@@ -222,7 +229,7 @@ impl World {
 
     /// The host name that chooses an organisation.
     pub fn host(&self, id: &str) -> String {
-        organisation(id, String::new()).host
+        organisation(id, String::new(), PART_ROWS).host
     }
 
     /// An organisation's keys, from its folder: for whoever plays it.
