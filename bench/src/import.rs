@@ -1,6 +1,6 @@
 //! `import`: a million rows of CSV checked and recorded with their history, against the database's own loader filling
-//! an equal table (same columns, same indexes) with the rows that came out: `sqlite3`'s `.import`, and `\copy` of `psql`
-//! where `YUNHE_TEST_POSTGRES` names a server.
+//! an equal table (same columns, same indexes) with the rows that came out: `sqlite3`'s `.import`, and `\copy` of
+//! `psql` where `YUNHE_TEST_POSTGRES` names a server.
 //!
 //! The import runs in a child process (this program again), so that its memory is its own.
 
