@@ -63,7 +63,7 @@ fn ask_all(search: &Search, facets: bool) -> Vec<Duration> {
 /// Measures and tells.
 pub async fn run(report: &mut Report) {
     let folder = tempfile::tempdir().unwrap();
-    let search = Search::at(&folder.path().join("index"));
+    let search = Search::at(folder.path().join("index"));
     let store = Store::open(&format!("sqlite:{}", folder.path().join("catalog.db").display()), "bench").await.unwrap();
     catalog::migrate(&store).await.unwrap();
     let mut random = Random(SEED);
