@@ -47,3 +47,40 @@ fn generator() -> Duration {
     });
     Duration::from_nanos(nanos.sum())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Instant;
+
+    fn burn(for_: Duration) {
+        let begin = Instant::now();
+        while begin.elapsed() < for_ {
+            std::hint::black_box(process());
+        }
+    }
+
+    #[test]
+    fn what_the_generator_burns_is_not_the_servers() {
+        let before = Cpu::now();
+        let (generator, server) = (Duration::from_millis(200), Duration::from_millis(50));
+        let thread = std::thread::Builder::new().name(GENERATOR.to_owned());
+        let (done, wait) = std::sync::mpsc::channel();
+        let (end, ended) = std::sync::mpsc::channel::<()>();
+        let thread = thread.spawn(move || {
+            burn(generator);
+            done.send(()).unwrap();
+            // It lives until it was counted.
+            let _ = ended.recv();
+        });
+        burn(server);
+        wait.recv().unwrap();
+        let after = Cpu::now();
+        drop(end);
+        thread.unwrap().join().unwrap();
+        assert!(after.generator_since(before) > Duration::from_millis(20), "it is found by its name");
+        let all = after.process - before.process;
+        assert_eq!(after.server_since(before), all.saturating_sub(after.generator_since(before)));
+        assert!(after.server_since(before) < all, "the generator's part is not the server's");
+    }
+}

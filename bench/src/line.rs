@@ -1,5 +1,5 @@
-//! A connection of the load generator: mutual TLS 1.3 and HTTP/2, as nodes have between them, or HTTP/1.1 kept alive, as
-//! other servers speak it on loopback.
+//! A connection of the load generator: mutual TLS 1.3 and HTTP/2, as nodes have between them, or HTTP/1.1 kept alive,
+//! as other servers speak it on loopback.
 
 use bytes::Bytes;
 use http::Request;

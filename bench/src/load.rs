@@ -140,3 +140,18 @@ fn ended(answered: Vec<(Duration, usize)>, before: Cpu, begin: Instant) -> Run {
     times.sort_unstable();
     Run { times, took, bytes, server: after.server_since(before), generator: after.generator_since(before) }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_share_names_the_time_that_so_many_did_not_exceed() {
+        let times: Vec<Duration> = (0..=100).map(Duration::from_millis).collect();
+        for (share, millis) in [(0.0, 0), (0.5, 50), (0.99, 99), (1.0, 100)] {
+            assert_eq!(percentile(&times, share), Duration::from_millis(millis));
+        }
+        assert_eq!(percentile(&times[..1], 0.99), Duration::ZERO);
+        assert_eq!(percentile(&[], 0.99), Duration::ZERO, "nothing was sent");
+    }
+}

@@ -5,13 +5,18 @@
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a bench tells its figures")]
 #![expect(clippy::unwrap_used, reason = "a bench that cannot go on ends")]
 
+mod batch;
 mod cpu;
+mod evidence;
+mod idle;
+mod import;
 mod line;
 mod load;
 mod pair;
 mod peers;
 mod query;
 mod report;
+mod search;
 
 use mimalloc::MiMalloc;
 use report::{Figure, Report, Unit};
@@ -20,13 +25,27 @@ use std::{
     process::ExitCode,
     time::{Duration, Instant},
 };
+use store::{Statement, Store};
 
 /// As `yunhe` has it.
 #[global_allocator]
 static ALLOCATOR: MiMalloc = MiMalloc;
 
 /// What can be measured, in this order.
-const NAMES: &[&str] = &["query"];
+const NAMES: &[&str] = &["query", "batch", "idle", "evidence", "search", "import"];
+
+/// The PostgreSQL server to measure on, where one is named.
+fn postgres() -> Option<String> {
+    std::env::var("YUNHE_TEST_POSTGRES").ok().filter(|it| !it.is_empty())
+}
+
+/// Leaves nothing behind on that server.
+async fn drop_schema(server: &str, schema: &str) {
+    let store = Store::open(server, schema).await.unwrap();
+    let drop = Statement::built(format!("DROP SCHEMA \"{schema}\" CASCADE"));
+    store.read().await.unwrap().rows(drop, Vec::new()).await.unwrap();
+    store.close().await;
+}
 
 fn fsyncs_per_second() -> f64 {
     let path = std::env::temp_dir().join(format!("yunhe-bench-{}", std::process::id()));
@@ -68,7 +87,12 @@ fn asked(arguments: impl Iterator<Item = String>) -> Result<Asked, String> {
 /// Exit codes: 0 every gate held, 1 one was missed, 2 the command line was not understood.
 #[tokio::main]
 async fn main() -> ExitCode {
-    let asked = match asked(std::env::args().skip(1)) {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    if let [import::ONCE, file, url, schema] = arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        println!("{}", import::once(file, url, schema).await);
+        return ExitCode::SUCCESS;
+    }
+    let asked = match asked(arguments.into_iter()) {
         Ok(asked) => asked,
         Err(argument) => {
             let names = NAMES.join(", ");
@@ -80,8 +104,13 @@ async fn main() -> ExitCode {
     let mut report = Report::new(asked.json);
     report.tell(&Figure::new("fsync", "4 KiB made durable", fsyncs_per_second(), Unit::PerSecond));
     for name in &asked.names {
-        if name == "query" {
-            query::run(&mut report, asked.peers).await;
+        match name.as_str() {
+            "query" => query::run(&mut report, asked.peers).await,
+            "batch" => batch::run(&mut report).await,
+            "idle" => idle::run(&mut report).await,
+            "evidence" => evidence::run(&mut report).await,
+            "search" => search::run(&mut report).await,
+            _ => import::run(&mut report).await,
         }
     }
     if report.held() { ExitCode::SUCCESS } else { ExitCode::FAILURE }

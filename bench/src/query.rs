@@ -112,7 +112,7 @@ fn shared(lines: &[Line]) -> Vec<Line> {
 fn tell(report: &mut Report, name: &str, run: &Run) {
     let (p50, p99, server, generator) = (run.within(0.5), run.within(0.99), run.server_cpu(), run.generator_cpu());
     let note = format!(
-        "{AT_ONCE} at once, p50 {p50:.1?}, p99 {p99:.1?}; CPU a request {server:.1?}, the generator's apart {generator:.1?}"
+        "{AT_ONCE} at once, p50 {p50:.1?}, p99 {p99:.1?}; CPU a request {server:.1?}, the generator's {generator:.1?}"
     );
     report.tell(&Figure::new(NAME, name, run.per_second(), Unit::PerSecond).note(note));
 }

@@ -12,8 +12,6 @@ pub enum Unit {
     Ratio,
     /// Milliseconds.
     Millis,
-    /// Microseconds.
-    Micros,
     /// Seconds.
     Seconds,
     /// Megabytes in a second.
@@ -28,7 +26,6 @@ impl Unit {
             Self::PerSecond => "/s",
             Self::Ratio => "×",
             Self::Millis => "ms",
-            Self::Micros => "µs",
             Self::Seconds => "s",
             Self::MegabytesPerSecond => "MB/s",
             Self::Megabytes => "MB",
@@ -199,4 +196,47 @@ impl Report {
 fn load() -> String {
     let text = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
     text.split(' ').next().unwrap_or("?").to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_gate_holds_on_its_side_only_and_never_for_what_is_no_number() {
+        for (bound, value, holds) in [
+            (Bound::AtLeast(0.2), 0.2, true),
+            (Bound::AtLeast(0.2), 0.199, false),
+            (Bound::AtLeast(0.2), f64::NAN, false),
+            (Bound::Below(25.0), 24.9, true),
+            (Bound::Below(25.0), 25.0, false),
+            (Bound::Below(25.0), f64::NAN, false),
+        ] {
+            assert_eq!(bound.holds(value), holds, "{bound:?} {value}");
+        }
+    }
+
+    #[test]
+    fn a_missed_gate_fails_the_run_and_a_missed_goal_does_not() {
+        let figure = Figure::new("query", "a ratio", 0.1, Unit::Ratio).goal(Bound::AtLeast(0.35));
+        let mut report = Report::new(true);
+        report.tell(&figure);
+        assert!(report.held());
+        report.tell(&figure.gate(Bound::AtLeast(0.2)));
+        report.tell(&Figure::new("query", "another", 1.0, Unit::Ratio).gate(Bound::AtLeast(0.2)));
+        assert!(!report.held(), "a gate that held does not mend one that was missed");
+    }
+
+    #[test]
+    fn people_and_programs_hear_the_same() {
+        let figure = Figure::new("idle", "resident", 79.6, Unit::Megabytes).gate(Bound::Below(80.0)).note("fresh");
+        let line = figure.line("1.50");
+        for part in ["idle", "resident", "80 MB", "< 80 MB 达到 held", "(fresh)", "load 1.50"] {
+            assert!(line.contains(part), "{part}: {line}");
+        }
+        let json = figure.json("1.50");
+        assert_eq!(json["gate"], json!({"below": 80.0, "held": true}));
+        assert_eq!((json["value"].as_f64(), json["load"].as_f64()), (Some(79.6), Some(1.5)));
+        assert!(json["goal"].is_null());
+    }
 }

@@ -6,13 +6,27 @@ use std::process::Command;
 
 /// What `--help` prints.
 pub const HELP: &str = "\
-用法 usage: cargo xtask bench [--peers] [NAME…]
+用法 usage: cargo xtask bench [--peers] [--json] [NAME…]
 
 以 fast 配置编译并运行 `bench`，参数原样传给它；不写名字就全部测量。达不到门槛（gate）退出码为 1，目标（goal）只报告。
+每个数一行，旁注机器负载。
 Builds `bench` with the `fast` profile and runs it; all arguments are passed on. Without names everything is measured.
-A missed gate exits with 1; goals are only reported.
+A missed gate exits with 1; goals are only reported. A line per figure, with the machine's load beside.
 
-  --peers   另从 PyPI 安装 datasette 与 roapi 作比较 also install datasette and roapi from PyPI and compare
+  query     按键查询（签名、许可、回执）与同一服务上只读一行的处理之比；半峰值时的延迟
+            a query by key, signed, permitted and receipted, against a bare handler; latency at half the peak
+  batch     整批数据的分片与相同内容的静态文件之比 parts of a batch against static files of the same bytes
+  idle      启动时间与空闲内存 how long a node takes to serve, and its memory while nobody asks
+  evidence  每秒落盘的存证条数，多久可出证明 durable leaves a second, and how soon they can be proved
+  search    百万条目录的检索 searching a million catalogue entries
+  import    百万行 CSV 入库与数据库自带装载之比 a million rows of CSV against the database's own loader
+
+  --peers   `query` 另从 PyPI 安装 datasette 与 roapi，以同样的百万行作比较
+            `query` also installs datasette and roapi from PyPI and compares with the same million rows
+  --json    每个数一个 JSON 对象 a JSON object a figure
+
+`import` 须有 sqlite3；设了 YUNHE_TEST_POSTGRES 时 `evidence` 与 `import` 也测 PostgreSQL（须有 psql）。
+`import` needs sqlite3; where YUNHE_TEST_POSTGRES is set, `evidence` and `import` measure PostgreSQL too (with psql).
 ";
 
 /// Runs the measurements; their exit code becomes ours.

@@ -16,15 +16,12 @@ use rusqlite::ErrorCode;
 use serde::{Serialize, de::DeserializeOwned};
 use std::{
     ops::ControlFlow,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::Arc,
     time::{Duration, Instant},
 };
 use tokio::{
     sync::{Mutex, Notify, OwnedMutexGuard, oneshot},
-    task::{JoinHandle, yield_now},
+    task::JoinHandle,
     time::sleep,
 };
 use vocabulary::{Digest, Kind, Problem, Timestamp, micros};
@@ -36,10 +33,6 @@ const RETRIES_MAX: u32 = 8;
 const BUSY_REST: Duration = Duration::from_millis(5);
 /// Where commits take less than this, their task's thread waits for the disk itself.
 const COMMIT_BRIEF: Duration = Duration::from_millis(2);
-/// Before a commit the tasks beside it get so many turns at most to come along with further units.
-const GATHER_TURNS_MAX: u32 = 64;
-/// A turn without a further unit is one in which every task that is ready has run so often.
-const GATHER_PATIENCE: u32 = 2;
 /// Answers to idempotency keys are kept this long.
 const KEY_DAYS_MAX: i64 = 30;
 
@@ -194,21 +187,18 @@ impl Writer {
 /// The task that commits: it queues behind the units that wait for the writer, so they share its fsync.
 pub(crate) struct Committer {
     wake: Arc<Notify>,
-    /// Units that came to wait for a commit, ever.
-    joined: Arc<AtomicU64>,
     task: JoinHandle<()>,
 }
 
 impl Committer {
     pub(crate) fn start(writer: Arc<Mutex<Writer>>) -> Self {
-        let (wake, joined) = (Arc::new(Notify::new()), Arc::new(AtomicU64::new(0)));
-        let (woken, counted) = (wake.clone(), joined.clone());
+        let wake = Arc::new(Notify::new());
+        let woken = wake.clone();
         let task = tokio::spawn(async move {
             // How long the disk takes: a quick one is waited for here, which is less than to wait elsewhere.
             let mut took = Duration::ZERO;
             loop {
                 woken.notified().await;
-                gather(&counted).await;
                 let mut writer = writer.lock().await;
                 let begin = Instant::now();
                 if took < COMMIT_BRIEF {
@@ -219,23 +209,7 @@ impl Committer {
                 took = took.mul_f64(0.75) + begin.elapsed().mul_f64(0.25);
             }
         });
-        Self { wake, joined, task }
-    }
-}
-
-/// Lets whoever is about to have a unit done come in first, so that it shares the fsync: as long as in each turn somebody
-/// did.
-async fn gather(joined: &AtomicU64) {
-    let mut seen = joined.load(Ordering::Relaxed);
-    for _ in 0..GATHER_TURNS_MAX {
-        for _ in 0..GATHER_PATIENCE {
-            yield_now().await;
-        }
-        let now = joined.load(Ordering::Relaxed);
-        if now == seen {
-            return;
-        }
-        seen = now;
+        Self { wake, task }
     }
 }
 
@@ -373,7 +347,6 @@ impl Store {
         let waits = ended.is_ok() || !guard.waiting.is_empty();
         if waits {
             guard.waiting.push(told);
-            committer.joined.fetch_add(1, Ordering::Relaxed);
         }
         drop(guard);
         drop(wake);

@@ -1,25 +1,12 @@
-//! Search over a million entries, measured: `cargo run -p catalog --profile fast --example million [ENTRIES]`.
-//!
-//! A seeded generator makes entries of many themes, owners and words; the index is built as a node builds it, from the
-//! store; then the same Chinese and English queries are asked over and over. Prints build time, size and percentiles.
-#![expect(clippy::print_stdout, reason = "a measurement is printed")]
+//! A catalogue of a million entries from a seed, and what is asked of it.
 
-use catalog::{
-    Change, Class, Entry, FORMAT, Harvest, Item, ItemType, Method, Page, PeerChange, Publication,
-    search::{Query, Search},
-};
-use policy::{Facts, Permit, Principal, Role, Sharing};
+use catalog::{Class, Entry, FORMAT, Item, ItemType, Method, Publication};
+use policy::Sharing;
 use schema::{Cycle, Grade};
-use std::time::{Duration, Instant};
-use store::{Store, transact};
-use vocabulary::{Bilingual, Date, OrganisationId, ResourceId, Timestamp};
-
-const ENTRIES: usize = 1_000_000;
-const ROUNDS: usize = 40;
-const CHUNK: usize = 500;
+use vocabulary::{Bilingual, Date, OrganisationId, ResourceId};
 
 /// xorshift64*: the same seed gives the same catalogue everywhere.
-struct Random(u64);
+pub struct Random(pub u64);
 
 impl Random {
     fn next(&mut self, below: usize) -> usize {
@@ -157,7 +144,8 @@ fn name(text: String) -> ResourceId {
     ResourceId::new(text).expect("letters, digits and hyphens")
 }
 
-fn make(number: usize, random: &mut Random) -> Publication {
+/// The entry of that number.
+pub fn make(number: usize, random: &mut Random) -> Publication {
     let (place, office, form) =
         (PLACES[random.next(PLACES.len())], OFFICES[random.next(OFFICES.len())], FORMS[random.next(FORMS.len())]);
     let at = random.next(THINGS.len());
@@ -209,23 +197,8 @@ fn make(number: usize, random: &mut Random) -> Publication {
     Publication { format: FORMAT.to_owned(), organisation, revision: 1, entry }
 }
 
-fn leave(ask: Harvest) -> Permit<Harvest> {
-    let own = OrganisationId::new("hub").expect("letters");
-    let principal = Principal::job(own.clone(), "harvest", [Role::Cataloguer]);
-    let facts = Facts { organisation: own, principal, now: Timestamp::UNIX_EPOCH, agreement: None };
-    policy::decide(&facts, ask).expect("a cataloguer harvests")
-}
-
-fn page(from: usize, count: usize, chunk: Vec<Publication>) -> Page {
-    let position = |it: usize| i64::try_from(it).unwrap_or(i64::MAX);
-    let changes = chunk
-        .into_iter()
-        .enumerate()
-        .map(|(at, it)| PeerChange { position: position(from + at + 1), change: Change::Published(Box::new(it)) });
-    Page { epoch: "bench".to_owned(), head: position(count), changes: changes.collect() }
-}
-
-fn queries() -> Vec<String> {
+/// Thirty questions in Chinese, and five in English.
+pub fn queries() -> Vec<String> {
     let chinese = [
         "南京市空气质量",
         "企业登记",
@@ -261,77 +234,4 @@ fn queries() -> Vec<String> {
     let english =
         ["air quality monitoring", "hospitals Nanjing", "charging stations", "bus lines Suzhou", "tax credit list"];
     chinese.iter().chain(&english).map(|it| (*it).to_owned()).collect()
-}
-
-fn percentile(times: &mut [Duration], share: f64) -> Duration {
-    times.sort();
-    #[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a rank")]
-    let at = ((times.len() - 1) as f64 * share) as usize;
-    times[at]
-}
-
-fn measure(search: &Search, facets: bool) {
-    let mut times = Vec::new();
-    let mut slowest = (Duration::ZERO, String::new(), 0);
-    for round in 0..=ROUNDS {
-        for text in queries() {
-            let begun = Instant::now();
-            let found = search.search(&Query { facets, ..Query::words(&text) }).expect("it searches");
-            let took = begun.elapsed();
-            if round > 0 {
-                times.push(took);
-                if took > slowest.0 {
-                    slowest = (took, text, found.total);
-                }
-            }
-        }
-    }
-    let [half, most, nearly] = [0.5, 0.95, 0.99].map(|it| percentile(&mut times, it));
-    println!(
-        "{} searches, facets {facets}: p50 {half:.2?}, p95 {most:.2?}, p99 {nearly:.2?}; slowest {:.2?}: {} ({} found)",
-        times.len(),
-        slowest.0,
-        slowest.1,
-        slowest.2
-    );
-}
-
-fn size_of(folder: &std::path::Path) -> u64 {
-    let files = std::fs::read_dir(folder).into_iter().flatten().flatten();
-    files.filter_map(|it| it.metadata().ok()).map(|it| it.len()).sum()
-}
-
-fn resident() -> String {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    status.lines().find(|it| it.starts_with("VmRSS")).unwrap_or("VmRSS unknown").to_owned()
-}
-
-fn main() {
-    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
-    let count = std::env::args().nth(1).and_then(|it| it.parse().ok()).unwrap_or(ENTRIES);
-    let folder = tempfile::tempdir().expect("a folder");
-    let place = folder.path().join("index");
-    let search = Search::at(&place);
-    runtime.block_on(async {
-        let url = format!("sqlite:{}", folder.path().join("catalog.db").display());
-        let store = Store::open(&url, "bench").await.expect("a store");
-        catalog::migrate(&store).await.expect("tables");
-        let begun = Instant::now();
-        let mut random = Random(20_170_630);
-        let peer = OrganisationId::new("province").expect("letters");
-        for from in (0..count).step_by(CHUNK) {
-            let chunk: Vec<_> = (from..count.min(from + CHUNK)).map(|it| make(it, &mut random)).collect();
-            let permit = leave(Harvest { from: peer.clone(), page: page(from, count, chunk) });
-            transact!(store, None, |tx| catalog::harvest(tx, &permit, Timestamp::UNIX_EPOCH).await).expect("it loads");
-        }
-        println!("{count} entries generated and harvested in {:.1?}", begun.elapsed());
-        let begun = Instant::now();
-        search.follow(&store).await.expect("it builds");
-        println!("index built in {:.1?}, {} MB; {}", begun.elapsed(), size_of(&place) / 1_000_000, resident());
-    });
-    measure(&search, false);
-    measure(&search, true);
-    let begun = Instant::now();
-    let _ = search.suggest("南京市空", 10).expect("it suggests");
-    println!("suggestion {:.2?}; {}", begun.elapsed(), resident());
 }

@@ -1,0 +1,148 @@
+//! `idle`: the real program with the demo's packs: how long until it serves, and how much of it is resident while
+//! nobody asks; fresh, after it was used, and started again.
+
+use crate::report::{Bound, Figure, Report, Unit};
+use federation::Change;
+use node::{Clock as _, NodeConfig, OrganisationConfig, SystemClock};
+use policy::{Level, MemberRole};
+use serde_json::{Value, json};
+use std::{
+    fs,
+    net::{IpAddr, SocketAddr, TcpListener},
+    path::PathBuf,
+    time::Duration,
+};
+use testkit::{Desk, Founding, Province, import_path, install_cryptography, own_loopback, pack_files};
+use vocabulary::{Bilingual, FederationName};
+use yunhe::Process;
+
+const NAME: &str = "idle";
+/// Packs that the demo's provider installs.
+const PACKS: [&str; 6] =
+    ["calendar-cn", "exchange-deadlines", "divisions", "legal-persons", "listed-companies", "catalogue-samples"];
+/// Rows that are imported when it is used.
+const ROWS: u64 = 20_000;
+/// Nobody asks for this long before memory is looked at.
+const REST: Duration = Duration::from_secs(3);
+const START_SECONDS: Bound = Bound::Below(1.0);
+const RESIDENT_MEGABYTES: Bound = Bound::Below(80.0);
+const ORGANISATION: &str = "js-scjg";
+
+fn free(on: IpAddr) -> SocketAddr {
+    TcpListener::bind((on, 0)).unwrap().local_addr().unwrap()
+}
+
+fn config() -> NodeConfig {
+    let on = own_loopback();
+    let organisation = OrganisationConfig {
+        id: ORGANISATION.parse().unwrap(),
+        title: Bilingual::new("江苏省市场监督管理局", "Jiangsu Administration for Market Regulation"),
+        host: format!("{ORGANISATION}.yunhe.internal"),
+        division: "320000".to_owned(),
+        level: Level::Province,
+        roles: vec![MemberRole::Hub, MemberRole::Authority, MemberRole::Department],
+        database: "sqlite".to_owned(),
+        epoch: 1,
+        part_rows: node::PART_ROWS,
+    };
+    let federation = FederationName::new("jiangsu").unwrap();
+    NodeConfig { federation, client: free(on), peer: vec![free(on)], organisation: vec![organisation] }
+}
+
+fn review() -> Value {
+    json!({"number": "bench", "by": "reviewer", "on": "2026-11-23"})
+}
+
+/// The program and its administrator; the program is killed when this is dropped.
+struct Node {
+    process: Process,
+    admin: Desk,
+}
+
+impl Node {
+    async fn start(&mut self, report: &mut Report, when: &str) {
+        let took = self.process.start().await.unwrap();
+        let figure = Figure::new(NAME, format!("start until it serves, {when}"), took.as_secs_f64(), Unit::Seconds);
+        report.tell(&figure.gate(START_SECONDS));
+    }
+
+    async fn rest(&self) -> f64 {
+        tokio::time::sleep(REST).await;
+        let status = fs::read_to_string(format!("/proc/{}/status", self.process.id().unwrap())).unwrap();
+        let line = status.lines().find_map(|it| it.strip_prefix("VmRSS:")).unwrap();
+        line.trim().trim_end_matches(" kB").parse::<f64>().unwrap() * 1_024.0 / 1e6
+    }
+
+    async fn tell(&self, report: &mut Report, when: &str) {
+        let figure = Figure::new(NAME, format!("resident, {when}"), self.rest().await, Unit::Megabytes);
+        report.tell(&figure.gate(RESIDENT_MEGABYTES));
+    }
+
+    /// Founds a federation of one, installs the packs, imports, reads.
+    async fn use_it(&self, card: node::Card) {
+        let now = SystemClock.now();
+        let mut founding = Founding::new(&FederationName::new("jiangsu").unwrap(), now);
+        founding.enter(Change::Join { organisation: Box::new(card) }, now);
+        let genesis = json!({"genesis": founding.genesis, "digest": founding.digest()});
+        self.admin.post("/v1/federation", genesis).await.expect_status(200);
+        let entries = json!({"entries": founding.entries});
+        self.admin.post("/v1/federation/entries", entries).await.expect_status(200);
+        for pack in PACKS {
+            let body = json!({"files": pack_files(pack), "review": review()});
+            self.admin.post("/v1/packs", body).await.expect_status(200);
+        }
+        let steward = self.somebody("data-steward").await;
+        let province = Province::draw(ROWS);
+        steward.upload(&import_path("legal-person"), province.csv).await.expect_status(200);
+        steward.get("/v1/records/legal-person").await.expect_status(200);
+    }
+
+    /// Publishes an entry and finds it.
+    async fn search(&self) {
+        let title = json!({"zh": "法人基础信息", "en": "Base facts of legal persons"});
+        let entry = json!({
+            "entry": "legal-person-base", "title": title, "code": "102001001/000101", "class": "base",
+            "theme": "legal-persons", "provider": title, "description": title, "formats": ["csv"],
+            "items": [{"title": {"zh": "名称", "en": "Name"}, "type": "text"}], "share": "unconditional",
+            "method": "platform", "open": false, "cycle": "daily", "published": "2026-11-24", "grade": "一般/1",
+        });
+        let body = json!({"entry": entry, "review": review()});
+        let cataloguer = self.somebody("cataloguer").await;
+        cataloguer.post("/v1/catalog", body).await.expect_status(200);
+        let found = cataloguer.get("/v1/catalog?q=%E6%B3%95%E4%BA%BA").await.expect_status(200);
+        assert_eq!(found["total"], 1, "{found}");
+    }
+
+    async fn somebody(&self, role: &str) -> Desk {
+        self.admin.post("/v1/users", json!({"name": role, "roles": [role]})).await.expect_status(200);
+        let token = self.admin.post("/v1/tokens", json!({"user": role, "days": 1})).await.expect_status(200);
+        Desk::new(self.process.client, ORGANISATION, Some(token["token"].as_str().unwrap().to_owned()))
+    }
+}
+
+/// Measures and tells.
+pub async fn run(report: &mut Report) {
+    let Some(program) = std::env::var_os("YUNHE_PROGRAM").map(PathBuf::from).filter(|it| it.is_file()) else {
+        let en = "YUNHE_PROGRAM must name the program `yunhe`; `cargo xtask bench` builds it and sets it";
+        return report.fail(NAME, "须以 YUNHE_PROGRAM 指明程序 yunhe；`cargo xtask bench` 会编译并设好", en);
+    };
+    install_cryptography();
+    let folder = tempfile::tempdir().unwrap();
+    let config = config();
+    let (_, card) = node::init(folder.path(), &config).await.unwrap().remove(0);
+    let token = fs::read_to_string(folder.path().join(ORGANISATION).join("tokens/admin")).unwrap();
+    let admin = Desk::new(config.client, ORGANISATION, Some(token.trim().to_owned()));
+    let process = Process::new(program, folder.path().to_owned(), config.client, config.peer);
+    let mut node = Node { process, admin };
+    node.start(report, "fresh").await;
+    node.tell(report, "fresh").await;
+    node.use_it(card).await;
+    node.tell(report, "after packs, an import and a page of rows").await;
+    node.search().await;
+    let figure = Figure::new(NAME, "resident, after a search besides", node.rest().await, Unit::Megabytes);
+    report.tell(&figure.note("no gate: dictionaries and index are loaded on use"));
+    assert!(node.process.stop().await, "the node did not stop in order");
+    node.start(report, "with packs and rows").await;
+    node.tell(report, "started again with packs and rows").await;
+    assert!(node.process.stop().await, "the node did not stop in order");
+}
