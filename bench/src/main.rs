@@ -18,7 +18,6 @@ mod query;
 mod report;
 mod search;
 
-use mimalloc::MiMalloc;
 use report::{Figure, Report, Unit};
 use std::{
     io::Write as _,
@@ -26,10 +25,6 @@ use std::{
     time::{Duration, Instant},
 };
 use store::{Statement, Store};
-
-/// As `yunhe` has it.
-#[global_allocator]
-static ALLOCATOR: MiMalloc = MiMalloc;
 
 /// What can be measured, in this order.
 const NAMES: &[&str] = &["query", "batch", "idle", "evidence", "search", "import"];

@@ -23,8 +23,10 @@ use vocabulary::Problem;
 const READERS_MAX: u32 = 8;
 /// Prepared statements kept per connection.
 const STATEMENTS_MAX: usize = 256;
-/// Of each connection, as SQLite takes it: KiB, negative.
-const CACHE_SIZE: i64 = -32_768;
+/// The pages that the writer keeps, as SQLite takes it: KiB, negative.
+const WRITER_CACHE: i64 = -16_384;
+/// The pages that each reader keeps; what is not among them is in the system's cache.
+const READER_CACHE: i64 = -4_096;
 /// Pages in the write-ahead log before SQLite folds it back.
 const CHECKPOINT_PAGES: i64 = 4_000;
 
@@ -41,7 +43,7 @@ impl Sqlite {
     /// Opens the file for its one writer, made if missing.
     pub(crate) fn write(path: &Path, patience: Duration) -> Result<Self, Error> {
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE;
-        let opened = Self::open(path, flags)?;
+        let opened = Self::open(path, flags, WRITER_CACHE)?;
         opened.0.busy_timeout(patience)?;
         opened.0.pragma_update(None, "journal_mode", "WAL")?;
         opened.0.pragma_update(None, "synchronous", "FULL")?;
@@ -53,17 +55,17 @@ impl Sqlite {
     }
 
     fn read(path: &Path, patience: Duration) -> Result<Self, Error> {
-        let opened = Self::open(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+        let opened = Self::open(path, OpenFlags::SQLITE_OPEN_READ_ONLY, READER_CACHE)?;
         opened.0.busy_timeout(patience)?;
         Ok(opened)
     }
 
-    fn open(path: &Path, flags: OpenFlags) -> Result<Self, Error> {
+    fn open(path: &Path, flags: OpenFlags, cache: i64) -> Result<Self, Error> {
         let connection = Connection::open_with_flags(path, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
         connection.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
         // A plan depends on the statement alone; otherwise SQLite plans some anew for each value that is bound.
         connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
-        connection.pragma_update(None, "cache_size", CACHE_SIZE)?;
+        connection.pragma_update(None, "cache_size", cache)?;
         connection.pragma_update(None, "temp_store", "MEMORY")?;
         Ok(Self(connection))
     }
