@@ -14,7 +14,7 @@ use tokio::{runtime::Handle, time::timeout};
 use vocabulary::Problem;
 
 /// A database that says nothing for this long in the middle of a statement is away.
-const SILENCE_MAX: Duration = Duration::from_secs(20);
+const SILENCE_MAX: Duration = Duration::from_secs(15);
 /// A statement that makes tables or indexes may take this long.
 const SCHEMA_MAX: Duration = Duration::from_secs(600);
 
@@ -49,8 +49,10 @@ impl Postgres {
 
     /// Takes the transaction back.
     pub(crate) async fn roll_back(mut self) {
-        // Best effort: what is not taken back here ends with its connection.
-        self.open = self.say("ROLLBACK").await.is_err();
+        // Best effort: what is not taken back here ends with its connection, and a lost one is not waited for again.
+        if !self.lost {
+            self.open = self.say("ROLLBACK").await.is_err();
+        }
     }
 
     async fn say(&mut self, sql: &'static str) -> Result<(), Error> {

@@ -21,7 +21,7 @@ pub use batch::{draw, pull_state, whole};
 pub use caller::{Caller, Desk, Reply, install_cryptography};
 pub use database::Database;
 pub use founding::Founding;
-pub use hostile::{Hostile, Letter, Line};
+pub use hostile::{AnyServer, Hostile, Letter, Line};
 pub use impostor::{Forged, Impostor, Lie};
 pub use province::{PURPOSE, Province, import_path, pack_files};
 pub use relay::Relay;
