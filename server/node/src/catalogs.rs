@@ -74,17 +74,7 @@ struct Look;
 
 impl Ask for Look {
     fn need(&self) -> Need<'_> {
-        Need::Role(&[
-            Role::Administrator,
-            Role::DataSteward,
-            Role::Cataloguer,
-            Role::Requester,
-            Role::Checker,
-            Role::Approver,
-            Role::ProviderOfficer,
-            Role::Auditor,
-            Role::Application,
-        ])
+        Need::Role(&identity::ROLES)
     }
 }
 
