@@ -12,7 +12,7 @@ use evidence::{Checkpoint, VerifierKey};
 use exchange::{AgreementId, DeliveryId, LegalBasis, RequestId};
 use node::{Organisation, PullAsk, QueryAsk, RequestDraft};
 use peer::message;
-use policy::{AnswerStep, Principal, Role};
+use policy::{AnswerStep, Principal};
 use registry::ImportId;
 use serde_json::{Value, json};
 use std::io;
@@ -38,18 +38,7 @@ const MAY_BE_HEARD: &[&str] = &[
 
 /// Somebody who may do everything, by that name.
 pub(crate) fn everyone(org: &Organisation, name: &str) -> Principal {
-    let roles = [
-        Role::Administrator,
-        Role::DataSteward,
-        Role::Cataloguer,
-        Role::Requester,
-        Role::Checker,
-        Role::Approver,
-        Role::ProviderOfficer,
-        Role::Auditor,
-        Role::Application,
-    ];
-    Principal::job(org.id().clone(), name, roles)
+    Principal::job(org.id().clone(), name, identity::ROLES)
 }
 
 pub(crate) fn draft(id: RequestId, offer: Offer) -> RequestDraft {
