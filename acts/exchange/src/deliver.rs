@@ -106,7 +106,7 @@ fn count(number: u64) -> i64 {
 /// # Errors
 /// `peer.replay` when it was claimed before.
 pub async fn claim(tx: &mut Tx, nonce: &Nonce) -> Result<(), Problem> {
-    let args = args![&nonce.key, &nonce.nonce, micros(nonce.keep_until)];
+    let args = args![micros(nonce.keep_until), &nonce.key, &nonce.nonce];
     ensure!(
         tx.execute(NONCE_CLAIM, args).await? == 1,
         Problem::new(
@@ -147,7 +147,7 @@ pub async fn issue(
         return Err(why_not(tx, permit, body.rows, now).await?);
     }
     let written = canonical_text(body)?;
-    let leaf = NewLeaf { kind: "receipt", body: written, salt: issue.salt };
+    let leaf = NewLeaf { kind: receipt::ISSUED, body: written, salt: issue.salt };
     let promised = evidence::append(tx, &leaf, now).await?;
     let log = LogPromise { origin: issue.origin.clone(), leaf: promised, integrate_by: issue.integrate_by };
     let (written, salt, asked) = (&leaf.body, &issue.salt.0, &issue.asked);

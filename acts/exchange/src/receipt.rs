@@ -3,8 +3,9 @@
 use crate::{
     Acknowledgement, AgreementId, Asked, Receipt, ReceiptBody, ReceiptId, Side, Signed,
     store::{
-        AGREEMENT_CLOSE, PROOFS_AT_ONCE, RECEIPT_ACKNOWLEDGE, RECEIPT_ADD, RECEIPT_DUE, RECEIPT_DUE_PEERS, RECEIPT_GET,
-        RECEIPT_LIST, RECEIPT_MISSED, RECEIPT_OPEN, RECEIPT_PROOFLESS, receipt_proofs, text,
+        ACKNOWLEDGEMENT_ADD, AGREEMENT_CLOSE, PROOFS_AT_ONCE, RECEIPT_ACKNOWLEDGE, RECEIPT_ADD, RECEIPT_DUE,
+        RECEIPT_DUE_PEERS, RECEIPT_GET, RECEIPT_LIST, RECEIPT_MISSED, RECEIPT_OPEN, UNSIGNED_ADD, UNSIGNED_LIST,
+        receipt_proofs, receipts_signed, text,
     },
 };
 use ::store::{Reader, Row, Tx, args};
@@ -12,13 +13,16 @@ use evidence::{BatchProof, LogPromise, NewLeaf, Salt};
 use policy::{Ask, Need, Permit};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use vocabulary::{Digest, Kind, OrganisationId, Problem, Timestamp, canonical_text, micros};
 
 /// Receipts listed, acknowledged or proved in one step at most.
 const LIST_MAX: u32 = 1_000;
 /// Open receipts told to a consumer in one answer at most.
 const OPEN_LIST_MAX: u32 = 100;
+/// The kind of the leaf of a receipt that we issued. Such leaves are never erased: they hold no row, and a receipt is
+/// found through them.
+pub(crate) const ISSUED: &str = "receipt";
 
 /// What a receipt's row is made of.
 pub(crate) struct Parts<'a> {
@@ -44,12 +48,17 @@ pub(crate) async fn add(tx: &mut Tx, side: Side, parts: &Parts<'_>, now: Timesta
         parts.salt.to_vec(),
         text(parts.log)?,
         text(parts.asked)?,
-        parts.proof.map(text).transpose()?,
         body.delivery.map(|it| it.to_string()),
         body.part,
         micros(now)
     ];
-    Ok(tx.execute(RECEIPT_ADD, args).await? == 1)
+    let new = tx.execute(RECEIPT_ADD, args).await? == 1;
+    match parts.proof {
+        _ if !new => {}
+        None => drop(tx.execute(UNSIGNED_ADD, args![body.id.to_string()]).await?),
+        Some(proof) => drop(tx.execute(receipt_proofs(1), args![body.id.to_string(), text(proof)?]).await?),
+    }
+    Ok(new)
 }
 
 /// Receipts that still lack the batch signature (after a crash between commit and signing), at most 1,000.
@@ -57,7 +66,7 @@ pub(crate) async fn add(tx: &mut Tx, side: Side, parts: &Parts<'_>, now: Timesta
 /// # Errors
 /// Those of the store.
 pub async fn proofless(reader: &mut Reader) -> Result<Vec<(ReceiptId, LogPromise)>, Problem> {
-    let rows = reader.rows(RECEIPT_PROOFLESS, args![LIST_MAX]).await?;
+    let rows = reader.rows(UNSIGNED_LIST, args![LIST_MAX]).await?;
     rows.iter().map(|it| Ok((id(it.text("id")?)?, it.json("log")?))).collect()
 }
 
@@ -76,11 +85,13 @@ pub async fn save_proofs(tx: &mut Tx, proofs: &[(ReceiptId, BatchProof)]) -> Res
     while !rest.is_empty() {
         let count = PROOFS_AT_ONCE.into_iter().find(|it| *it <= rest.len()).unwrap_or(1);
         let (now, later) = rest.split_at(count);
-        let mut given = Vec::with_capacity(2 * count);
+        let (mut given, mut ids) = (Vec::with_capacity(2 * count), Vec::with_capacity(count));
         for (id, proof) in now {
             given.extend(args![id.to_string(), text(proof)?]);
+            ids.extend(args![id.to_string()]);
         }
         tx.execute(receipt_proofs(count), given).await?;
+        tx.execute(receipts_signed(count), ids).await?;
         rest = later;
     }
     Ok(())
@@ -178,12 +189,34 @@ pub async fn acknowledge(
     provider: &OrganisationId,
     signed: &Signed<Acknowledgement>,
 ) -> Result<(), Problem> {
-    let document = text(signed)?;
-    for leaf in signed.body.leaves.iter().chain(&signed.body.unreceived) {
-        let args = args![leaf.to_string(), &document, Side::Consumer.word(), provider.as_str()];
-        tx.rows(RECEIPT_ACKNOWLEDGE, args).await?;
+    let named: BTreeSet<String> =
+        signed.body.leaves.iter().chain(&signed.body.unreceived).map(ToString::to_string).collect();
+    let (acknowledgement, document) = document(signed)?;
+    tx.execute(ACKNOWLEDGEMENT_ADD, args![&acknowledgement, document]).await?;
+    for row in tx.rows(RECEIPT_DUE, args![provider.as_str(), LIST_MAX]).await? {
+        let (id, leaf) = (row.text("id")?, row.text("leaf")?);
+        if named.contains(leaf) {
+            let args = args![id, &acknowledgement, Side::Consumer.word(), provider.as_str(), leaf];
+            tx.rows(RECEIPT_ACKNOWLEDGE, args).await?;
+        }
     }
     Ok(())
+}
+
+/// An acknowledgement as it is kept, once for all receipts that it is about, and the digest by which these name it.
+fn document(signed: &Signed<Acknowledgement>) -> Result<(String, String), Problem> {
+    let document = text(signed)?;
+    Ok((Digest::of(document.as_bytes()).to_string(), document))
+}
+
+/// The receipt that we issued under a leaf of our log.
+async fn issued_under(tx: &mut Tx, leaf: &Digest) -> Result<Option<ReceiptId>, Problem> {
+    let Some(body) = evidence::leaf(tx, leaf).await?.filter(|it| it.kind == ISSUED).and_then(|it| it.body) else {
+        return Ok(None);
+    };
+    let body: ReceiptBody = serde_json::from_str(&body)
+        .map_err(|it| Problem::new(Kind::Internal, "exchange.fault", "内部故障", it.to_string()))?;
+    Ok(Some(body.id))
 }
 
 /// Takes in a consumer's acknowledgement.
@@ -210,10 +243,12 @@ pub async fn acknowledged(
     now: Timestamp,
 ) -> Result<u64, Problem> {
     let signed = &permit.ask().signed;
-    let document = text(signed)?;
+    let (acknowledgement, document) = document(signed)?;
     let mut closed: BTreeMap<String, i64> = BTreeMap::new();
     for leaf in signed.body.leaves.iter().chain(&signed.body.unreceived) {
-        let args = args![leaf.to_string(), &document, Side::Provider.word(), signed.body.by.as_str()];
+        let Some(id) = issued_under(tx, leaf).await? else { continue };
+        let by = signed.body.by.as_str();
+        let args = args![id.to_string(), &acknowledgement, Side::Provider.word(), by, leaf.to_string()];
         for row in tx.rows(RECEIPT_ACKNOWLEDGE, args).await? {
             *closed.entry(row.text("agreement")?.to_owned()).or_default() += 1;
         }
@@ -222,6 +257,7 @@ pub async fn acknowledged(
         tx.execute(AGREEMENT_CLOSE, args![agreement, *number]).await?;
     }
     if !closed.is_empty() {
+        tx.execute(ACKNOWLEDGEMENT_ADD, args![&acknowledgement, document]).await?;
         let body = canonical_text(&signed.body)?;
         evidence::append(tx, &NewLeaf { kind: "acknowledgement", body, salt }, now).await?;
     }

@@ -48,6 +48,35 @@ pub const MIGRATIONS: &[&str] = &[
     DROP INDEX exchange_receipt_due;
     CREATE INDEX exchange_receipt_due ON exchange_receipt (side, peer, at) WHERE acknowledgement IS NULL;
     ALTER TABLE exchange_receipt ADD COLUMN missed $INT",
+    // What one query writes falls side by side: nonces by their time, proofs and countersignatures beside the receipts,
+    // which are found by their leaf through the log.
+    "
+    CREATE TABLE exchange_nonce_next (
+        keep_until $INT NOT NULL, key $TEXT NOT NULL, nonce $TEXT NOT NULL,
+        PRIMARY KEY (keep_until, key, nonce)) $CLUSTERED;
+    INSERT INTO exchange_nonce_next (keep_until, key, nonce) SELECT keep_until, key, nonce FROM exchange_nonce;
+    DROP TABLE exchange_nonce;
+    ALTER TABLE exchange_nonce_next RENAME TO exchange_nonce;
+    CREATE TABLE exchange_proof (receipt $TEXT NOT NULL PRIMARY KEY, proof $TEXT NOT NULL);
+    INSERT INTO exchange_proof (receipt, proof) SELECT id, proof FROM exchange_receipt WHERE proof IS NOT NULL;
+    CREATE TABLE exchange_unsigned (receipt $TEXT NOT NULL PRIMARY KEY) $CLUSTERED;
+    INSERT INTO exchange_unsigned (receipt) SELECT id FROM exchange_receipt WHERE proof IS NULL;
+    CREATE TABLE exchange_acknowledgement (digest $TEXT NOT NULL PRIMARY KEY, document $TEXT NOT NULL);
+    INSERT INTO exchange_acknowledgement (digest, document)
+        SELECT id, acknowledgement FROM exchange_receipt WHERE acknowledgement IS NOT NULL;
+    CREATE TABLE exchange_receipt_next (
+        id $TEXT NOT NULL PRIMARY KEY, side $TEXT NOT NULL, agreement $TEXT NOT NULL, peer $TEXT NOT NULL,
+        leaf $TEXT NOT NULL, body $TEXT NOT NULL, salt $BYTES NOT NULL, log $TEXT NOT NULL, asked $TEXT NOT NULL,
+        acknowledgement $TEXT, missed $INT, delivery $TEXT, part $INT, at $INT NOT NULL);
+    INSERT INTO exchange_receipt_next
+        (id, side, agreement, peer, leaf, body, salt, log, asked, acknowledgement, missed, delivery, part, at)
+        SELECT id, side, agreement, peer, leaf, body, salt, log, asked,
+               CASE WHEN acknowledgement IS NULL THEN NULL ELSE id END, missed, delivery, part, at
+          FROM exchange_receipt;
+    DROP TABLE exchange_receipt;
+    ALTER TABLE exchange_receipt_next RENAME TO exchange_receipt;
+    CREATE UNIQUE INDEX exchange_receipt_part ON exchange_receipt (side, delivery, part) WHERE delivery IS NOT NULL;
+    CREATE INDEX exchange_receipt_due ON exchange_receipt (side, peer, at) WHERE acknowledgement IS NULL",
 ];
 
 // Requests.
@@ -88,48 +117,62 @@ pub(crate) const AGREEMENT_CLOSE: &str = "UPDATE exchange_agreement SET open = o
 
 // Nonces.
 pub(crate) const NONCE_CLAIM: &str = "
-    INSERT INTO exchange_nonce (key, nonce, keep_until) VALUES ($1, $2, $3) ON CONFLICT (key, nonce) DO NOTHING";
+    INSERT INTO exchange_nonce (keep_until, key, nonce) VALUES ($1, $2, $3)
+    ON CONFLICT (keep_until, key, nonce) DO NOTHING";
 pub(crate) const NONCE_FORGET: &str = "DELETE FROM exchange_nonce WHERE keep_until < $1";
 
-// Receipts.
+// Receipts. Their ids begin with the time, so the order of ids is that of issue.
 pub(crate) const RECEIPT_ADD: &str = "
-    INSERT INTO exchange_receipt (id, side, agreement, peer, leaf, body, salt, log, asked, proof, delivery, part, at)
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13) ON CONFLICT (id) DO NOTHING";
+    INSERT INTO exchange_receipt (id, side, agreement, peer, leaf, body, salt, log, asked, delivery, part, at)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) ON CONFLICT (id) DO NOTHING";
 pub(crate) const RECEIPT_GET: &str = "
-    SELECT side, body, salt, log, asked, proof, acknowledgement FROM exchange_receipt WHERE id = $1";
+    SELECT side, body, salt, log, asked, proof, document AS acknowledgement
+      FROM exchange_receipt LEFT JOIN exchange_proof ON receipt = id
+      LEFT JOIN exchange_acknowledgement ON digest = acknowledgement WHERE id = $1";
 pub(crate) const RECEIPT_LIST: &str = "
-    SELECT side, body, salt, log, asked, proof, acknowledgement FROM exchange_receipt
-     WHERE ($1 = '' OR agreement = $1) ORDER BY at DESC, id LIMIT $2";
-pub(crate) const RECEIPT_PROOFLESS: &str = "
-    SELECT id, log FROM exchange_receipt WHERE proof IS NULL ORDER BY id LIMIT $1";
+    SELECT side, body, salt, log, asked, proof, document AS acknowledgement
+      FROM exchange_receipt LEFT JOIN exchange_proof ON receipt = id
+      LEFT JOIN exchange_acknowledgement ON digest = acknowledgement
+     WHERE ($1 = '' OR agreement = $1) ORDER BY id DESC LIMIT $2";
+pub(crate) const UNSIGNED_ADD: &str = "INSERT INTO exchange_unsigned (receipt) VALUES ($1)";
+pub(crate) const UNSIGNED_LIST: &str = "
+    SELECT id, log FROM exchange_unsigned JOIN exchange_receipt ON id = receipt ORDER BY receipt LIMIT $1";
 /// Proofs of so many receipts are kept by one statement; few lengths, so that each stays prepared.
 pub(crate) const PROOFS_AT_ONCE: [usize; 4] = [64, 16, 4, 1];
 
-/// Keeps the proofs of `count` receipts: their ids and proofs are the parameters, in turns.
+/// Keeps the proofs of `count` receipts: their ids and proofs are the parameters, in turns. The first stays.
 pub(crate) fn receipt_proofs(count: usize) -> ::store::Statement {
     let rows: Vec<String> = (0..count).map(|it| format!("(${}, ${})", 2 * it + 1, 2 * it + 2)).collect();
+    let rows = rows.join(", ");
     ::store::Statement::built(format!(
-        "WITH given (id, proof) AS (VALUES {}) UPDATE exchange_receipt SET proof = given.proof FROM given
-          WHERE exchange_receipt.id = given.id AND exchange_receipt.proof IS NULL",
-        rows.join(", ")
+        "INSERT INTO exchange_proof (receipt, proof) VALUES {rows} ON CONFLICT (receipt) DO NOTHING"
     ))
     .brief()
 }
 
+/// Strikes `count` receipts off the list of those that are not signed.
+pub(crate) fn receipts_signed(count: usize) -> ::store::Statement {
+    let ids: Vec<String> = (1..=count).map(|it| format!("${it}")).collect();
+    let ids = ids.join(", ");
+    ::store::Statement::built(format!("DELETE FROM exchange_unsigned WHERE receipt IN ({ids})")).brief()
+}
+
 pub(crate) const RECEIPT_DUE: &str = "
-    SELECT leaf, missed FROM exchange_receipt WHERE side = 'consumer' AND peer = $1 AND acknowledgement IS NULL
+    SELECT id, leaf, missed FROM exchange_receipt WHERE side = 'consumer' AND peer = $1 AND acknowledgement IS NULL
      ORDER BY at LIMIT $2";
 /// What a consumer has not countersigned of what was issued before `$2`.
 pub(crate) const RECEIPT_OPEN: &str = "
-    SELECT side, body, salt, log, asked, proof, acknowledgement FROM exchange_receipt
-     WHERE side = 'provider' AND peer = $1 AND acknowledgement IS NULL AND proof IS NOT NULL AND at < $2
-     ORDER BY at LIMIT $3";
+    SELECT side, body, salt, log, asked, proof, acknowledgement
+      FROM exchange_receipt JOIN exchange_proof ON receipt = id
+     WHERE side = 'provider' AND peer = $1 AND acknowledgement IS NULL AND at < $2 ORDER BY at LIMIT $3";
 pub(crate) const RECEIPT_MISSED: &str = "UPDATE exchange_receipt SET missed = 1 WHERE id = $1 AND side = 'consumer'";
 pub(crate) const RECEIPT_DUE_PEERS: &str = "
     SELECT DISTINCT peer FROM exchange_receipt WHERE side = 'consumer' AND acknowledgement IS NULL";
+pub(crate) const ACKNOWLEDGEMENT_ADD: &str = "
+    INSERT INTO exchange_acknowledgement (digest, document) VALUES ($1, $2) ON CONFLICT (digest) DO NOTHING";
 pub(crate) const RECEIPT_ACKNOWLEDGE: &str = "
     UPDATE exchange_receipt SET acknowledgement = $2
-     WHERE leaf = $1 AND side = $3 AND peer = $4 AND acknowledgement IS NULL RETURNING agreement";
+     WHERE id = $1 AND side = $3 AND peer = $4 AND leaf = $5 AND acknowledgement IS NULL RETURNING agreement";
 
 // Batches.
 pub(crate) const PARCEL_ADD: &str = "
@@ -176,7 +219,9 @@ pub(crate) const ALL: &[&str] = &[
     RECEIPT_ADD,
     RECEIPT_GET,
     RECEIPT_LIST,
-    RECEIPT_PROOFLESS,
+    UNSIGNED_ADD,
+    UNSIGNED_LIST,
+    ACKNOWLEDGEMENT_ADD,
     RECEIPT_DUE,
     RECEIPT_OPEN,
     RECEIPT_MISSED,

@@ -315,7 +315,10 @@ async fn every_statement_prepares_on_both_databases() {
     }
     for store in stores {
         let word = if store.dialect() == vocabulary::Dialect::Sqlite { "EXPLAIN " } else { "" };
-        let built = crate::store::PROOFS_AT_ONCE.map(|it| crate::store::receipt_proofs(it).as_str().to_owned());
+        let built = crate::store::PROOFS_AT_ONCE
+            .into_iter()
+            .flat_map(|it| [crate::store::receipt_proofs(it), crate::store::receipts_signed(it)])
+            .map(|it| it.as_str().to_owned());
         let all = crate::store::ALL.iter().map(|it| (*it).to_owned()).chain(built);
         for (number, sql) in all.enumerate() {
             let statement =
@@ -330,4 +333,47 @@ async fn store_at(url: &str) -> ::store::Store {
     let store = ::store::Store::open(url, &format!("exchange_{}", std::process::id())).await.unwrap();
     store.migrate("exchange", MIGRATIONS).await.unwrap();
     store
+}
+
+/// What stood in the tables before the third step is there after it, and reads the same.
+#[tokio::test]
+async fn what_was_kept_before_a_migration_is_kept_after_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let sqlite = format!("sqlite:{}", folder.path().join("t.db").display());
+    let mut urls = vec![sqlite];
+    urls.extend(std::env::var("YUNHE_TEST_POSTGRES"));
+    for url in urls {
+        let schema = format!("exchange_before_{}", std::process::id());
+        let store = ::store::Store::open(&url, &schema).await.unwrap();
+        store.migrate("exchange", &MIGRATIONS[..2]).await.unwrap();
+        let old = [
+            "INSERT INTO exchange_nonce (key, nonce, keep_until) VALUES ('k', 'n', 7)",
+            "INSERT INTO exchange_receipt (id, side, agreement, peer, leaf, body, salt, log, asked, proof,
+                                           acknowledgement, delivery, part, at, missed)
+             VALUES ('r1', 'consumer', 'a', 'p', 'l1', 'b1', '', '{}', '{}', 'proof', 'thanks', 'd', 3, 5, 1),
+                    ('r2', 'provider', 'a', 'p', 'l2', 'b2', '', '{}', '{}', NULL, NULL, NULL, NULL, 6, NULL)",
+        ];
+        for sql in old {
+            ::store::transact!(store, None, |tx| tx.execute(sql, vec![]).await).unwrap();
+        }
+        store.migrate("exchange", MIGRATIONS).await.unwrap();
+        let mut reader = store.read().await.unwrap();
+        let rows = reader.rows(crate::store::RECEIPT_LIST, ::store::args!["", 10]).await.unwrap();
+        let told: Vec<_> = rows
+            .iter()
+            .map(|it| ["body", "proof", "acknowledgement"].map(|name| it.opt_text(name).unwrap().unwrap_or("")))
+            .collect();
+        assert_eq!(told, [["b2", "", ""], ["b1", "proof", "thanks"]]);
+        let unsigned = reader.rows(crate::store::UNSIGNED_LIST, ::store::args![10]).await.unwrap();
+        assert_eq!(unsigned.iter().map(|it| it.text("id").unwrap()).collect::<Vec<_>>(), ["r2"]);
+        let parts = reader.rows(crate::store::PULL_PARTS, ::store::args!["d"]).await.unwrap();
+        assert_eq!(parts[0].int("part").unwrap(), 3);
+        let again = ::store::args![7, "k", "n"];
+        assert_eq!(
+            ::store::transact!(store, None, |tx| tx.execute(crate::store::NONCE_CLAIM, again.clone()).await).unwrap(),
+            0
+        );
+        drop(reader);
+        store.close().await;
+    }
 }

@@ -12,6 +12,7 @@
 
 mod arg;
 mod arg_null;
+mod checkpoint;
 mod connection;
 mod fault;
 mod feed;

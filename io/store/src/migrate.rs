@@ -29,12 +29,15 @@ pub(crate) fn translate(sql: &str, dialect: Dialect) -> String {
             ("$BYTES", "BLOB"),
             ("$TEXT", "TEXT"),
             ("$INT", "INTEGER"),
+            // The table is its primary key's tree, without row ids beside it: for short rows.
+            ("$CLUSTERED", "WITHOUT ROWID"),
         ],
         Dialect::Postgres => [
             ("$SERIAL", "BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY"),
             ("$BYTES", "BYTEA"),
             ("$TEXT", "TEXT COLLATE \"C\""),
             ("$INT", "BIGINT"),
+            ("$CLUSTERED", ""),
         ],
     };
     words.iter().fold(sql.to_owned(), |text, (word, by)| text.replace(word, by))

@@ -2,6 +2,7 @@
 
 use crate::{
     Dialect, Reader, Statement,
+    checkpoint::{Folder, Folding},
     connection::Held,
     fault,
     postgres::Postgres,
@@ -41,7 +42,7 @@ pub(crate) struct Inner {
 }
 
 pub(crate) enum Backend {
-    Sqlite { writer: Arc<Mutex<Writer>>, committer: Committer, readers: Arc<Readers> },
+    Sqlite { writer: Arc<Mutex<Writer>>, committer: Committer, _folder: Folder, readers: Arc<Readers> },
     Postgres { pool: PgPool },
 }
 
@@ -165,10 +166,12 @@ impl Store {
 
 fn open_sqlite(path: &str) -> Result<Backend, Problem> {
     let path = Path::new(path);
-    let connection = Sqlite::write(path, ACQUIRE_MAX).map_err(|it| fault::sqlite(&it))?;
-    let writer = Arc::new(Mutex::new(Writer::new(connection)));
+    let mut connection = Sqlite::write(path, ACQUIRE_MAX).map_err(|it| fault::sqlite(&it))?;
+    let folding = Folding::of(&mut connection)?;
+    let folder = Folder::start(path, &folding)?;
+    let writer = Arc::new(Mutex::new(Writer::new(connection, folding)));
     let committer = Committer::start(writer.clone());
-    Ok(Backend::Sqlite { writer, committer, readers: Readers::new(path, ACQUIRE_MAX) })
+    Ok(Backend::Sqlite { writer, committer, _folder: folder, readers: Readers::new(path, ACQUIRE_MAX) })
 }
 
 async fn open_postgres(url: &str, schema: &str) -> Result<Backend, Problem> {

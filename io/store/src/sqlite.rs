@@ -5,7 +5,7 @@ use crate::{
     Arg, Row, Statement, fault,
     row::{Names, from_sqlite},
 };
-use rusqlite::{Connection, Error, OpenFlags, config::DbConfig, types::Value};
+use rusqlite::{Connection, Error, OpenFlags, config::DbConfig, hooks::Wal, types::Value};
 use std::{
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
@@ -27,8 +27,8 @@ const STATEMENTS_MAX: usize = 256;
 const WRITER_CACHE: i64 = -16_384;
 /// The pages that each reader keeps; what is not among them is in the system's cache.
 const READER_CACHE: i64 = -4_096;
-/// Pages in the write-ahead log before SQLite folds it back.
-const CHECKPOINT_PAGES: i64 = 4_000;
+/// The pages that the connection which folds the write-ahead log keeps.
+const FOLD_CACHE: i64 = -64;
 
 /// Runs `work` where it may take long without holding up the tasks beside it.
 pub(crate) fn aside<T>(work: impl FnOnce() -> T) -> T {
@@ -48,10 +48,26 @@ impl Sqlite {
         opened.0.pragma_update(None, "journal_mode", "WAL")?;
         opened.0.pragma_update(None, "synchronous", "FULL")?;
         opened.0.pragma_update(None, "foreign_keys", true)?;
-        opened.0.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
         // From here on another process that writes is waited for in `Writer::take_file`, not inside SQLite.
         opened.0.busy_timeout(Duration::ZERO)?;
         Ok(opened)
+    }
+
+    /// Opens the file for folding its write-ahead log back.
+    pub(crate) fn fold(path: &Path) -> Result<Self, Error> {
+        let opened = Self::open(path, OpenFlags::SQLITE_OPEN_READ_WRITE, FOLD_CACHE)?;
+        opened.0.pragma_update(None, "synchronous", "FULL")?;
+        opened.0.pragma_update(None, "wal_autocheckpoint", 0)?;
+        Ok(opened)
+    }
+
+    /// Tells `tell` after each commit how many pages the write-ahead log has; from then on SQLite does not fold it by
+    /// itself.
+    pub(crate) fn on_commit(&mut self, mut tell: impl FnMut(u32) + Send + 'static) -> Result<(), Error> {
+        self.0.wal_hook(Some(move |_: &mut Wal, pages: i32| {
+            tell(u32::try_from(pages).unwrap_or(0));
+            Ok(())
+        }))
     }
 
     fn read(path: &Path, patience: Duration) -> Result<Self, Error> {

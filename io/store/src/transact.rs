@@ -6,6 +6,7 @@
 
 use crate::{
     Reader, Statement, Store, Tx, args,
+    checkpoint::Folding,
     connection::Held,
     fault,
     open::{ACQUIRE_MAX, Backend},
@@ -94,6 +95,7 @@ type Waiter = oneshot::Sender<Result<(), Problem>>;
 /// SQLite's one writing connection.
 pub(crate) struct Writer {
     connection: Sqlite,
+    folding: Folding,
     /// A transaction is open.
     open: bool,
     /// A unit of work was left in its savepoint (its future was dropped, or its end is not known).
@@ -103,8 +105,8 @@ pub(crate) struct Writer {
 }
 
 impl Writer {
-    pub(crate) fn new(connection: Sqlite) -> Self {
-        Self { connection, open: false, unsettled: false, waiting: Vec::new() }
+    pub(crate) fn new(connection: Sqlite, folding: Folding) -> Self {
+        Self { connection, folding, open: false, unsettled: false, waiting: Vec::new() }
     }
 
     pub(crate) fn connection(&mut self) -> &mut Sqlite {
@@ -178,6 +180,7 @@ impl Writer {
                 for waiter in self.waiting.drain(..) {
                     drop(waiter.send(Ok(())));
                 }
+                self.folding.committed(&self.connection);
             }
             Err(error) => self.abandon(&error),
         }
