@@ -17,9 +17,10 @@ use vocabulary::{Bilingual, FederationName};
 use yunhe::Process;
 
 const NAME: &str = "idle";
-/// Packs that the demo's provider installs.
-const PACKS: [&str; 6] =
-    ["calendar-cn", "exchange-deadlines", "divisions", "legal-persons", "listed-companies", "catalogue-samples"];
+/// Packs that the demo's provider installs, but for its catalogue.
+const PACKS: [&str; 5] = ["calendar-cn", "exchange-deadlines", "divisions", "legal-persons", "listed-companies"];
+/// Its entries are indexed, and for that the Chinese dictionary is loaded (some 45 MB).
+const CATALOGUE: &str = "catalogue-samples";
 /// Rows that are imported when it is used.
 const ROWS: u64 = 20_000;
 /// Nobody asks for this long before memory is looked at.
@@ -88,8 +89,7 @@ impl Node {
         let entries = json!({"entries": founding.entries});
         self.admin.post("/v1/federation/entries", entries).await.expect_status(200);
         for pack in PACKS {
-            let body = json!({"files": pack_files(pack), "review": review()});
-            self.admin.post("/v1/packs", body).await.expect_status(200);
+            self.install(pack).await;
         }
         let steward = self.somebody("data-steward").await;
         let province = Province::draw(ROWS);
@@ -97,8 +97,14 @@ impl Node {
         steward.get("/v1/records/legal-person").await.expect_status(200);
     }
 
-    /// Publishes an entry and finds it.
+    async fn install(&self, pack: &str) {
+        let body = json!({"files": pack_files(pack), "review": review()});
+        self.admin.post("/v1/packs", body).await.expect_status(200);
+    }
+
+    /// Publishes entries and finds one.
     async fn search(&self) {
+        self.install(CATALOGUE).await;
         let title = json!({"zh": "法人基础信息", "en": "Base facts of legal persons"});
         let entry = json!({
             "entry": "legal-person-base", "title": title, "code": "102001001/000101", "class": "base",
@@ -110,7 +116,7 @@ impl Node {
         let cataloguer = self.somebody("cataloguer").await;
         cataloguer.post("/v1/catalog", body).await.expect_status(200);
         let found = cataloguer.get("/v1/catalog?q=%E6%B3%95%E4%BA%BA").await.expect_status(200);
-        assert_eq!(found["total"], 1, "{found}");
+        assert!(found["total"].as_u64() >= Some(1), "{found}");
     }
 
     async fn somebody(&self, role: &str) -> Desk {

@@ -5,6 +5,7 @@ use crate::{line::Line, load::Generator};
 use axum::Router;
 use bytes::Bytes;
 use http::Request;
+use jiff::SignedDuration;
 use peer::{
     Hosts, Limits, Server, Transport,
     message::{Nonce, sign_request},
@@ -14,6 +15,7 @@ use signing::{Certificate, KeyRing};
 use std::{
     net::{Ipv4Addr, SocketAddr},
     sync::Arc,
+    time::{Duration, Instant},
 };
 use testkit::{Database, World};
 use tokio::runtime::{Builder, Runtime};
@@ -26,6 +28,8 @@ pub const PROVIDER: &str = "js-scjg";
 pub const CONSUMER: &str = "nj-gxj";
 /// The seed of the provider's rows.
 const SEED: u64 = 7;
+/// Everybody's clock moves on this often.
+const TICK: Duration = Duration::from_millis(1);
 /// The connections' certificates are valid for so long.
 const CERTIFICATE_DAYS: u32 = 30;
 
@@ -46,6 +50,17 @@ impl Pair {
     /// size that a node has by itself.
     pub async fn with_rows(rows: u64) -> Self {
         let world = World::with_part_rows(Database::Sqlite, node::PART_ROWS).await;
+        // The stories' clock stands still; here it runs, as a node's does.
+        let clock = world.clock.clone();
+        tokio::spawn(async move {
+            let mut begun = Instant::now();
+            loop {
+                tokio::time::sleep(TICK).await;
+                let now = Instant::now();
+                clock.advance(SignedDuration::try_from(now - begun).unwrap());
+                begun = now;
+            }
+        });
         world.install_packs(|_, text| text).await;
         let mut csv = Vec::new();
         sample::legal_persons(SEED, rows, &mut csv).unwrap();
@@ -93,7 +108,7 @@ impl Pair {
     /// A request that the consumer signed.
     pub fn signed(&self, method: &str, path: &str, body: &Value) -> Request<Bytes> {
         let (mut parts, body) = self.plain(method, path, body).into_parts();
-        let (digest, nonce) = (Digest::of(&body), Nonce::draw().unwrap());
+        let (digest, nonce) = (Digest::of(&body), Nonce::draw(self.world.now()).unwrap());
         sign_request(&mut parts, &digest, &self.keys.messages, nonce, self.world.now()).unwrap();
         Request::from_parts(parts, body)
     }

@@ -253,7 +253,7 @@ impl PeerClient {
         *request.method_mut() = call.method.clone();
         *request.headers_mut() = call.fields.clone();
         let (mut parts, body) = request.into_parts();
-        let sent = message::sign_request(&mut parts, &upload.digest, &*self.signer, Nonce::draw()?, now)?;
+        let sent = message::sign_request(&mut parts, &upload.digest, &*self.signer, Nonce::draw(now)?, now)?;
         Ok((http::Request::from_parts(parts, body), sent))
     }
 }

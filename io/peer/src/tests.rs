@@ -429,7 +429,7 @@ impl Carrier for Liar {
                 for field in ["content-digest", "signature-input", "signature"] {
                     head.headers.remove(field);
                 }
-                let nonce = Nonce::draw()?;
+                let nonce = Nonce::draw(now())?;
                 let signed = message::sign_request(&mut head, &Digest::of(b""), own, nonce, now())?;
                 let request = self.request.clone().unwrap_or(signed);
                 sign_answer(&mut parts, &Digest::of(b"{}"), &request, own, now())?;
@@ -460,8 +460,10 @@ async fn whoever_carries_cannot_speak_for_the_peer() {
 
 #[test]
 fn nonces_are_never_the_same() {
-    let drawn: std::collections::BTreeSet<_> = (0..1000).map(|_| Nonce::draw().unwrap()).collect();
+    let drawn: std::collections::BTreeSet<_> = (0..1000).map(|_| Nonce::draw(now()).unwrap()).collect();
     assert_eq!(drawn.len(), 1000);
+    let later = Nonce::draw(now() + jiff::SignedDuration::from_millis(1)).unwrap();
+    assert!(drawn.last() < Some(&later), "nonces are in the order of their times");
     assert!("0".repeat(31).parse::<Nonce>().is_err());
     assert!("A".repeat(32).parse::<Nonce>().is_err());
     assert!(!message::is_signed(&http::HeaderMap::new()));

@@ -283,8 +283,8 @@ impl Net {
         for field in ["content-digest", "signature-input", "signature"] {
             letter.head.headers.remove(field);
         }
-        let nonce = Nonce::draw().ok();
-        if let (Some(created), Some(nonce)) = (created, nonce) {
+        let Some(created) = created else { return };
+        if let Ok(nonce) = Nonce::draw(created) {
             drop(sign_request(&mut letter.head, &Digest::of(&letter.body), &keys.messages, nonce, created));
         }
     }

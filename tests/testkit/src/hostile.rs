@@ -97,7 +97,7 @@ impl Hostile {
     pub fn write_bytes(&self, method: &str, host: &str, path: &str, body: impl Into<Bytes>) -> Letter {
         let body = body.into();
         let (mut parts, body) = unsigned(method, host, path, body).into_parts();
-        sign_request(&mut parts, &Digest::of(&body), &self.messages, Nonce::draw().unwrap(), self.now).unwrap();
+        sign_request(&mut parts, &Digest::of(&body), &self.messages, Nonce::draw(self.now).unwrap(), self.now).unwrap();
         Request::from_parts(parts, body)
     }
 
