@@ -1,12 +1,22 @@
 //! Secret and public keys of every suite, and the trait that a key in hardware implements too.
+//!
+//! Ed25519 is computed by aws-lc, which TLS brings along and which takes half of ed25519-dalek's time to sign. Dalek
+//! reads and writes keys, and is the model that the tests hold aws-lc to.
 
 use crate::Purpose;
+use aws_lc_rs::signature::{ED25519, Ed25519KeyPair, UnparsedPublicKey};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
+use curve25519_dalek::constants::EIGHT_TORSION;
+use ed25519_dalek::VerifyingKey;
 use ed25519_dalek::pkcs8::{DecodePrivateKey as _, EncodePrivateKey as _, KeypairBytes};
-use ed25519_dalek::{Signer as _, VerifyingKey};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use std::{borrow::Cow, fmt, str::FromStr};
+use std::{
+    borrow::Cow,
+    fmt,
+    str::FromStr,
+    sync::{Arc, LazyLock},
+};
 use vocabulary::{Kind, Problem, Signature, Suite, canonical_bytes, ensure};
 use zeroize::Zeroizing;
 
@@ -40,7 +50,17 @@ impl<S: Signer + ?Sized> Sign for S {
 
 /// A secret key in memory; wiped when dropped, prints only its public half.
 #[derive(Clone)]
-pub struct SigningKey(ed25519_dalek::SigningKey);
+pub struct SigningKey {
+    key: ed25519_dalek::SigningKey,
+    signs: Arc<Ed25519KeyPair>,
+}
+
+impl From<ed25519_dalek::SigningKey> for SigningKey {
+    fn from(key: ed25519_dalek::SigningKey) -> Self {
+        let signs = Ed25519KeyPair::from_seed_unchecked(key.as_bytes()).expect("any 32 bytes are a seed");
+        Self { key, signs: Arc::new(signs) }
+    }
+}
 
 impl SigningKey {
     /// Draws a key from the system's randomness.
@@ -63,7 +83,7 @@ impl SigningKey {
     /// The key of a seed: for tests and simulations, and for keys that are derived elsewhere.
     pub fn from_seed(suite: Suite, seed: &[u8; 32]) -> Self {
         match suite {
-            Suite::Ed25519Sha256 => Self(ed25519_dalek::SigningKey::from_bytes(seed)),
+            Suite::Ed25519Sha256 => ed25519_dalek::SigningKey::from_bytes(seed).into(),
         }
     }
 
@@ -72,7 +92,7 @@ impl SigningKey {
     /// # Errors
     /// `signing.key` when it is none, or of another algorithm.
     pub fn from_pem(pem: &str) -> Result<Self, Problem> {
-        ed25519_dalek::SigningKey::from_pkcs8_pem(pem).map(Self).map_err(|it| {
+        ed25519_dalek::SigningKey::from_pkcs8_pem(pem).map(Self::from).map_err(|it| {
             Problem::new(
                 Kind::Unprocessable,
                 "signing.key",
@@ -84,19 +104,19 @@ impl SigningKey {
 
     /// Writes PKCS#8 PEM, version 1: OpenSSL 3.0 does not read the version with the public key inside.
     pub fn to_pem(&self) -> Zeroizing<String> {
-        KeypairBytes { secret_key: self.0.to_bytes(), public_key: None }
+        KeypairBytes { secret_key: self.key.to_bytes(), public_key: None }
             .to_pkcs8_pem(Default::default())
             .expect("32 bytes always fit a PKCS#8 document")
     }
 
     /// The key that verifies.
     pub fn public(&self) -> PublicKey {
-        PublicKey(self.0.verifying_key())
+        PublicKey(self.key.verifying_key())
     }
 
     /// Signs bytes as they are; see [`Signer::sign_bytes`] for when that is right.
     pub fn sign(&self, bytes: &[u8]) -> Signature {
-        let value = STANDARD.encode(self.0.sign(bytes).to_bytes());
+        let value = STANDARD.encode(self.signs.sign(bytes));
         Signature { suite: Suite::Ed25519Sha256, key: self.public().base64(), value }
     }
 }
@@ -189,8 +209,9 @@ impl PublicKey {
     /// # Errors
     /// As [`PublicKey::verify`].
     pub fn verify_raw(&self, bytes: &[u8], signature: &[u8; 64]) -> Result<(), Problem> {
-        let signature = ed25519_dalek::Signature::from_bytes(signature);
-        self.0.verify_strict(bytes, &signature).map_err(|_| mismatch(self))
+        let (point, _) = signature.split_at(32);
+        ensure!(!LOW_ORDER.iter().any(|it| it == point), mismatch(self));
+        UnparsedPublicKey::new(&ED25519, self.0.as_bytes()).verify(bytes, signature).map_err(|_| mismatch(self))
     }
 
     /// Checks what [`Sign::sign_canonical`] made.
@@ -204,6 +225,10 @@ impl PublicKey {
         self.verify(&purpose.bytes(value)?, signature)
     }
 }
+
+/// The points of low order as they are written. With one of them a signature could be made to fit several messages;
+/// aws-lc takes them.
+static LOW_ORDER: LazyLock<[[u8; 32]; 8]> = LazyLock::new(|| EIGHT_TORSION.map(|it| it.compress().to_bytes()));
 
 fn bad_key(why: &'static str) -> Problem {
     Problem::new(

@@ -1,9 +1,15 @@
 use crate::*;
+use curve25519_dalek::{Scalar, edwards::CompressedEdwardsY};
+use ed25519_dalek::Signer as _;
 use proptest::prelude::*;
 use serde_json::json;
 use vocabulary::{Signature, Suite, Timestamp};
 
 const SUITE: Suite = Suite::Ed25519Sha256;
+
+fn base64_of(bytes: &[u8]) -> String {
+    base64::Engine::encode(&base64::engine::general_purpose::STANDARD, bytes)
+}
 
 fn key(seed: u8) -> SigningKey {
     SigningKey::from_seed(SUITE, &[seed; 32])
@@ -23,7 +29,50 @@ fn signatures_are_those_of_rfc_8032() {
     key.public().verify(&[0xaf, 0x82], &key.sign(&[0xaf, 0x82])).unwrap();
 }
 
+/// The order of the curve's main subgroup, least byte first: `s` and `s + ORDER` are the same scalar.
+const ORDER: [u8; 32] = [
+    0xed, 0xd3, 0xf5, 0x5c, 0x1a, 0x63, 0x12, 0x58, 0xd6, 0x9c, 0xf7, 0xa2, 0xde, 0xf9, 0xde, 0x14, 0, 0, 0, 0, 0, 0,
+    0, 0, 0, 0, 0, 0, 0, 0, 0, 0x10,
+];
+
+fn plus_order(scalar: &[u8]) -> [u8; 32] {
+    let mut carry = 0;
+    std::array::from_fn(|at| {
+        let sum = u16::from(scalar[at]) + u16::from(ORDER[at]) + carry;
+        carry = sum >> 8;
+        sum.to_le_bytes()[0]
+    })
+}
+
+/// A signature whose point is the neutral element: it fits the equation without a random part.
+fn with_neutral_point(key: &ed25519_dalek::SigningKey, bytes: &[u8]) -> [u8; 64] {
+    use sha2::Digest as _;
+    let point = CompressedEdwardsY([[1].as_slice(), &[0; 31]].concat().try_into().unwrap());
+    let hash = sha2::Sha512::new().chain_update(point.0).chain_update(key.verifying_key().as_bytes());
+    let challenge = Scalar::from_bytes_mod_order_wide(&hash.chain_update(bytes).finalize().into());
+    let scalar = challenge * key.to_scalar();
+    [point.0, scalar.to_bytes()].concat().try_into().unwrap()
+}
+
 proptest! {
+    /// Two independent programs sign the same bytes alike and agree on what is a signature, to the strict reading.
+    #[test]
+    fn aws_lc_and_dalek_agree(
+        seed in any::<[u8; 32]>(), bytes in prop::collection::vec(any::<u8>(), 0..80), at in 0usize..64, by in 1u8..,
+    ) {
+        let (ours, dalek) = (SigningKey::from_seed(SUITE, &seed), ed25519_dalek::SigningKey::from_bytes(&seed));
+        let good = dalek.sign(&bytes).to_bytes();
+        prop_assert_eq!(ours.sign(&bytes).value, base64_of(&good));
+        let mut changed = good;
+        changed[at] ^= by;
+        let again: [u8; 64] = [&good[..32], &plus_order(&good[32..])].concat().try_into().unwrap();
+        for signature in [good, changed, again, with_neutral_point(&dalek, &bytes), [0; 64]] {
+            let strict = dalek.verifying_key().verify_strict(&bytes, &ed25519_dalek::Signature::from_bytes(&signature));
+            prop_assert_eq!(ours.public().verify_raw(&bytes, &signature).is_ok(), strict.is_ok());
+            prop_assert_eq!(strict.is_ok(), signature == good);
+        }
+    }
+
     /// One bit changed in the bytes, the key or the signature, and it does not verify.
     #[test]
     fn a_changed_bit_is_refused(
@@ -155,4 +204,16 @@ fn a_certificate_carries_its_hosts_and_a_renewal_keeps_the_pin() {
     let other = TlsKey::generate().unwrap();
     assert_ne!(other.pin().unwrap(), key.pin().unwrap());
     assert_eq!(TlsKey::from_pem(&key.to_pem()).unwrap().pin().unwrap(), key.pin().unwrap());
+}
+
+/// aws-lc by itself takes a signature whose point is of low order; the guard before it does not.
+#[test]
+fn a_point_of_low_order_is_no_signature() {
+    let dalek = ed25519_dalek::SigningKey::from_bytes(&[7; 32]);
+    let forged = with_neutral_point(&dalek, b"abc");
+    let raw =
+        aws_lc_rs::signature::UnparsedPublicKey::new(&aws_lc_rs::signature::ED25519, dalek.verifying_key().to_bytes());
+    assert!(raw.verify(b"abc", &forged).is_ok(), "then the guard is not needed any more");
+    let problem = key(7).public().verify_raw(b"abc", &forged).unwrap_err();
+    assert_eq!(problem.code, "signing.mismatch");
 }
