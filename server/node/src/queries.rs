@@ -182,8 +182,7 @@ impl Organisation {
         let log = transact!(self.store, None, |tx| exchange::issue(tx, permit, &issue, now).await)?;
         let batch = self.signer.sign(issue.body.id, log.clone()).await?;
         let Issue { body, salt, asked, .. } = issue;
-        let salt = salt.0.iter().map(|it| format!("{it:02x}")).collect();
-        Ok(Receipt { body, salt, log, batch, asked, acknowledgement: None, log_proof: None })
+        Ok(Receipt { body, salt: hex::encode(salt.0), log, batch, asked, acknowledgement: None, log_proof: None })
     }
 
     /// The answer to a query under an agreement that we do not have with that member.
