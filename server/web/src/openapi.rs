@@ -85,6 +85,9 @@ use Scope::{Exchange, Record};
 
 /// Every route of the client port.
 pub const ROUTES: &[Route] = &[
+    route(Get, "/", Public, "转到接口页面", "leads to the page of this interface"),
+    route(Get, "/api", Public, "接口页面", "the page of this interface"),
+    route(Get, "/api/{file}", Public, "接口页面所需的文件", "what that page needs"),
     route(Get, "/health", Public, "节点是否正常", "whether the node serves and its databases answer"),
     route(Get, "/metrics", Public, "运行指标（Prometheus 文本）", "figures in Prometheus' text format"),
     route(Get, "/openapi.json", Public, "本接口说明", "this description"),

@@ -11,6 +11,7 @@ mod kill;
 mod liar;
 mod main_job;
 mod membership;
+mod page;
 mod proof;
 mod races;
 mod refusals;

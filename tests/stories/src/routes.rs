@@ -35,6 +35,7 @@ pub(crate) fn path(pattern: &str) -> String {
     let uuid = "00000000000070008000000000000000";
     let value = |pattern: &str, name: &str| match (pattern.split('/').nth(2).unwrap_or_default(), name) {
         (_, "number") => "0".to_owned(),
+        (_, "file") => "page.js".to_owned(),
         (_, "path") => "checkpoint".to_owned(),
         (_, "code") => "307010001".to_owned(),
         ("users", "name") => "zhang".to_owned(),

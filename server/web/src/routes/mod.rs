@@ -6,6 +6,7 @@ mod federation;
 mod identity;
 mod log;
 mod node;
+mod page;
 mod registry;
 
 use crate::{
@@ -27,6 +28,9 @@ pub(crate) type Answer<T> = Result<axum::Json<T>, Failure>;
 /// The router of the client port.
 pub(crate) fn router(tenants: Tenants, refusals: Arc<Refusals>) -> Router {
     Router::new()
+        .route("/", get(page::home))
+        .route("/api", get(page::api))
+        .route("/api/{file}", get(page::file))
         .route("/health", get(node::health))
         .route("/openapi.json", get(node::openapi))
         .route("/v1/node", get(node::about))
@@ -79,7 +83,7 @@ async fn unknown() -> Failure {
     Failure(Problem::new(
         Kind::Missing,
         "web.route",
-        "没有这个接口；接口清单见 /openapi.json",
-        "there is no such route; /openapi.json lists them",
+        "没有这个接口；接口清单见 /api（页面）或 /openapi.json",
+        "there is no such route; /api (a page) and /openapi.json list them",
     ))
 }
