@@ -27,7 +27,7 @@ impl Search {
 }
 
 /// What to look for, and where.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SearchAsk {
     /// Words in Chinese or English, or a code; none: everything.

@@ -30,7 +30,7 @@ pub(crate) async fn withdraw(caller: Caller, Path(name): Path<String>) -> Answer
 }
 
 /// Whose catalogue.
-#[derive(Deserialize)]
+#[derive(Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct HarvestAsk {
     member: OrganisationId,

@@ -1,13 +1,13 @@
 //! The client port's routes, by act.
 
-mod catalog;
-mod exchange;
-mod federation;
-mod identity;
-mod log;
+pub(crate) mod catalog;
+pub(crate) mod exchange;
+pub(crate) mod federation;
+pub(crate) mod identity;
+pub(crate) mod log;
 mod node;
 mod page;
-mod registry;
+pub(crate) mod registry;
 
 use crate::{
     Failure, Tenants,

@@ -23,7 +23,7 @@ use tokio_util::io::{StreamReader, SyncIoBridge};
 use vocabulary::{ResourceId, Timestamp};
 
 /// The files of a pack.
-#[derive(Deserialize)]
+#[derive(Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct PackFiles {
     files: Files,
@@ -126,7 +126,7 @@ pub(crate) async fn history(caller: Caller, Path(name): Path<ResourceId>, RawQue
 }
 
 /// Which part of a feed.
-#[derive(Deserialize)]
+#[derive(Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct FeedAsk {
     feed: Option<String>,
