@@ -1283,6 +1283,11 @@ export class Yunhe {
     return this.json("POST", "/v1/catalog", {}, JSON.stringify(body));
   }
 
+  /** 目录（DCAT-AP 3，JSON-LD）；无令牌者只见对社会开放的条目 · the catalogue as DCAT-AP 3; without a token only what is open to the public */
+  catalogDcat(query: { after?: string | null; limit?: number | null } = {}): Promise<unknown> {
+    return this.json("GET", "/v1/catalog/dcat", query);
+  }
+
   /** 采集成员目录 · takes over a member's catalogue */
   harvest(body: HarvestAsk): Promise<unknown> {
     return this.json("POST", "/v1/catalog/harvest", {}, JSON.stringify(body));

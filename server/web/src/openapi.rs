@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 /// Groups of routes by the first word of their path, with what a person reads above them.
 const GROUPS: [(&str, &str, &[&str]); 6] = [
     ("record", "登记 · records and packs", &["packs", "imports", "records", "changes"]),
-    ("find", "目录 · the catalogue", &["catalog", "catalog.jsonld"]),
+    ("find", "目录 · the catalogue", &["catalog"]),
     (
         "exchange",
         "交换 · offers, requests, agreements, deliveries",
@@ -53,6 +53,7 @@ fn content(schemas: &mut SchemaGenerator, content: Content) -> Value {
     match content {
         Content::Json(of) => json!({"application/json": {"schema": of(schemas)}}),
         Content::AnyJson => json!({"application/json": {"schema": {}}}),
+        Content::JsonAs(media) => json!({media: {"schema": {}}}),
         Content::Bytes(media) => json!({media: {"schema": {"type": "string", "format": "binary"}}}),
     }
 }
@@ -77,8 +78,11 @@ fn operation(schemas: &mut SchemaGenerator, route: &Route) -> Value {
     if let Some(body) = route.body {
         operation["requestBody"] = json!({"required": true, "content": content(schemas, body)});
     }
-    if route.port == Port::Token {
-        operation["security"] = json!([{"token": []}]);
+    if route.port != Port::Public {
+        operation["security"] = match route.port {
+            Port::Either => json!([{}, {"token": []}]),
+            _ => json!([{"token": []}]),
+        };
         let scopes = std::iter::once(Scope::All).chain(route.scopes());
         operation["x-scopes"] = scopes.map(Scope::word).collect();
     }

@@ -6,8 +6,8 @@ use ::exchange::{AgreementView, Pull, Receipt, ReceiptView, RequestView};
 use ::identity::Scope;
 use catalog::search::Found;
 use node::{
-    AnswerDraft, Credentials, ImportAsk, ImportReport, InstalledPack, IssuedToken, NewToken, NewUser, OfferView, Page,
-    PageAsk, PullAsk, QueryAnswer, QueryAsk, RequestDraft, SearchAsk, TokenView, TypeView, UserView,
+    AnswerDraft, Credentials, DcatAsk, ImportAsk, ImportReport, InstalledPack, IssuedToken, NewToken, NewUser,
+    OfferView, Page, PageAsk, PullAsk, QueryAnswer, QueryAsk, RequestDraft, SearchAsk, TokenView, TypeView, UserView,
 };
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 
@@ -29,6 +29,8 @@ pub enum Port {
     Public,
     /// Whoever shows a token.
     Token,
+    /// Anyone; whoever shows a token sees more.
+    Either,
 }
 
 /// Makes the schema of a type.
@@ -41,6 +43,8 @@ pub(crate) enum Content {
     Json(SchemaOf),
     /// JSON that no type describes.
     AnyJson,
+    /// JSON in a format of others, under its media type.
+    JsonAs(&'static str),
     /// Bytes of this media type.
     Bytes(&'static str),
 }
@@ -103,6 +107,11 @@ impl Route {
         Self { answer: Content::Json(SchemaGenerator::subschema_for::<T>), ..self }
     }
 
+    /// JSON in a format of others.
+    const fn gives_json(self, media: &'static str) -> Self {
+        Self { answer: Content::JsonAs(media), ..self }
+    }
+
     const fn gives_bytes(self, media: &'static str) -> Self {
         Self { answer: Content::Bytes(media), ..self }
     }
@@ -138,6 +147,10 @@ const fn delete(path: &'static str, name: &'static str, zh: &'static str, en: &'
 
 const fn public(route: Route) -> Route {
     Route { port: Port::Public, ..route }
+}
+
+const fn either(route: Route) -> Route {
+    Route { port: Port::Either, ..route }
 }
 
 use Scope::{Exchange, Record};
@@ -184,6 +197,16 @@ pub const ROUTES: &[Route] = &[
     get("/v1/changes", "changes", "变更流", "a page of a change feed").scope(Record).asks::<registry::FeedAsk>(),
     get("/v1/catalog", "searchCatalog", "检索目录", "searches the catalogue").asks::<SearchAsk>().gives::<Found>(),
     post("/v1/catalog", "publishEntry", "发布目录条目", "publishes a catalogue entry").takes_any(),
+    either(
+        get(
+            "/v1/catalog/dcat",
+            "catalogDcat",
+            "目录（DCAT-AP 3，JSON-LD）；无令牌者只见对社会开放的条目",
+            "the catalogue as DCAT-AP 3; without a token only what is open to the public",
+        )
+        .asks::<DcatAsk>()
+        .gives_json("application/ld+json"),
+    ),
     get("/v1/catalog/{code}", "catalogEntry", "一个目录条目", "one catalogue entry"),
     delete("/v1/catalog/{code}", "withdrawEntry", "撤销本机构的目录条目", "withdraws an entry of our own"),
     post("/v1/catalog/harvest", "harvest", "采集成员目录", "takes over a member's catalogue").takes::<HarvestAsk>(),

@@ -4,6 +4,7 @@
 mod away;
 mod bad_input;
 mod batch;
+mod catalogue;
 mod faults;
 mod faults_of_setup;
 mod filters;

@@ -44,6 +44,7 @@ pub(crate) fn router(tenants: Tenants, refusals: Arc<Refusals>) -> Router {
         .route("/v1/changes", get(registry::changes))
         .route("/v1/catalog", get(catalog::search).post(catalog::publish))
         .route("/v1/catalog/{code}", get(catalog::entry).delete(catalog::withdraw))
+        .route("/v1/catalog/dcat", get(catalog::dcat))
         .route("/v1/catalog/harvest", post(catalog::harvest))
         .route("/v1/offers", get(exchange::offers))
         .route("/v1/members/{id}/offers", get(exchange::offers_of))
