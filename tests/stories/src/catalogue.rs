@@ -51,7 +51,7 @@ story! {
 
         let reply = harvester.get("/v1/catalog/dcat").await;
         assert_eq!(reply.field("content-type"), Some("application/ld+json"));
-        let forged = world.with_token("js-data", &format!("yht_{}", "A".repeat(43)));
+        let forged = world.with_token("js-data", format!("yht_{}", "A".repeat(43)));
         assert_eq!(forged.get("/v1/catalog/dcat").await.status, 401);
         for wrong in ["after=x", "after=x/Y", "limit=0", "limit=1001"] {
             let problem = harvester.get(&format!("/v1/catalog/dcat?{wrong}")).await.expect_problem("catalog.page", 422);
