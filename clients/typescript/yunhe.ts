@@ -633,6 +633,9 @@ export type OrganisationId = string;
 
 export type Origin = string;
 
+/** What became of a row. */
+export type Outcome = "added" | "changed" | "same";
+
 /** The files of a pack. */
 export type PackFiles = {
   files: Record<string, string>;
@@ -708,6 +711,26 @@ export type PullAsk = {
 
 /** Where a pull stands. */
 export type PullState = "making" | "fetching" | "done" | "failed";
+
+/** One row to write. */
+export type PutAsk = {
+  /** Drawn by the caller; the same ask with it again gets the same answer and writes nothing. */
+  idempotency_key?: string | null;
+  /** Its fields; those left out are empty. */
+  row: Record<string, unknown>;
+  /** Why it is written: it stands in the history and the change feed. */
+  why: string;
+};
+
+/** What writing a row came to. */
+export type PutReport = {
+  /** Its key, as texts. */
+  key: string[];
+  /** What became of it. */
+  outcome: Outcome;
+  /** The row as it is kept. */
+  row: Record<string, unknown>;
+};
 
 /** What came back. */
 export type QueryAnswer = {
@@ -908,6 +931,20 @@ export type Revocation = {
 
 /** What an account of an organisation may do there. */
 export type Role = "administrator" | "data-steward" | "cataloguer" | "requester" | "checker" | "approver" | "provider-officer" | "auditor" | "application";
+
+/** What a record type held at a position. */
+export type RowsDigest = {
+  /** Their digest. */
+  digest: Digest;
+  /** `yunhe-rows/1`. */
+  format: string;
+  /** At which position of this node's feed. */
+  position: number;
+  /** Which type. */
+  record: ResourceId;
+  /** How many rows. */
+  rows: number;
+};
 
 /** What a token may be used for. */
 export type Scope = "all" | "read" | "exchange" | "record";
@@ -1418,9 +1455,24 @@ export class Yunhe {
     return this.json("GET", "/v1/records");
   }
 
+  /** 移除一行记录，历史保留 · takes one row out; its history stays */
+  removeRow(name: string, query: { key: string[]; why: string }): Promise<unknown> {
+    return this.json("DELETE", `/v1/records/${encodeURIComponent(name)}`, query);
+  }
+
   /** 一页记录，可指定历史时刻 · a page of rows, now or as of a time */
   records(name: string, query: { after?: string[]; as_of?: string | null; key?: string[]; limit?: number | null; where?: string | null } = {}): Promise<Page> {
     return this.json("GET", `/v1/records/${encodeURIComponent(name)}`, query);
+  }
+
+  /** 写入一行记录 · writes one row */
+  putRow(name: string, body: PutAsk): Promise<PutReport> {
+    return this.json("POST", `/v1/records/${encodeURIComponent(name)}`, {}, JSON.stringify(body));
+  }
+
+  /** 全部记录的摘要，可跨库比对 · a digest over all rows, the same on every database */
+  rowsDigest(name: string, query: { as_of?: string | null; position?: number | null } = {}): Promise<RowsDigest> {
+    return this.json("GET", `/v1/records/${encodeURIComponent(name)}/digest`, query);
   }
 
   /** 一行的全部版本 · every version of a row */

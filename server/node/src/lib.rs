@@ -25,6 +25,7 @@ mod queries;
 mod receipts;
 mod records;
 mod requests;
+mod rows;
 mod store;
 
 pub use access::{Incoming, Outcome};
@@ -44,6 +45,7 @@ pub use pulls::PullAsk;
 pub use queries::{QueryAnswer, QueryAsk};
 pub use records::{Page, PageAsk, TypeView};
 pub use requests::{AnswerDraft, OfferView, RequestDraft};
+pub use rows::{DigestAsk, Outcome as RowOutcome, PutAsk, PutReport, RemoveAsk};
 
 /// Organisations in one process at most.
 pub const ORGANISATIONS_MAX: usize = 256;

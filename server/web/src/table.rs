@@ -4,10 +4,12 @@
 use crate::routes::{catalog::HarvestAsk, exchange, federation, identity, log, registry};
 use ::exchange::{AgreementView, Pull, Receipt, ReceiptView, RequestView};
 use ::identity::Scope;
+use ::registry::RowsDigest;
 use catalog::search::Found;
 use node::{
-    AnswerDraft, Credentials, DcatAsk, ImportAsk, ImportReport, InstalledPack, IssuedToken, NewToken, NewUser,
-    OfferView, Page, PageAsk, PullAsk, QueryAnswer, QueryAsk, RequestDraft, SearchAsk, TokenView, TypeView, UserView,
+    AnswerDraft, Credentials, DcatAsk, DigestAsk, ImportAsk, ImportReport, InstalledPack, IssuedToken, NewToken,
+    NewUser, OfferView, Page, PageAsk, PullAsk, PutAsk, PutReport, QueryAnswer, QueryAsk, RemoveAsk, RequestDraft,
+    SearchAsk, TokenView, TypeView, UserView,
 };
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 
@@ -191,6 +193,22 @@ pub const ROUTES: &[Route] = &[
         .scope(Record)
         .asks::<PageAsk>()
         .gives::<Page>(),
+    post("/v1/records/{name}", "putRow", "写入一行记录", "writes one row")
+        .scope(Record)
+        .takes::<PutAsk>()
+        .gives::<PutReport>(),
+    delete("/v1/records/{name}", "removeRow", "移除一行记录，历史保留", "takes one row out; its history stays")
+        .scope(Record)
+        .asks::<RemoveAsk>(),
+    get(
+        "/v1/records/{name}/digest",
+        "rowsDigest",
+        "全部记录的摘要，可跨库比对",
+        "a digest over all rows, the same on every database",
+    )
+    .scope(Record)
+    .asks::<DigestAsk>()
+    .gives::<RowsDigest>(),
     get("/v1/records/{name}/history", "recordHistory", "一行的全部版本", "every version of a row")
         .scope(Record)
         .asks::<PageAsk>(),

@@ -17,5 +17,6 @@ mod proof;
 mod races;
 mod refusals;
 mod routes;
+mod rows;
 mod sign_in;
 mod walls;
