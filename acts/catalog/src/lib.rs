@@ -12,7 +12,8 @@ pub mod search;
 mod store;
 
 pub use crate::store::{
-    ENTRIES_PAGE_MAX, FEED, Published, Source, by_code, count, entries, entry, migrate, publish, sources, withdraw,
+    ENTRIES_PAGE_MAX, FEED, Published, Source, by_code, count, entries, entry, migrate, open_entries, publish, sources,
+    withdraw,
 };
 pub use ask::{ForgetSource, Harvest, Publish, SecrecyReview, Withdraw};
 pub use entry::{Change, Class, Entry, FORMAT, Item, ItemType, Method, Publication, format_class, publication_schema};

@@ -22,18 +22,18 @@ pub const FEED: &str = "catalog";
 /// A page of entries is at most this long.
 pub const ENTRIES_PAGE_MAX: u32 = 1_000;
 
-const MIGRATIONS: &[&str] = &[include_str!("../migrations/001.sql")];
+const MIGRATIONS: &[&str] = &[include_str!("../migrations/001.sql"), include_str!("../migrations/002.sql")];
 
 const KNOWN: &str = "
     SELECT revision, digest, via, CASE WHEN body IS NULL THEN 1 ELSE 0 END AS withdrawn
       FROM catalog_entry WHERE organisation = $1 AND entry = $2";
 /// The guard on the revision lets one of two that publish at once lose.
 const PUT: &str = "
-    INSERT INTO catalog_entry (organisation, entry, code, revision, digest, body, via, at)
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+    INSERT INTO catalog_entry (organisation, entry, code, revision, digest, body, via, at, open)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
         ON CONFLICT (organisation, entry) DO UPDATE
        SET code = excluded.code, revision = excluded.revision, digest = excluded.digest, body = excluded.body,
-           via = excluded.via, at = excluded.at
+           via = excluded.via, at = excluded.at, open = excluded.open
      WHERE excluded.via IS NOT NULL OR catalog_entry.revision < excluded.revision";
 const REMOVE: &str = "
     UPDATE catalog_entry SET body = NULL, revision = $3, at = $4
@@ -43,6 +43,10 @@ const BY_CODE: &str = "
     SELECT body FROM catalog_entry WHERE code = $1 AND body IS NOT NULL ORDER BY organisation, entry LIMIT $2";
 const ENTRIES: &str = "
     SELECT body FROM catalog_entry WHERE (organisation > $1 OR organisation = $1 AND entry > $2) AND body IS NOT NULL
+     ORDER BY organisation, entry LIMIT $3";
+const OPEN_ENTRIES: &str = "
+    SELECT body FROM catalog_entry
+     WHERE (organisation > $1 OR organisation = $1 AND entry > $2) AND open = 1 AND body IS NOT NULL
      ORDER BY organisation, entry LIMIT $3";
 const COUNT: &str = "SELECT COUNT(*) AS count FROM catalog_entry WHERE body IS NOT NULL";
 const VIA: &str = "SELECT organisation, entry, revision FROM catalog_entry WHERE via = $1 AND body IS NOT NULL";
@@ -59,11 +63,12 @@ const SOURCES: &str = "SELECT organisation, epoch, position, at FROM catalog_sou
 #[cfg(test)]
 pub(crate) const STATEMENTS: &[(&str, usize)] = &[
     (KNOWN, 2),
-    (PUT, 8),
+    (PUT, 9),
     (REMOVE, 4),
     (ENTRY, 2),
     (BY_CODE, 2),
     (ENTRIES, 3),
+    (OPEN_ENTRIES, 3),
     (COUNT, 0),
     (VIA, 1),
     (FORGET_VIA, 1),
@@ -200,8 +205,29 @@ pub async fn entries(
     after: Option<(&OrganisationId, &ResourceId)>,
     limit: u32,
 ) -> Result<Vec<Publication>, Problem> {
+    page(reader, ENTRIES, after, limit).await
+}
+
+/// As [`entries`], but only those that are open to the public (开放属性).
+///
+/// # Errors
+/// As the store's.
+pub async fn open_entries(
+    reader: &mut Reader,
+    after: Option<(&OrganisationId, &ResourceId)>,
+    limit: u32,
+) -> Result<Vec<Publication>, Problem> {
+    page(reader, OPEN_ENTRIES, after, limit).await
+}
+
+async fn page(
+    reader: &mut Reader,
+    statement: &'static str,
+    after: Option<(&OrganisationId, &ResourceId)>,
+    limit: u32,
+) -> Result<Vec<Publication>, Problem> {
     let (organisation, entry) = after.map_or(("", ""), |(one, other)| (one.as_str(), other.as_str()));
-    let rows = reader.rows(ENTRIES, args![organisation, entry, limit.min(ENTRIES_PAGE_MAX)]).await?;
+    let rows = reader.rows(statement, args![organisation, entry, limit.min(ENTRIES_PAGE_MAX)]).await?;
     rows.iter().map(|it| it.json("body")).collect()
 }
 
@@ -284,7 +310,8 @@ pub(crate) async fn put(
         publication.digest()?.to_string(),
         body,
         via.map(OrganisationId::as_str),
-        micros(now)
+        micros(now),
+        i64::from(entry.open)
     ];
     ensure!(tx.execute(PUT, values).await? == 1, concurrent(&entry.entry));
     announce(tx, &Change::Published(Box::new(publication.clone()))).await

@@ -12,22 +12,28 @@ mod ask;
 mod cell;
 mod change;
 mod decide;
+mod digest;
 mod fault;
 mod id;
 mod import;
 mod query;
 mod rows;
+mod single;
 mod sql;
 mod store;
 mod types;
 
 pub use ask::{Import, Install, Remove, SecrecyReview, Write};
 pub use change::{Announcement, Cause, Change, FEED, Origin, changes};
+pub use digest::{ROWS_FORMAT, RowsDigest, digest};
 pub use id::{ImportId, RowId, Run};
 pub use import::*;
 pub use query::{PAGE_ROWS_MAX, Selection, Stamp, Stored, Version, by_key, by_runs, count, history, page, select};
 pub use rows::{WRITE_ROWS_MAX, Written, remove, write};
+pub use single::{WHY_CHARS_MAX, check_why, row_values};
 pub use types::{Installed, install, migrate, record_type, types};
 
+#[cfg(test)]
+mod digest_tests;
 #[cfg(test)]
 mod tests;

@@ -3,7 +3,7 @@
 use crate::{Organisation, Outcome, draw_salt, organisation::fault, requests::from_json};
 use catalog::{
     Entry, Harvest, Page, Publish, SecrecyReview, Withdraw,
-    search::{Facet, Query},
+    search::{Facet, Found, Query},
 };
 use pack::Pack;
 use peer::Call;
@@ -13,21 +13,49 @@ use serde_json::{Value, json};
 use std::{
     collections::{BTreeMap, BTreeSet},
     path::PathBuf,
+    sync::Arc,
 };
 use store::transact;
+use tokio::sync::Semaphore;
 use vocabulary::{Kind, OrganisationId, Problem, ResourceId};
 
+/// Searches of one organisation at once: each takes a thread that may block, for some milliseconds.
+const SEARCHES_MAX: usize = 64;
+
 /// The search index; opened on first use.
-pub(crate) struct Search(catalog::search::Search);
+pub(crate) struct Search {
+    index: Arc<catalog::search::Search>,
+    free: Arc<Semaphore>,
+}
 
 impl Search {
     pub(crate) fn new(folder: PathBuf) -> Self {
-        Self(catalog::search::Search::at(folder))
+        Self { index: Arc::new(catalog::search::Search::at(folder)), free: Arc::new(Semaphore::new(SEARCHES_MAX)) }
+    }
+
+    /// Searches on a thread that may block, for the index is read from disk.
+    async fn search(&self, query: Query) -> Result<Found, Problem> {
+        let place = self.free.clone().try_acquire_owned().map_err(|_| {
+            Problem::new(
+                Kind::Unavailable,
+                "catalog.busy",
+                format!("同时检索已达 {SEARCHES_MAX} 个；请稍后再试"),
+                format!("{SEARCHES_MAX} searches are under way; try again in a moment"),
+            )
+            .with("retry_after_seconds", 1)
+        })?;
+        let index = Arc::clone(&self.index);
+        let search = move || {
+            let found = index.search(&query);
+            drop(place);
+            found
+        };
+        tokio::task::spawn_blocking(search).await.map_err(|it| fault("search", &it))?
     }
 }
 
 /// What to look for, and where.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SearchAsk {
     /// Words in Chinese or English, or a code; none: everything.
@@ -70,7 +98,7 @@ struct PublishBody {
 
 /// Looking into the catalogue: every account may.
 #[derive(Debug)]
-struct Look;
+pub(crate) struct Look;
 
 impl Ask for Look {
     fn need(&self) -> Need<'_> {
@@ -137,7 +165,7 @@ impl Organisation {
 
     /// Brings the search index up to the feed; says whether there was news.
     pub(crate) async fn follow_catalog(&self) -> Result<bool, Problem> {
-        Ok(self.catalog.0.follow(&self.store).await?.changes > 0)
+        Ok(self.catalog.index.follow(&self.store).await?.changes > 0)
     }
 
     /// Searches.
@@ -147,7 +175,7 @@ impl Organisation {
     pub async fn search(&self, principal: &Principal, ask: SearchAsk) -> Result<Value, Problem> {
         self.permit(principal, Look)?;
         self.sequence_once().await?;
-        self.catalog.0.follow(&self.store).await?;
+        self.catalog.index.follow(&self.store).await?;
         let mut filters: BTreeMap<Facet, BTreeSet<String>> = BTreeMap::new();
         let asked = [
             (Facet::Organisation, ask.owner),
@@ -169,7 +197,7 @@ impl Organisation {
             limit: ask.limit.unwrap_or(20),
             facets: true,
         };
-        let found = self.catalog.0.search(&query)?;
+        let found = self.catalog.search(query).await?;
         serde_json::to_value(&found).map_err(|it| fault("hits", &it))
     }
 

@@ -9,7 +9,7 @@ use std::io::Read;
 use vocabulary::{Date, Problem, ResourceId};
 
 /// What to import and who vouches for it.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ImportAsk {
     /// Into which record type.
@@ -28,6 +28,7 @@ pub struct ImportAsk {
     pub reviewed_by: Option<String>,
     /// When.
     #[serde(default)]
+    #[schemars(with = "Option<String>")]
     pub reviewed_on: Option<Date>,
     /// All rows visible at once at the end.
     #[serde(default)]
@@ -38,7 +39,7 @@ pub struct ImportAsk {
 }
 
 /// How an import ended.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, schemars::JsonSchema)]
 pub struct ImportReport {
     /// Its name.
     pub id: ImportId,

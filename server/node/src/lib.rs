@@ -10,6 +10,7 @@ mod batch;
 mod catalogs;
 mod clock;
 mod config;
+mod dcat;
 mod draw;
 mod encode;
 mod imports;
@@ -24,12 +25,14 @@ mod queries;
 mod receipts;
 mod records;
 mod requests;
+mod rows;
 mod store;
 
 pub use access::{Incoming, Outcome};
 pub use catalogs::SearchAsk;
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use config::{NodeConfig, OrganisationConfig};
+pub use dcat::{DCAT_PATH, DcatAsk, DcatPage};
 pub use draw::{draw_bytes, draw_salt, draw_uuid};
 pub use imports::{ImportAsk, ImportReport};
 pub use jobs::Jobs;
@@ -42,6 +45,7 @@ pub use pulls::PullAsk;
 pub use queries::{QueryAnswer, QueryAsk};
 pub use records::{Page, PageAsk, TypeView};
 pub use requests::{AnswerDraft, OfferView, RequestDraft};
+pub use rows::{DigestAsk, Outcome as RowOutcome, PutAsk, PutReport, RemoveAsk};
 
 /// Organisations in one process at most.
 pub const ORGANISATIONS_MAX: usize = 256;

@@ -26,7 +26,7 @@ pub struct Packs {
 }
 
 /// What an installed pack brought.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, schemars::JsonSchema)]
 pub struct InstalledPack {
     /// Its name.
     pub id: PackId,

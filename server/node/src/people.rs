@@ -13,7 +13,7 @@ use store::transact;
 use vocabulary::{Bilingual, Personal, Problem, Timestamp};
 
 /// A person's account to open.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NewUser {
     /// What the holder signs in with.
@@ -26,7 +26,7 @@ pub struct NewUser {
 }
 
 /// A token to issue, for a person or a program.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NewToken {
     /// For a person.
@@ -46,31 +46,34 @@ pub struct NewToken {
 }
 
 /// A token that was issued, or a session that began. Its secret is told here and never again.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, schemars::JsonSchema)]
 pub struct IssuedToken {
     /// Its id, to take it back by.
     pub id: TokenId,
     /// What its holder shows.
     pub token: String,
     /// When it ends.
+    #[schemars(with = "String")]
     pub expires_at: Timestamp,
 }
 
 /// Somebody signs in.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Credentials {
     /// The account's name.
     pub name: String,
     /// What was typed.
+    #[schemars(with = "String")]
     pub password: Personal<String>,
     /// The password from now on, where it is to be changed.
     #[serde(default)]
+    #[schemars(with = "Option<String>")]
     pub new: Option<Personal<String>>,
 }
 
 /// A token as a list shows it.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, schemars::JsonSchema)]
 pub struct TokenView {
     /// Its id.
     pub id: TokenId,
@@ -81,15 +84,17 @@ pub struct TokenView {
     /// What it may be used for; none for a session.
     pub scopes: Option<BTreeSet<Scope>>,
     /// When it ends.
+    #[schemars(with = "String")]
     pub expires_at: Timestamp,
     /// When it was taken back.
+    #[schemars(with = "Option<String>")]
     pub revoked_at: Option<Timestamp>,
     /// The last day on which it was used.
     pub last_day: Option<String>,
 }
 
 /// An account as a list shows it.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, schemars::JsonSchema)]
 pub struct UserView {
     /// Its name.
     pub name: String,

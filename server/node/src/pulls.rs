@@ -23,7 +23,7 @@ use vocabulary::{Digest, Kind, Problem, date_in_shanghai, ensure};
 const PART_BYTES_MAX: usize = 256 << 20;
 
 /// What to fetch.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PullAsk {
     /// Under which agreement.

@@ -25,7 +25,7 @@ use vocabulary::{Digest, Kind, Problem, Timestamp, ensure};
 const INTEGRATE_SECONDS: i64 = 60;
 
 /// A query as our own people and programs put it.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct QueryAsk {
     /// Under which agreement.
@@ -51,7 +51,7 @@ pub struct QueryAsk {
 }
 
 /// What came back.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct QueryAnswer {
     /// The rows.
     pub rows: Vec<Map<String, Json>>,

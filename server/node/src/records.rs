@@ -15,7 +15,7 @@ pub(crate) const PAGE_ROWS: u32 = 100;
 pub(crate) const PAGE_ROWS_MAX: u32 = 1_000;
 
 /// What to read.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PageAsk {
     /// A natural key.
@@ -32,11 +32,12 @@ pub struct PageAsk {
     pub limit: Option<u32>,
     /// The state at that time.
     #[serde(default)]
+    #[schemars(with = "Option<String>")]
     pub as_of: Option<Timestamp>,
 }
 
 /// A page of rows.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Page {
     /// The rows.
     pub rows: Vec<Map<String, Json>>,
@@ -45,7 +46,7 @@ pub struct Page {
 }
 
 /// A record type with how much it holds.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, schemars::JsonSchema)]
 pub struct TypeView {
     /// Its name.
     pub name: ResourceId,

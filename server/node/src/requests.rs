@@ -18,7 +18,7 @@ use store::transact;
 use vocabulary::{Date, Kind, OrganisationId, Problem, ResourceId, canonical_bytes, date_in_shanghai, ensure};
 
 /// What a person or program fills in.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RequestDraft {
     /// Who holds the data.
@@ -39,6 +39,7 @@ pub struct RequestDraft {
     /// How often.
     pub frequency: String,
     /// Until when.
+    #[schemars(with = "String")]
     pub until: Date,
     /// Which office answers for the use.
     pub in_charge: String,
@@ -48,7 +49,7 @@ pub struct RequestDraft {
 }
 
 /// An answer as it is filled in.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct AnswerDraft {
     /// As which step.
@@ -64,7 +65,7 @@ pub struct AnswerDraft {
 }
 
 /// An offer with the record type that it shows, as it is told to members.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct OfferView {
     /// The offer.
     pub offer: Offer,

@@ -34,6 +34,25 @@ impl FromRequestParts<Tenants> for Caller {
     }
 }
 
+/// Anybody; with a token that is shown, its holder. A token that is not valid is refused, not taken for none.
+pub(crate) struct Anyone {
+    pub(crate) org: Arc<Organisation>,
+    pub(crate) principal: Option<Principal>,
+}
+
+impl FromRequestParts<Tenants> for Anyone {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, tenants: &Tenants) -> Result<Self, Failure> {
+        if parts.headers.contains_key(header::AUTHORIZATION) {
+            let Caller { org, principal } = Caller::from_request_parts(parts, tenants).await?;
+            return Ok(Self { org, principal: Some(principal) });
+        }
+        let Tenant(org) = Tenant::from_request_parts(parts, tenants).await?;
+        Ok(Self { org, principal: None })
+    }
+}
+
 /// The token that a caller shows.
 pub(crate) fn shown(parts: &Parts) -> Result<&str, Problem> {
     let token = parts.headers.get(header::AUTHORIZATION).and_then(|it| it.to_str().ok());

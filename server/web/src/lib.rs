@@ -9,13 +9,15 @@ mod peers;
 mod problem;
 mod routes;
 mod serve;
+mod table;
 mod tenant;
 mod throttle;
 
-pub use openapi::{Method, Port, ROUTES, Route, openapi};
+pub use openapi::openapi;
 pub use peers::router as peer_router;
 pub use problem::Failure;
 pub use serve::{Served, serve};
+pub use table::{Method, Port, ROUTES, Route};
 pub use tenant::Tenants;
 
 /// A JSON body is at most this long.

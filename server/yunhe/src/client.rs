@@ -100,8 +100,8 @@ impl Client {
     ///
     /// # Errors
     /// What the node says; `cli.no_answer`.
-    pub async fn delete(&self, path: &str) -> Result<Value, Problem> {
-        self.json(self.request(Method::DELETE, path, &[])).await
+    pub async fn delete(&self, path: &str, query: &[(&str, &str)]) -> Result<Value, Problem> {
+        self.json(self.request(Method::DELETE, path, query)).await
     }
 
     /// `POST` of a body that is streamed.

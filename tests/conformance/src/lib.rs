@@ -13,4 +13,6 @@ use std::collections::BTreeMap;
 pub type Files = BTreeMap<String, Vec<u8>>;
 
 #[cfg(test)]
+mod client_tests;
+#[cfg(test)]
 mod tests;

@@ -4,6 +4,7 @@
 //! The nodes' own jobs rest meanwhile, so that the fault meets the write it was meant for.
 
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 use store::Fault;
 use testkit::{Province, Reply, World, import_path, story};
 use uuid::Uuid;
@@ -111,6 +112,52 @@ story! {
             assert_eq!(history["versions"].as_array().unwrap().len(), 1, "{what}: {history}");
         }
         assert!(faults.met_any());
+    }
+}
+
+story! {
+    /// A row is written once and taken out once, whichever commit failed: no version stands in its history twice.
+    async fn a_row(mut world: World) {
+        world.rest().await;
+        world.install_packs(|_, text| text).await;
+        let steward = world.as_("js-scjg", "data-steward");
+        world.token("js-scjg", "data-steward").await;
+        let province = Province::draw(1_000);
+        let mut rows = province.sound(&BASE).into_values();
+        for step in ["put", "put with a key", "delete"] {
+            let mut faults = Faults::at("js-scjg");
+            while let Some(what) = faults.next() {
+                let row = rows.next().unwrap();
+                let row: BTreeMap<&str, &str> = BASE.iter().map(|it| (*it, row[*it].as_str())).collect();
+                let key = row["uscc"];
+                let mut body = json!({"row": row, "why": "试"});
+                if step == "put with a key" {
+                    body["idempotency_key"] = json!(key);
+                }
+                let path = "/v1/records/legal-person";
+                let gone = format!("{path}?key={key}&why=误录");
+                if step == "delete" {
+                    steward.post(path, body.clone()).await.expect_status(200);
+                }
+                faults.set(&world);
+                let reply = match step {
+                    "delete" => {
+                        let done = |it: &Reply| succeeded(it) || it.code() == "registry.no_row";
+                        until_done(&what, || steward.call("DELETE", &gone), done).await
+                    }
+                    _ => until_done(&what, || steward.post(path, body.clone()), succeeded).await,
+                };
+                faults.lift(&world);
+                if step == "put with a key" {
+                    assert_eq!(reply.json()["outcome"], "added", "{what}: the answer is that of the first time");
+                }
+                let history = steward.get(&format!("{path}/history?key={key}")).await.expect_status(200);
+                let versions = history["versions"].as_array().unwrap();
+                assert_eq!(versions.len(), 1, "{step}: {what}");
+                assert_eq!(versions[0]["until"].is_null(), step != "delete", "{step}: {what}");
+            }
+            assert!(faults.met_any(), "{step}");
+        }
     }
 }
 

@@ -443,9 +443,11 @@ mod a_member_joins {
 }
 
 /// Which story walks the faults of which writing route.
-const WALKED: [(&str, &str, &str); 22] = [
+const WALKED: [(&str, &str, &str); 24] = [
     ("POST", "/v1/packs", "a_pack"),
     ("POST", "/v1/imports", "an_import"),
+    ("POST", "/v1/records/{name}", "a_row"),
+    ("DELETE", "/v1/records/{name}", "a_row"),
     ("POST", "/v1/catalog", "an_entry"),
     ("DELETE", "/v1/catalog/{code}", "an_entry"),
     ("POST", "/v1/catalog/harvest", "a_harvest"),

@@ -218,7 +218,8 @@ impl World {
         self.nodes.iter_mut().find(|it| it.config.organisation.iter().any(|it| it.id.as_str() == id)).unwrap()
     }
 
-    pub(crate) fn client_port(&self, id: &str) -> SocketAddr {
+    /// Where an organisation's people and programs connect.
+    pub fn client_port(&self, id: &str) -> SocketAddr {
         self.node(id).client()
     }
 

@@ -1,9 +1,16 @@
 //! The catalogue.
 
 use super::Answer;
-use crate::caller::{Caller, Json as Body, Params, Path};
-use axum::Json;
-use node::SearchAsk;
+use crate::{
+    Failure,
+    caller::{Anyone, Caller, Json as Body, Params, Path},
+};
+use axum::{
+    Json,
+    response::{IntoResponse as _, Response},
+};
+use http::{HeaderMap, HeaderValue, header};
+use node::{DcatAsk, SearchAsk};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use vocabulary::OrganisationId;
@@ -18,6 +25,30 @@ pub(crate) async fn entry(caller: Caller, Path(code): Path<String>) -> Answer<Va
     Ok(Json(caller.org.catalog_entry(&code).await?))
 }
 
+/// JSON-LD, unless plain JSON is all that is taken.
+fn media(fields: &HeaderMap) -> &'static str {
+    let accept = fields.get(header::ACCEPT).and_then(|it| it.to_str().ok()).unwrap_or_default();
+    let takes = |media: &str| accept.split(',').any(|it| it.split(';').next().unwrap_or_default().trim() == media);
+    let plain = takes("application/json") && !takes("application/ld+json");
+    if plain { "application/json" } else { "application/ld+json" }
+}
+
+/// `GET /v1/catalog/dcat`: a page of the catalogue as DCAT-AP 3; strangers see what is open to the public.
+pub(crate) async fn dcat(
+    Anyone { org, principal }: Anyone,
+    fields: HeaderMap,
+    Params(ask): Params<DcatAsk>,
+) -> Result<Response, Failure> {
+    let page = org.dcat(principal.as_ref(), ask).await?;
+    let mut response = Json(page.document).into_response();
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(media(&fields)));
+    response.headers_mut().insert(header::VARY, HeaderValue::from_static("accept, authorization"));
+    if let Some(link) = page.next.and_then(|it| HeaderValue::try_from(format!("<{it}>; rel=\"next\"")).ok()) {
+        response.headers_mut().insert(header::LINK, link);
+    }
+    Ok(response)
+}
+
 /// `POST /v1/catalog`: publishes an entry.
 pub(crate) async fn publish(caller: Caller, Body(body): Body<Value>) -> Answer<Value> {
     Ok(Json(caller.org.publish_entry(&caller.principal, body).await?))
@@ -30,7 +61,7 @@ pub(crate) async fn withdraw(caller: Caller, Path(name): Path<String>) -> Answer
 }
 
 /// Whose catalogue.
-#[derive(Deserialize)]
+#[derive(Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct HarvestAsk {
     member: OrganisationId,
@@ -39,4 +70,21 @@ pub(crate) struct HarvestAsk {
 /// `POST /v1/catalog/harvest`: takes over a member's catalogue.
 pub(crate) async fn harvest(caller: Caller, Body(ask): Body<HarvestAsk>) -> Answer<Value> {
     Ok(Json(caller.org.harvest(&caller.principal, &ask.member).await?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn json_ld_is_given_unless_plain_json_is_all_that_is_taken() {
+        let of = |accept: Option<&'static str>| {
+            let fields = accept.map(|it| (header::ACCEPT, HeaderValue::from_static(it)));
+            media(&fields.into_iter().collect())
+        };
+        for accept in [None, Some("*/*"), Some("application/json, application/ld+json;q=0.5"), Some("text/html")] {
+            assert_eq!(of(accept), "application/ld+json", "{accept:?}");
+        }
+        assert_eq!(of(Some("application/json;q=0.9, */*;q=0.1")), "application/json");
+    }
 }

@@ -47,7 +47,7 @@ pub(crate) async fn answer(
 }
 
 /// What was missing.
-#[derive(Deserialize)]
+#[derive(Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Note {
     note: String,
@@ -78,7 +78,7 @@ pub(crate) async fn agreement(caller: Caller, Path(id): Path<AgreementId>) -> An
 }
 
 /// Why.
-#[derive(Deserialize)]
+#[derive(Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Reason {
     reason: String,

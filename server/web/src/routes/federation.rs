@@ -36,7 +36,7 @@ pub(crate) async fn log(Tenant(org): Tenant) -> Answer<Value> {
 }
 
 /// A genesis with the digest that was told by another way.
-#[derive(Deserialize)]
+#[derive(Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Join {
     genesis: Genesis,
@@ -50,7 +50,7 @@ pub(crate) async fn join(caller: Caller, Body(join): Body<Join>) -> Answer<Value
 }
 
 /// Entries of the membership log.
-#[derive(Deserialize)]
+#[derive(Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Entries {
     entries: Vec<Entry>,

@@ -25,9 +25,10 @@ pub(crate) async fn create_user(caller: Caller, Body(user): Body<NewUser>) -> An
 }
 
 /// A password that an administrator gives.
-#[derive(Deserialize)]
+#[derive(Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct NewPassword {
+    #[schemars(with = "String")]
     password: Personal<String>,
 }
 
@@ -60,7 +61,7 @@ pub(crate) async fn change_password(Tenant(org): Tenant, Body(with): Body<Creden
 }
 
 /// Which tokens.
-#[derive(Deserialize)]
+#[derive(Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct TokensAsk {
     after: Option<TokenId>,

@@ -1,12 +1,13 @@
 //! The client port's routes, by act.
 
-mod catalog;
-mod exchange;
-mod federation;
-mod identity;
-mod log;
+pub(crate) mod catalog;
+pub(crate) mod exchange;
+pub(crate) mod federation;
+pub(crate) mod identity;
+pub(crate) mod log;
 mod node;
-mod registry;
+mod page;
+pub(crate) mod registry;
 
 use crate::{
     Failure, Tenants,
@@ -27,6 +28,9 @@ pub(crate) type Answer<T> = Result<axum::Json<T>, Failure>;
 /// The router of the client port.
 pub(crate) fn router(tenants: Tenants, refusals: Arc<Refusals>) -> Router {
     Router::new()
+        .route("/", get(page::home))
+        .route("/api", get(page::api))
+        .route("/api/{file}", get(page::file))
         .route("/health", get(node::health))
         .route("/openapi.json", get(node::openapi))
         .route("/v1/node", get(node::about))
@@ -35,11 +39,13 @@ pub(crate) fn router(tenants: Tenants, refusals: Arc<Refusals>) -> Router {
         .route("/v1/imports/{id}", get(registry::import_progress))
         .route("/v1/imports/{id}/rejects", get(registry::import_rejects))
         .route("/v1/records", get(registry::types))
-        .route("/v1/records/{name}", get(registry::page))
+        .route("/v1/records/{name}", get(registry::page).post(registry::put).delete(registry::remove))
+        .route("/v1/records/{name}/digest", get(registry::digest))
         .route("/v1/records/{name}/history", get(registry::history))
         .route("/v1/changes", get(registry::changes))
         .route("/v1/catalog", get(catalog::search).post(catalog::publish))
         .route("/v1/catalog/{code}", get(catalog::entry).delete(catalog::withdraw))
+        .route("/v1/catalog/dcat", get(catalog::dcat))
         .route("/v1/catalog/harvest", post(catalog::harvest))
         .route("/v1/offers", get(exchange::offers))
         .route("/v1/members/{id}/offers", get(exchange::offers_of))
@@ -79,7 +85,7 @@ async fn unknown() -> Failure {
     Failure(Problem::new(
         Kind::Missing,
         "web.route",
-        "没有这个接口；接口清单见 /openapi.json",
-        "there is no such route; /openapi.json lists them",
+        "没有这个接口；接口清单见 /api（页面）或 /openapi.json",
+        "there is no such route; /api (a page) and /openapi.json list them",
     ))
 }

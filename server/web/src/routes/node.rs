@@ -13,7 +13,7 @@ pub(crate) async fn health(State(tenants): State<Tenants>) -> Answer<Value> {
     for org in tenants.all() {
         org.store().read().await?;
     }
-    Ok(Json(json!({"status": "ok"})))
+    Ok(Json(json!({"status": "ok", "api": "/api"})))
 }
 
 /// `GET /openapi.json`: what can be asked here.

@@ -5,7 +5,7 @@ use crate::{
     Failure, IMPORT_BYTES_MAX, PACK_BYTES_MAX,
     caller::{Caller, Json as Body, Params, Path},
 };
-use ::registry::ImportId;
+use ::registry::{ImportId, RowsDigest};
 use axum::{
     Json,
     extract::{RawQuery, Request},
@@ -15,7 +15,7 @@ use catalog::SecrecyReview;
 use futures::TryStreamExt as _;
 use http::header;
 use http_body_util::{BodyExt as _, Limited};
-use node::{ImportAsk, ImportReport, InstalledPack, Page, PageAsk, TypeView};
+use node::{DigestAsk, ImportAsk, ImportReport, InstalledPack, Page, PageAsk, PutAsk, PutReport, RemoveAsk, TypeView};
 use pack::Files;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -23,7 +23,7 @@ use tokio_util::io::{StreamReader, SyncIoBridge};
 use vocabulary::{ResourceId, Timestamp};
 
 /// The files of a pack.
-#[derive(Deserialize)]
+#[derive(Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct PackFiles {
     files: Files,
@@ -70,14 +70,7 @@ pub(crate) async fn types(caller: Caller) -> Answer<Vec<TypeView>> {
 fn page_ask(query: Option<&str>) -> Result<PageAsk, Failure> {
     let mut ask = PageAsk::default();
     for (name, value) in query_pairs(query.unwrap_or_default()) {
-        let wrong = |why: &str| {
-            Failure(vocabulary::Problem::new(
-                vocabulary::Kind::Unprocessable,
-                "web.parameter",
-                format!("参数 {name}={value} 有误：{why}"),
-                format!("parameter {name}={value}: {why}"),
-            ))
-        };
+        let wrong = |why: &str| wrong(&name, &value, why);
         match name.as_str() {
             "key" => ask.key.push(value),
             "after" => ask.after.push(value),
@@ -88,6 +81,15 @@ fn page_ask(query: Option<&str>) -> Result<PageAsk, Failure> {
         }
     }
     Ok(ask)
+}
+
+fn wrong(name: &str, value: &str, why: &str) -> Failure {
+    Failure(vocabulary::Problem::new(
+        vocabulary::Kind::Unprocessable,
+        "web.parameter",
+        format!("参数 {name}={value} 有误：{why}"),
+        format!("parameter {name}={value}: {why}"),
+    ))
 }
 
 fn query_pairs(query: &str) -> Vec<(String, String)> {
@@ -119,6 +121,34 @@ pub(crate) async fn page(caller: Caller, Path(name): Path<ResourceId>, RawQuery(
     Ok(Json(caller.org.page(&caller.principal, &name, page_ask(query.as_deref())?).await?))
 }
 
+/// `POST /v1/records/{name}`: writes one row.
+pub(crate) async fn put(caller: Caller, Path(name): Path<ResourceId>, Body(ask): Body<PutAsk>) -> Answer<PutReport> {
+    Ok(Json(caller.org.put_row(&caller.principal, &name, ask).await?))
+}
+
+/// `DELETE /v1/records/{name}?key=…&why=…`: takes one row out; its history stays.
+pub(crate) async fn remove(caller: Caller, Path(name): Path<ResourceId>, RawQuery(query): RawQuery) -> Answer<Value> {
+    let mut ask = RemoveAsk::default();
+    for (name, value) in query_pairs(query.as_deref().unwrap_or_default()) {
+        match name.as_str() {
+            "key" => ask.key.push(value),
+            "why" => ask.why = value,
+            _ => return Err(wrong(&name, &value, "key, why")),
+        }
+    }
+    caller.org.remove_row(&caller.principal, &name, ask).await?;
+    Ok(Json(json!({"removed": 1})))
+}
+
+/// `GET /v1/records/{name}/digest`: count and digest of all rows.
+pub(crate) async fn digest(
+    caller: Caller,
+    Path(name): Path<ResourceId>,
+    Params(ask): Params<DigestAsk>,
+) -> Answer<RowsDigest> {
+    Ok(Json(caller.org.rows_digest(&caller.principal, &name, ask).await?))
+}
+
 /// `GET /v1/records/{name}/history?key=…`: every version of a row.
 pub(crate) async fn history(caller: Caller, Path(name): Path<ResourceId>, RawQuery(query): RawQuery) -> Answer<Value> {
     let key = page_ask(query.as_deref())?.key;
@@ -126,7 +156,7 @@ pub(crate) async fn history(caller: Caller, Path(name): Path<ResourceId>, RawQue
 }
 
 /// Which part of a feed.
-#[derive(Deserialize)]
+#[derive(Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct FeedAsk {
     feed: Option<String>,

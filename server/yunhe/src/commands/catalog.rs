@@ -118,7 +118,7 @@ impl Catalog {
                 voice.answer(&value, || entry_lines(voice, &value));
             }
             Act::Withdraw { entry } => {
-                let value = client.delete(&format!("/v1/catalog/{}", encoded(&entry))).await?;
+                let value = client.delete(&format!("/v1/catalog/{}", encoded(&entry)), &[]).await?;
                 voice.answer(&value, || voice.pick("条目已撤下", "the entry is withdrawn").to_owned());
             }
             Act::Harvest { member } => {

@@ -1,20 +1,26 @@
-//! `yunhe record`: an organisation looks at its own records, their history, and the feed of changes.
+//! `yunhe record`: an organisation looks at its own records, their history and the feed of changes, and writes single
+//! rows.
 
 use crate::client::encoded;
 use crate::context::Context;
-use crate::exit::Failure;
+use crate::exit::{Failure, file_problem};
 use crate::output::{Voice, cell, table};
 use clap::{Args, Subcommand};
-use serde_json::Value;
+use serde_json::{Map, Value, json};
+use std::path::{Path, PathBuf};
+use vocabulary::{Kind, Problem};
 
 const EXAMPLES: &str = "\
 示例 Examples:
   yunhe record types --data ./node
   yunhe record get legal-person 91329901MA00000000 --data ./node
   yunhe record list legal-person --where 'row.division == \"320102\"' --limit 20 --data ./node
-  yunhe record history legal-person 91329901MA00000000 --data ./node";
+  yunhe record history legal-person 91329901MA00000000 --data ./node
+  yunhe record put legal-person --file row.json --why 更正名称 --data ./node
+  yunhe record delete legal-person 91329901MA00000000 --why 误录 --data ./node
+  yunhe record digest legal-person --data ./node";
 
-/// 查看本单位的记录。Look at our own records.
+/// 查看、改正本单位的记录。Look at our own records and correct them.
 #[derive(Args, Debug)]
 #[command(after_help = EXAMPLES)]
 pub struct Record {
@@ -59,6 +65,45 @@ enum Act {
         #[arg(required = true)]
         key: Vec<String>,
     },
+    /// 写入一行；主键已有则更改，旧版本留作历史 Write one row; where its key is there already, the earlier version becomes history
+    Put {
+        /// 记录类型 The record type
+        record: String,
+        /// JSON 对象：信息项与值 A JSON object of fields and values
+        #[arg(long, value_name = "JSON", required_unless_present = "file", conflicts_with = "file")]
+        row: Option<String>,
+        /// 存有该 JSON 的文件；- 为标准输入 A file with that JSON; - is standard input
+        #[arg(long, value_name = "FILE")]
+        file: Option<PathBuf>,
+        /// 原因，记入历史与变更流 Why; it stands in history and change feed
+        #[arg(long)]
+        why: String,
+        /// 幂等键：以同一键重试不会写两次 A retry with the same key writes nothing twice
+        #[arg(long, value_name = "KEY")]
+        idempotency_key: Option<String>,
+    },
+    /// 移除一行；历史保留 Take one row out; its history stays
+    Delete {
+        /// 记录类型 The record type
+        record: String,
+        /// 主键各项 The key, part by part
+        #[arg(required = true)]
+        key: Vec<String>,
+        /// 原因，记入历史与变更流 Why; it stands in history and change feed
+        #[arg(long)]
+        why: String,
+    },
+    /// 全部记录的行数与摘要，可与另一节点或恢复后的备份比对 Count and digest of all rows, to compare with another node or a restored backup
+    Digest {
+        /// 记录类型 The record type
+        record: String,
+        /// 截至变更流的某位置 As of a position of the change feed
+        #[arg(long, conflicts_with = "as_of")]
+        position: Option<u64>,
+        /// 截至某时刻 As of an instant
+        #[arg(long, value_name = "TIMESTAMP")]
+        as_of: Option<String>,
+    },
     /// 变更流 The feed of changes
     Changes {
         /// 从此位置之后 Behind this position
@@ -99,6 +144,26 @@ impl Record {
                 let value = client.get(&format!("/v1/records/{}/history", encoded(&record)), &query).await?;
                 voice.answer(&value, || versions(voice, &value));
             }
+            Act::Put { record, row, file, why, idempotency_key } => {
+                let row = row_json(row, file.as_deref())?;
+                let body = json!({"row": row, "why": why, "idempotency_key": idempotency_key});
+                let value = client.post(&format!("/v1/records/{}", encoded(&record)), &body).await?;
+                voice.answer(&value, || put(voice, &value));
+            }
+            Act::Delete { record, key, why } => {
+                let mut query: Vec<(&str, &str)> = key.iter().map(|it| ("key", it.as_str())).collect();
+                query.push(("why", &why));
+                let value = client.delete(&format!("/v1/records/{}", encoded(&record)), &query).await?;
+                voice
+                    .answer(&value, || format!("{}\n", voice.pick("已移除，历史保留", "taken out; its history stays")));
+            }
+            Act::Digest { record, position, as_of } => {
+                let position = position.map(|it| it.to_string());
+                let mut query: Vec<(&str, &str)> = position.iter().map(|it| ("position", it.as_str())).collect();
+                query.extend(as_of.as_deref().map(|it| ("as_of", it)));
+                let value = client.get(&format!("/v1/records/{}/digest", encoded(&record)), &query).await?;
+                voice.answer(&value, || digest(voice, &value));
+            }
             Act::Changes { after, limit } => {
                 let (after, limit) = (after.to_string(), limit.to_string());
                 let query = [("feed", "registry"), ("after", after.as_str()), ("limit", limit.as_str())];
@@ -108,6 +173,40 @@ impl Record {
         }
         Ok(())
     }
+}
+
+/// The row that was given as text, in a file or on standard input.
+fn row_json(row: Option<String>, file: Option<&Path>) -> Result<Value, Problem> {
+    let shown = file.map_or("--row".to_owned(), |it| it.display().to_string());
+    let text = match (row, file) {
+        (Some(text), _) => text,
+        (None, Some(path)) if path == Path::new("-") => {
+            std::io::read_to_string(std::io::stdin()).map_err(|it| file_problem(path, &it))?
+        }
+        (None, Some(path)) => std::fs::read_to_string(path).map_err(|it| file_problem(path, &it))?,
+        (None, None) => String::new(),
+    };
+    serde_json::from_str::<Map<String, Value>>(&text).map(Value::Object).map_err(|it| {
+        let (zh, en) = (format!("{shown} 应为一个 JSON 对象：{it}"), format!("{shown} should be a JSON object: {it}"));
+        Problem::new(Kind::Unprocessable, "cli.row", zh, en)
+    })
+}
+
+fn put(voice: Voice, value: &Value) -> String {
+    let outcome = match value["outcome"].as_str().unwrap_or_default() {
+        "added" => voice.pick("已新增", "added"),
+        "changed" => voice.pick("已更改，旧版本留作历史", "changed; the earlier version is history"),
+        _ => voice.pick("与现状相同，未作更改", "it was so already; nothing changed"),
+    };
+    format!("{outcome}\n{}", rows(voice, std::slice::from_ref(&value["row"])))
+}
+
+fn digest(voice: Voice, value: &Value) -> String {
+    let count = cell::number(value, "/rows").map(cell::grouped).unwrap_or_default();
+    let cells = ["/record", "/position", "/digest"].map(|it| cell::at(voice, value, it));
+    let [record, position, digest] = cells;
+    let titles = [("记录类型", "Record type"), ("位置", "Position"), ("行数", "Rows"), ("摘要", "Digest")];
+    table(voice, &titles, &[vec![record, position, count, digest]])
 }
 
 fn types(voice: Voice, value: &Value) -> String {

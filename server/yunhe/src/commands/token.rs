@@ -73,7 +73,7 @@ impl Token {
             Act::New(new) => new,
             Act::List => return list(context).await,
             Act::Revoke { id } => {
-                let value = context.client()?.delete(&format!("/v1/tokens/{}", encoded(&id))).await?;
+                let value = context.client()?.delete(&format!("/v1/tokens/{}", encoded(&id)), &[]).await?;
                 voice.answer(&value, || voice.pick("令牌已收回", "the token is taken back").to_owned());
                 return Ok(());
             }

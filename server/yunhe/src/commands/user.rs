@@ -81,7 +81,7 @@ impl User {
                 token::hand_over(context, &value, save.as_deref())?;
             }
             Act::SignOut => {
-                let value = context.client()?.delete("/v1/sessions").await?;
+                let value = context.client()?.delete("/v1/sessions", &[]).await?;
                 voice.answer(&value, || voice.pick("已退出", "signed out").to_owned());
             }
             Act::ChangePassword { name } => {

@@ -1,10 +1,10 @@
 //! Step 3: find. The hub gathers the catalogues of both nodes; words in Chinese and English lead to the right entry.
 
-use super::Step;
 use super::install::word;
 use super::people::{HUB_CATALOGUER, PROVIDER_CATALOGUER};
 use super::process::Place;
 use super::stage::{Stage, seconds};
+use super::{Step, foreign};
 use crate::output::cell;
 use serde_json::Value;
 use std::time::Instant;
@@ -38,8 +38,7 @@ pub async fn take(stage: &mut Stage) -> Result<(), Problem> {
         stage.process_mut(Place::Provider).kill().await;
     }
     for member in ["js-scjg", "nj-data"] {
-        let done = stage.ask(HUB_CATALOGUER, &["catalog", "harvest", member]).await?;
-        let taken = cell::number(&done, "/taken").unwrap_or(0);
+        let taken = harvest(stage, member).await?;
         stage.check(
             &format!("省数据局从 {member} 汇聚目录 {taken} 条"),
             &format!("the hub took {taken} entries over from {member}"),
@@ -48,7 +47,17 @@ pub async fn take(stage: &mut Stage) -> Result<(), Problem> {
     }
     words(stage).await?;
     facets(stage).await?;
-    reread(stage).await
+    reread(stage).await?;
+    foreign::take(stage).await
+}
+
+/// The hub takes over a member's catalogue; says how many changes it took.
+///
+/// # Errors
+/// What the node says.
+pub async fn harvest(stage: &Stage, member: &str) -> Result<u64, Problem> {
+    let done = stage.ask(HUB_CATALOGUER, &["catalog", "harvest", member]).await?;
+    Ok(cell::number(&done, "/taken").unwrap_or(0))
 }
 
 async fn words(stage: &mut Stage) -> Result<(), Problem> {

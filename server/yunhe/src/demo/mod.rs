@@ -8,6 +8,7 @@ mod agree;
 mod deliver;
 mod entries;
 mod find;
+mod foreign;
 mod import;
 mod install;
 mod matching;

@@ -1,6 +1,9 @@
-//! `cargo xtask codegen`: what is generated from the Rust types and committed: JSON Schemas and the API's description.
+//! `cargo xtask codegen`: what is generated from the Rust types and committed: JSON Schemas, the API's description, and
+//! from that a client in TypeScript.
 //!
-//! The binary itself writes both (`yunhe schemas`, `yunhe openapi`); this puts them into place or compares.
+//! The binary itself writes the first two (`yunhe schemas`, `yunhe openapi`); this puts all into place or compares.
+
+mod typescript;
 
 use crate::failure::Failure;
 use crate::finding::{self, Finding};
@@ -14,11 +17,17 @@ use std::{fs, io};
 pub const HELP: &str = "\
 用法 usage: cargo xtask codegen [--check]
 
-由 Rust 类型生成 docs/schemas/*.json（`yunhe schemas --out DIR`）与 docs/openapi.json（`yunhe openapi`）。
-Generates docs/schemas/*.json (`yunhe schemas --out DIR`) and docs/openapi.json (`yunhe openapi`) from the Rust types.
+由 Rust 类型生成 docs/schemas/*.json（`yunhe schemas --out DIR`）与 docs/openapi.json（`yunhe openapi`），
+再由后者生成 TypeScript 客户端 clients/typescript/yunhe.ts。
+Generates docs/schemas/*.json (`yunhe schemas --out DIR`) and docs/openapi.json (`yunhe openapi`) from the Rust types,
+and from the latter the TypeScript client clients/typescript/yunhe.ts.
 
   --check   只比较，不一致即失败 only compare; fails where they differ
 ";
+
+/// Single files, besides the schemas.
+const OPENAPI: &str = "docs/openapi.json";
+const CLIENT: &str = "clients/typescript/yunhe.ts";
 
 const REMEDY: &str = "运行 run `cargo xtask codegen`";
 
@@ -61,16 +70,20 @@ fn generated(yunhe: &Path) -> Result<Files, Failure> {
     if !openapi.status.success() {
         return Err(Failure::io("yunhe openapi", String::from_utf8_lossy(&openapi.stderr)));
     }
-    files.insert("docs/openapi.json".to_owned(), openapi.stdout);
+    let document = serde_json::from_slice(&openapi.stdout).map_err(|error| Failure::io("yunhe openapi", error))?;
+    files.insert(CLIENT.to_owned(), typescript::client(&document).into_bytes());
+    files.insert(OPENAPI.to_owned(), openapi.stdout);
     Ok(files)
 }
 
 fn committed(root: &Path) -> io::Result<Files> {
     let mut files = below(&root.join("docs/schemas"), "docs/schemas")?;
-    match fs::read(root.join("docs/openapi.json")) {
-        Ok(text) => drop(files.insert("docs/openapi.json".to_owned(), text)),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-        Err(error) => return Err(error),
+    for path in [OPENAPI, CLIENT] {
+        match fs::read(root.join(path)) {
+            Ok(text) => drop(files.insert(path.to_owned(), text)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(error),
+        }
     }
     Ok(files)
 }
@@ -111,7 +124,9 @@ fn write(root: &Path, made: &Files, committed: &Files) -> io::Result<()> {
     for path in committed.keys().filter(|it| !made.contains_key(*it)) {
         fs::remove_file(root.join(path))?;
     }
-    fs::create_dir_all(root.join("docs/schemas"))?;
+    for folder in ["docs/schemas", "clients/typescript"] {
+        fs::create_dir_all(root.join(folder))?;
+    }
     for (path, text) in made.iter().filter(|(path, text)| committed.get(*path) != Some(*text)) {
         fs::write(root.join(path), text)?;
     }

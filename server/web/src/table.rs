@@ -1,0 +1,310 @@
+//! What can be asked on the client port, as one table: the OpenAPI document is made from it, and from that the client
+//! in `clients/`; a test walks it with a stranger. Schemas come from the types themselves.
+
+use crate::routes::{catalog::HarvestAsk, exchange, federation, identity, log, registry};
+use ::exchange::{AgreementView, Pull, Receipt, ReceiptView, RequestView};
+use ::identity::Scope;
+use ::registry::RowsDigest;
+use catalog::search::Found;
+use node::{
+    AnswerDraft, Credentials, DcatAsk, DigestAsk, ImportAsk, ImportReport, InstalledPack, IssuedToken, NewToken,
+    NewUser, OfferView, Page, PageAsk, PullAsk, PutAsk, PutReport, QueryAnswer, QueryAsk, RemoveAsk, RequestDraft,
+    SearchAsk, TokenView, TypeView, UserView,
+};
+use schemars::{JsonSchema, Schema, SchemaGenerator};
+
+/// HTTP methods in use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Method {
+    /// Reads.
+    Get,
+    /// Acts.
+    Post,
+    /// Takes away.
+    Delete,
+}
+
+/// Who may call a route at all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Port {
+    /// Anyone: health, descriptions, the log.
+    Public,
+    /// Whoever shows a token.
+    Token,
+    /// Anyone; whoever shows a token sees more.
+    Either,
+}
+
+/// Makes the schema of a type.
+pub(crate) type SchemaOf = fn(&mut SchemaGenerator) -> Schema;
+
+/// What a body is.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Content {
+    /// JSON of a type.
+    Json(SchemaOf),
+    /// JSON that no type describes.
+    AnyJson,
+    /// JSON in a format of others, under its media type.
+    JsonAs(&'static str),
+    /// Bytes of this media type.
+    Bytes(&'static str),
+}
+
+/// One route of the client port.
+#[derive(Clone, Copy, Debug)]
+pub struct Route {
+    /// The method.
+    pub method: Method,
+    /// The path, with `{…}` for its parameters.
+    pub path: &'static str,
+    /// What a client calls it.
+    pub name: &'static str,
+    /// Who may call it.
+    pub port: Port,
+    /// What it does, in Chinese.
+    pub zh: &'static str,
+    /// What it does, in English.
+    pub en: &'static str,
+    /// Which scope of a token covers it, besides `all`; looking is covered by `read` as well.
+    pub scope: Option<Scope>,
+    pub(crate) query: Option<SchemaOf>,
+    pub(crate) body: Option<Content>,
+    pub(crate) answer: Content,
+}
+
+impl Route {
+    /// The scopes any of which covers it, besides `all`.
+    pub fn scopes(&self) -> Vec<Scope> {
+        let read = (self.method == Method::Get).then_some(Scope::Read);
+        self.scope.into_iter().chain(read).collect()
+    }
+
+    /// The route of a method and a path as the router matched it.
+    pub(crate) fn find(method: &http::Method, path: &str) -> Option<&'static Self> {
+        ROUTES.iter().find(|it| it.method.word() == method.as_str() && it.path == path)
+    }
+
+    const fn scope(self, scope: Scope) -> Self {
+        Self { scope: Some(scope), ..self }
+    }
+
+    const fn asks<T: JsonSchema>(self) -> Self {
+        Self { query: Some(SchemaGenerator::subschema_for::<T>), ..self }
+    }
+
+    const fn takes<T: JsonSchema>(self) -> Self {
+        Self { body: Some(Content::Json(SchemaGenerator::subschema_for::<T>)), ..self }
+    }
+
+    const fn takes_any(self) -> Self {
+        Self { body: Some(Content::AnyJson), ..self }
+    }
+
+    const fn takes_bytes(self) -> Self {
+        Self { body: Some(Content::Bytes("application/octet-stream")), ..self }
+    }
+
+    const fn gives<T: JsonSchema>(self) -> Self {
+        Self { answer: Content::Json(SchemaGenerator::subschema_for::<T>), ..self }
+    }
+
+    /// JSON in a format of others.
+    const fn gives_json(self, media: &'static str) -> Self {
+        Self { answer: Content::JsonAs(media), ..self }
+    }
+
+    const fn gives_bytes(self, media: &'static str) -> Self {
+        Self { answer: Content::Bytes(media), ..self }
+    }
+}
+
+impl Method {
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            Self::Get => "GET",
+            Self::Post => "POST",
+            Self::Delete => "DELETE",
+        }
+    }
+}
+
+/// A route for whoever shows a token; it takes nothing and gives JSON, unless more is said.
+const fn route(method: Method, path: &'static str, name: &'static str, zh: &'static str, en: &'static str) -> Route {
+    let answer = Content::AnyJson;
+    Route { method, path, name, port: Port::Token, zh, en, scope: None, query: None, body: None, answer }
+}
+
+const fn get(path: &'static str, name: &'static str, zh: &'static str, en: &'static str) -> Route {
+    route(Method::Get, path, name, zh, en)
+}
+
+const fn post(path: &'static str, name: &'static str, zh: &'static str, en: &'static str) -> Route {
+    route(Method::Post, path, name, zh, en)
+}
+
+const fn delete(path: &'static str, name: &'static str, zh: &'static str, en: &'static str) -> Route {
+    route(Method::Delete, path, name, zh, en)
+}
+
+const fn public(route: Route) -> Route {
+    Route { port: Port::Public, ..route }
+}
+
+const fn either(route: Route) -> Route {
+    Route { port: Port::Either, ..route }
+}
+
+use Scope::{Exchange, Record};
+
+const HTML: &str = "text/html";
+const TEXT: &str = "text/plain";
+const BYTES: &str = "application/octet-stream";
+
+/// Every route of the client port.
+pub const ROUTES: &[Route] = &[
+    public(get("/", "home", "转到接口页面", "leads to the page of this interface").gives_bytes(HTML)),
+    public(get("/api", "apiPage", "接口页面", "the page of this interface").gives_bytes(HTML)),
+    public(get("/api/{file}", "apiFile", "接口页面所需的文件", "what that page needs").gives_bytes(BYTES)),
+    public(get("/health", "health", "节点是否正常", "whether the node serves and its databases answer")),
+    public(
+        get("/metrics", "metrics", "运行指标（Prometheus 文本）", "figures in Prometheus' text format")
+            .gives_bytes(TEXT),
+    ),
+    public(get("/openapi.json", "openapi", "本接口说明", "this description")),
+    public(get("/v1/node", "node", "节点属于哪个机构", "whose node this is")),
+    get("/v1/packs", "packs", "已安装的数据包", "installed packs").gives::<Vec<InstalledPack>>(),
+    post("/v1/packs", "installPack", "安装数据包", "installs a pack")
+        .takes::<registry::PackFiles>()
+        .gives::<InstalledPack>(),
+    post("/v1/imports", "import", "导入文件（正文即文件）", "imports a file: the body")
+        .scope(Record)
+        .asks::<ImportAsk>()
+        .takes_bytes()
+        .gives::<ImportReport>(),
+    get("/v1/imports/{id}", "importProgress", "导入进度", "how far an import is").scope(Record).gives::<ImportReport>(),
+    get("/v1/imports/{id}/rejects", "importRejects", "被拒绝的行（CSV）", "the rows turned away, as CSV")
+        .scope(Record)
+        .gives_bytes("text/csv"),
+    get("/v1/records", "recordTypes", "记录类型与行数", "record types with their counts")
+        .scope(Record)
+        .gives::<Vec<TypeView>>(),
+    get("/v1/records/{name}", "records", "一页记录，可指定历史时刻", "a page of rows, now or as of a time")
+        .scope(Record)
+        .asks::<PageAsk>()
+        .gives::<Page>(),
+    post("/v1/records/{name}", "putRow", "写入一行记录", "writes one row")
+        .scope(Record)
+        .takes::<PutAsk>()
+        .gives::<PutReport>(),
+    delete("/v1/records/{name}", "removeRow", "移除一行记录，历史保留", "takes one row out; its history stays")
+        .scope(Record)
+        .asks::<RemoveAsk>(),
+    get(
+        "/v1/records/{name}/digest",
+        "rowsDigest",
+        "全部记录的摘要，可跨库比对",
+        "a digest over all rows, the same on every database",
+    )
+    .scope(Record)
+    .asks::<DigestAsk>()
+    .gives::<RowsDigest>(),
+    get("/v1/records/{name}/history", "recordHistory", "一行的全部版本", "every version of a row")
+        .scope(Record)
+        .asks::<PageAsk>(),
+    get("/v1/changes", "changes", "变更流", "a page of a change feed").scope(Record).asks::<registry::FeedAsk>(),
+    get("/v1/catalog", "searchCatalog", "检索目录", "searches the catalogue").asks::<SearchAsk>().gives::<Found>(),
+    post("/v1/catalog", "publishEntry", "发布目录条目", "publishes a catalogue entry").takes_any(),
+    either(
+        get(
+            "/v1/catalog/dcat",
+            "catalogDcat",
+            "目录（DCAT-AP 3，JSON-LD）；无令牌者只见对社会开放的条目",
+            "the catalogue as DCAT-AP 3; without a token only what is open to the public",
+        )
+        .asks::<DcatAsk>()
+        .gives_json("application/ld+json"),
+    ),
+    get("/v1/catalog/{code}", "catalogEntry", "一个目录条目", "one catalogue entry"),
+    delete("/v1/catalog/{code}", "withdrawEntry", "撤销本机构的目录条目", "withdraws an entry of our own"),
+    post("/v1/catalog/harvest", "harvest", "采集成员目录", "takes over a member's catalogue").takes::<HarvestAsk>(),
+    get("/v1/offers", "offers", "本机构的提供", "what this organisation offers")
+        .scope(Exchange)
+        .gives::<Vec<OfferView>>(),
+    get("/v1/members/{id}/offers", "offersOf", "某成员的提供", "what a member offers")
+        .scope(Exchange)
+        .gives::<Vec<OfferView>>(),
+    get("/v1/requests", "requests", "申请列表", "requests known here").scope(Exchange).gives::<Vec<RequestView>>(),
+    post("/v1/requests", "request", "提出共享申请", "asks for access")
+        .scope(Exchange)
+        .takes::<RequestDraft>()
+        .gives::<RequestView>(),
+    get("/v1/requests/{id}", "requestView", "申请及其最新经过", "a request with its latest news")
+        .scope(Exchange)
+        .gives::<RequestView>(),
+    post("/v1/requests/{id}/answers", "answerRequest", "答复申请", "answers a request on one step")
+        .scope(Exchange)
+        .takes::<AnswerDraft>()
+        .gives::<RequestView>(),
+    post("/v1/requests/{id}/supplements", "supplementRequest", "补正申请", "supplements a request")
+        .scope(Exchange)
+        .takes::<exchange::Note>()
+        .gives::<RequestView>(),
+    post("/v1/requests/{id}/agreement", "signAgreement", "签署协议", "signs the agreement")
+        .scope(Exchange)
+        .gives::<AgreementView>(),
+    get("/v1/agreements", "agreements", "协议列表", "agreements").scope(Exchange).gives::<Vec<AgreementView>>(),
+    get("/v1/agreements/{id}", "agreement", "一份协议", "one agreement").scope(Exchange).gives::<AgreementView>(),
+    post("/v1/agreements/{id}/revocation", "revokeAgreement", "撤销协议，立即生效", "revokes an agreement at once")
+        .scope(Exchange)
+        .takes::<exchange::Reason>()
+        .gives::<AgreementView>(),
+    post("/v1/queries", "query", "依协议查询并取得回执", "one receipted query under an agreement")
+        .scope(Exchange)
+        .takes::<QueryAsk>()
+        .gives::<QueryAnswer>(),
+    post("/v1/pulls", "pull", "开始批量获取", "begins to fetch a batch")
+        .scope(Exchange)
+        .takes::<PullAsk>()
+        .gives::<Pull>(),
+    get("/v1/pulls/{id}", "pullState", "批量获取进度", "how far a batch is").scope(Exchange).gives::<Pull>(),
+    get("/v1/pulls/{id}/parts/{number}", "pulledPart", "已取得的分片", "a part that is here")
+        .scope(Exchange)
+        .gives_bytes(BYTES),
+    get("/v1/receipts", "receipts", "回执列表", "receipts, newest first")
+        .scope(Exchange)
+        .asks::<log::ReceiptsAsk>()
+        .gives::<Vec<ReceiptView>>(),
+    post("/v1/receipts/acknowledge", "acknowledge", "立即确认应确认的回执", "countersigns what is due now")
+        .scope(Exchange),
+    get("/v1/receipts/{id}", "receipt", "回执文件", "a receipt as a file").scope(Exchange).gives::<Receipt>(),
+    public(get("/v1/log", "log", "存证日志现状", "where the log stands")),
+    public(
+        get("/log/{path}", "logFile", "存证日志文件（C2SP tlog-tiles）", "the log's files (C2SP tlog-tiles)")
+            .gives_bytes(BYTES),
+    ),
+    public(get("/v1/federation", "federation", "联邦成员", "the members of the federation")),
+    post("/v1/federation", "joinFederation", "加入联邦（固定创世文件）", "pins the federation's genesis")
+        .takes::<federation::Join>(),
+    public(get("/v1/federation/log", "membershipLog", "成员日志", "the membership log")),
+    post("/v1/federation/entries", "adoptEntries", "采纳成员日志条目", "takes over membership entries")
+        .takes::<federation::Entries>(),
+    get("/v1/users", "users", "账户列表", "accounts").gives::<Vec<UserView>>(),
+    post("/v1/users", "createUser", "开立账户", "opens an account").takes::<NewUser>(),
+    post("/v1/users/{name}/password", "resetPassword", "重置账户密码", "gives an account a new password")
+        .takes::<identity::NewPassword>(),
+    public(
+        post("/v1/sessions", "signIn", "以密码登录", "signs in with a password")
+            .takes::<Credentials>()
+            .gives::<IssuedToken>(),
+    ),
+    delete("/v1/sessions", "signOut", "退出登录", "signs out: the token that is shown ends"),
+    public(
+        post("/v1/passwords", "changePassword", "修改自己的密码", "changes one's own password").takes::<Credentials>(),
+    ),
+    get("/v1/tokens", "tokens", "令牌列表", "tokens, never their secrets")
+        .asks::<identity::TokensAsk>()
+        .gives::<Vec<TokenView>>(),
+    post("/v1/tokens", "createToken", "签发令牌", "issues a token").takes::<NewToken>().gives::<IssuedToken>(),
+    delete("/v1/tokens/{id}", "revokeToken", "撤销令牌", "takes a token back"),
+];
