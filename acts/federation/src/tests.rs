@@ -155,6 +155,21 @@ fn a_member_is_found_by_name_key_and_pin_until_it_is_expelled() {
 }
 
 #[test]
+fn an_expulsion_is_of_a_member_and_says_why_in_both_languages() {
+    let view = after(&empty(), join(7)).unwrap();
+    let expelled = |reason| after(&view, Change::Expel { id: id(7), reason, evidence: None });
+    for reason in [Bilingual::new(" ", "a fork"), Bilingual::new("日志分叉", "")] {
+        let problem = expelled(reason).unwrap_err();
+        assert_eq!(
+            (&*problem.code, problem.field.as_deref()),
+            ("federation.organisation", Some("/change/organisation/reason"))
+        );
+    }
+    expelled(title("日志分叉")).unwrap();
+    assert_eq!(code(after(&view, expel(8))), "peer.not_member");
+}
+
+#[test]
 fn keys_overlap_while_they_rotate_and_never_come_back() {
     let joined = after(&empty(), join(7)).unwrap();
     let (old, new) = (keys(7, 0), keys(7, 1));
@@ -343,6 +358,27 @@ fn an_entry_continues_the_log_or_is_refused() {
         spoil(&mut body);
         assert_eq!(code(decide::apply(&view, &signed(body, &[1, 2]))), "federation.order");
     }
+}
+
+/// An entry has one form: its signatures stand in the order of their keys.
+#[test]
+fn signatures_in_another_order_are_refused() {
+    let view = empty();
+    let mut entry = signed(body(&view, join(7)), &[1, 2, 3]);
+    decide::apply(&view, &entry).unwrap();
+    entry.signatures.swap(0, 2);
+    assert_eq!(code(decide::apply(&view, &entry)), "federation.signature");
+}
+
+#[test]
+fn a_federation_has_room_for_so_many() {
+    let mut view = after(&empty(), join(7)).unwrap();
+    let member = view.members[&id(7)].clone();
+    let more = (100..).map(id).take(decide::MEMBERS_MAX - 1);
+    view.members.extend(more.map(|it| (it, member.clone())));
+    assert_eq!(code(after(&view, join(8))), "federation.full");
+    view.members.remove(&id(100));
+    after(&view, join(8)).unwrap();
 }
 
 #[test]
