@@ -1,4 +1,5 @@
-//! The workspace's own commands: `cargo xtask demo | test | bench | simulate | mutants | tidy | layers | codegen | stats`.
+//! The workspace's own commands: `cargo xtask demo | test | bench | simulate | mutants | tidy | layers | codegen |
+//! stats`.
 //!
 //! Kept light (a few small crates, no async runtime), because everyone builds it first. A command either does all
 //! its set-up itself or says exactly what is missing, in Chinese and English.

@@ -18,7 +18,7 @@ pub const HELP: &str = "\
 
 逐一改坏或拿掉 pure/ 与各 decide.rs 的判断，看本 crate 的测试是否发现；逐个 crate 运行，漏网的列在最后。
 Spoils or removes each decision of pure/ and of every decide.rs and sees whether the tests of its crate notice; crate
-by crate, what nobody noticed is listed at the end. Needs cargo-mutants and cargo-nextest. All crates: more than an hour.
+by crate, what nobody noticed is listed at the end. Needs cargo-mutants and cargo-nextest. All: more than an hour.
 
   CRATE…        只看这些；不写则全部 only these; none named: all
   -- --list     例：只列出 for example: only list them
@@ -69,7 +69,7 @@ fn crates(root: &Path) -> Result<BTreeSet<String>, Failure> {
     Ok(names)
 }
 
-/// Brings `tree` up to the sources at `root`, guards written out. What is the same stays untouched: cargo looks at times.
+/// Brings `tree` up to the sources at `root`, guards written out. What is the same stays: cargo looks at times.
 fn copy(root: &Path, tree: &Path) -> Result<(), Failure> {
     let listed = Command::new("git")
         .args(["ls-files", "-z", "--cached", "--others", "--exclude-standard"])

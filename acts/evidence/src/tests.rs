@@ -88,7 +88,7 @@ proptest! {
         }
     }
 
-    /// What a publication says is replaced are the tiles that were begun before it and are full after it, and no others.
+    /// What a publication replaces are the tiles that were begun before it and are full after it, and no others.
     #[test]
     fn a_tile_goes_when_its_full_one_is_there(from in 0_u64..700, by in 0_u64..700) {
         let (edge, tiles) = grown(&[from]);

@@ -10,7 +10,7 @@ struct Guard {
     refusal: Range<usize>,
 }
 
-/// `text` with its guards written out, line by line where they were. What is no Rust, or in a macro's definition, stays.
+/// `text` with its guards written out, on the lines where they were. What is no Rust, or defines a macro, stays.
 pub fn written_out(text: &str) -> String {
     let Ok(tokens) = text.parse::<TokenStream>() else { return text.to_owned() };
     let mut guards = Vec::new();
@@ -62,13 +62,20 @@ mod tests {
 
     #[test]
     fn a_guard_becomes_the_match_that_it_means() {
-        let text = "fn f(a: &[u8]) -> Result<(), 错> {\n    crate::ensure!(\n        a.iter().all(|it, _| g(it, 1)), 错(\"，\"),\n    );\n    ensure!(x, y);\n}";
-        let made = "fn f(a: &[u8]) -> Result<(), 错> {\n    match () { () if !(\n        a.iter().all(|it, _| g(it, 1))) => return Err(( 错(\"，\")).into()), () => {} };\n    match () { () if !(x) => return Err(( y).into()), () => {} };\n}";
+        let text = r#"fn f(a: &[u8]) -> Result<(), 错> {
+    crate::ensure!(
+        a.iter().all(|it, _| g(it, 1)), 错("，"),
+    );
+    ensure!(x, y);
+}"#;
+        let made = r#"fn f(a: &[u8]) -> Result<(), 错> {
+    match () { () if !(
+        a.iter().all(|it, _| g(it, 1))) => return Err(( 错("，")).into()), () => {} };
+    match () { () if !(x) => return Err(( y).into()), () => {} };
+}"#;
         assert_eq!(written_out(text), made);
-        assert_eq!(
-            written_out("macro_rules! m { () => { $crate::ensure!(a, b) } }"),
-            "macro_rules! m { () => { $crate::ensure!(a, b) } }"
-        );
+        let definition = "macro_rules! m { () => { $crate::ensure!(a, b) } }";
+        assert_eq!(written_out(definition), definition);
         assert_eq!(written_out("no ) Rust"), "no ) Rust");
     }
 }
