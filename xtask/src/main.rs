@@ -1,4 +1,5 @@
-//! The workspace's own commands: `cargo xtask demo | test | bench | simulate | tidy | layers | codegen | stats`.
+//! The workspace's own commands: `cargo xtask demo | test | bench | simulate | mutants | tidy | layers | codegen |
+//! stats`.
 //!
 //! Kept light (a few small crates, no async runtime), because everyone builds it first. A command either does all
 //! its set-up itself or says exactly what is missing, in Chinese and English.
@@ -10,6 +11,7 @@ mod demo;
 mod failure;
 mod finding;
 mod layers;
+mod mutants;
 mod place;
 mod setup;
 mod simulate;
@@ -49,6 +51,12 @@ const COMMANDS: &[Command] = &[
         about: "按种子仿真三个节点的故障 simulate three nodes and what goes wrong, by seeds",
         help: simulate::HELP,
         run: simulate::run,
+    },
+    Command {
+        name: "mutants",
+        about: "逐一拿掉判断，看测试是否发现 take guards away and see whether a test notices",
+        help: mutants::HELP,
+        run: mutants::run,
     },
     Command {
         name: "tidy",

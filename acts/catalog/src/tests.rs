@@ -430,6 +430,131 @@ fn each_flaw_is_told_with_its_place() {
     assert_eq!(flaws(&told, today()), []);
 }
 
+fn changed(change: impl FnOnce(&mut Entry)) -> Entry {
+    let mut entry = sample();
+    change(&mut entry);
+    entry
+}
+
+fn words(count: usize, chars: usize) -> Vec<String> {
+    vec!["x".repeat(chars); count]
+}
+
+fn related(count: usize) -> Vec<ResourceId> {
+    (0..count).map(|it| resource(&format!("other-{it}"))).collect()
+}
+
+/// Bounds hold exactly: what stands at one is in order, what is one past it has that flaw alone.
+#[test]
+fn each_bound_is_met_and_not_passed() {
+    let long = |count: usize| Bilingual::new("长".repeat(count), "l".repeat(count));
+    for entry in [
+        changed(|it| it.published = today()),
+        changed(|it| (it.provider, it.description) = (long(200), long(2_000))),
+        changed(|it| it.items = vec![it.items[0].clone(); 500]),
+        changed(|it| it.formats = words(30, 16)),
+        changed(|it| it.formats = vec!["mp4".to_owned()]),
+        changed(|it| it.keywords = words(30, 40)),
+        changed(|it| it.related = related(30)),
+        changed(|it| it.provider_code = Some("91350100M000100Y43".to_owned())),
+    ] {
+        assert_eq!(flaws(&entry, today()), []);
+    }
+    type Change = fn(&mut Entry);
+    let cases: [(&str, Change); 24] = [
+        ("/published", |it| it.published = today().tomorrow().unwrap()),
+        ("/provider", |it| it.provider.zh = " ".to_owned()),
+        ("/provider", |it| it.provider.en = String::new()),
+        ("/provider", |it| it.provider.zh = "长".repeat(201)),
+        ("/provider", |it| it.provider.en = "l".repeat(201)),
+        ("/description", |it| it.description.en = "l".repeat(2_001)),
+        ("/title", |it| it.description.zh = "绝密★长期".to_owned()),
+        ("/title", |it| it.title.zh = "秘密★".to_owned()),
+        ("/items", |it| it.items = vec![it.items[0].clone(); 501]),
+        ("/items/1/title", |it| it.items[1].title.en = String::new()),
+        ("/formats", |it| it.formats.clear()),
+        ("/formats", |it| it.formats = words(31, 3)),
+        ("/formats", |it| it.formats = vec!["csv".to_owned(), String::new()]),
+        ("/formats", |it| it.formats = words(1, 17)),
+        ("/formats", |it| it.formats = vec!["geo-json".to_owned()]),
+        ("/keywords", |it| it.keywords = words(31, 3)),
+        ("/keywords", |it| it.keywords = vec!["企业".to_owned(), " ".to_owned()]),
+        ("/keywords", |it| it.keywords = words(1, 41)),
+        ("/related", |it| it.related = related(31)),
+        ("/related", |it| it.related.push(it.entry.clone())),
+        ("/code", |it| it.code = "02001001/000001".to_owned()),
+        ("/code", |it| it.code = "302001001/000001".to_owned()),
+        ("/provider_code", |it| it.provider_code = Some("91350100M000100Y42".to_owned())),
+        ("/provider_code", |it| it.provider_code = Some("91350100M000100Y4".to_owned())),
+    ];
+    for (place, change) in cases {
+        let found: Vec<_> = flaws(&changed(change), today()).into_iter().map(|it| it.pointer).collect();
+        assert_eq!(found, [place]);
+    }
+}
+
+/// Sharing, openness and grade: each rule speaks by itself.
+#[test]
+fn each_rule_of_sharing_speaks_by_itself() {
+    let both = |text: &str| Some(Bilingual::new(text, "text"));
+    let shut = |share, condition: Option<Bilingual>, method| {
+        let (class, code) = (Class::Theme, "202001001/1".to_owned());
+        Entry { share, condition, method, class, code, open: false, ..sample() }
+    };
+    let refused = |text: &str| shut(Sharing::Refused, both(text), Method::None);
+    let conditional = |condition| shut(Sharing::Conditional, condition, Method::Platform);
+    let graded = |grade, items: [Option<Grade>; 2]| {
+        changed(|it| {
+            it.grade = grade;
+            it.items.truncate(2);
+            it.items.iter_mut().zip(items).for_each(|(item, grade)| item.grade = grade);
+        })
+    };
+    use Grade::{General1, General2, General3, General4};
+    let cases: [(Entry, &[&str]); 24] = [
+        (conditional(both("惠企")), &[]),
+        (conditional(None), &["/condition"]),
+        (conditional(both(" ")), &["/condition"]),
+        (conditional(Some(Bilingual::new("惠企", ""))), &["/condition"]),
+        (shut(Sharing::Conditional, both("惠企"), Method::None), &["/method"]),
+        (shut(Sharing::Unconditional, None, Method::Platform), &[]),
+        (shut(Sharing::Unconditional, both("惠企"), Method::Platform), &["/condition"]),
+        (refused("《测绘法》第二十六条"), &[]),
+        (refused("国发〔2016〕51号"), &[]),
+        (refused("领导要求"), &["/condition"]),
+        (shut(Sharing::Refused, both("《测绘法》"), Method::Mail), &["/method"]),
+        (Entry { class: Class::Base, code: sample().code, ..refused("《测绘法》") }, &["/share"]),
+        (Entry { class: Class::Base, code: sample().code, ..conditional(both("惠企")) }, &[]),
+        (Entry { open: true, ..refused("《测绘法》") }, &["/open"]),
+        (Entry { open: true, ..conditional(both("惠企")) }, &[]),
+        (changed(|it| it.items[0].personal = true), &["/open"]),
+        (changed(|it| it.grade = General4), &["/open"]),
+        (changed(|it| it.grade = General3), &[]),
+        (graded(General2, [Some(General1), Some(General2)]), &[]),
+        (graded(General1, [Some(General1), Some(General2)]), &["/grade"]),
+        (graded(General3, [Some(General1), Some(General2)]), &["/grade"]),
+        (graded(General3, [None, Some(General2)]), &[]),
+        (graded(General2, [None, Some(General2)]), &[]),
+        (graded(General1, [None, Some(General2)]), &["/grade"]),
+    ];
+    for (number, (entry, places)) in cases.into_iter().enumerate() {
+        let found: Vec<_> = flaws(&entry, today()).into_iter().map(|it| it.pointer).collect();
+        assert_eq!(found, places, "{number}");
+    }
+}
+
+#[test]
+fn the_first_that_told_goes_on_telling() {
+    let taken = |peer: &str, via: &str, withdrawn| {
+        let known = Known { via: Some(organisation(via)), revision: 1, withdrawn };
+        takes_over(&organisation("own"), &organisation("a"), &organisation(peer), Some(&known))
+    };
+    assert!(taken("b", "b", false) && taken("b", "b", true) && taken("a", "b", false));
+    assert!(!taken("c", "b", false), "another does not talk over the first");
+    assert!(taken("c", "b", true), "but may tell of what the first withdrew");
+    assert!(!taken("c", "a", true), "and not of what the owner itself withdrew");
+}
+
 #[test]
 fn a_code_has_its_parts() {
     assert_eq!(code_parts("102001001/000001"), Some(["1", "02", "001", "001", "000001"]));
@@ -442,6 +567,11 @@ fn a_code_has_its_parts() {
         "10200100x/1",
         "1020010011111/1",
         "１02001001/1",
+        "402001001/1",
+        "002001001/1",
+        "102001001/1x",
+        "102001001/１",
+        "102001001111/1",
     ] {
         assert!(!code_is_formed(bad), "{bad}");
         assert_eq!(code_parts(bad), None);

@@ -88,6 +88,24 @@ proptest! {
         }
     }
 
+    /// What a publication replaces are the tiles that were begun before it and are full after it, and no others.
+    #[test]
+    fn a_tile_goes_when_its_full_one_is_there(from in 0_u64..700, by in 0_u64..700) {
+        let (edge, tiles) = grown(&[from]);
+        let head = decide::Head { origin: origin(), size: from, root: edge.root(), signed: from > 0 };
+        let more = entries(from + by).split_off(usize::try_from(from).unwrap());
+        let pending = decide::Pending { head, edge: tiles.clone(), entries: more };
+        let next = decide::publication(&pending, &key(1)).unwrap();
+        prop_assert_eq!(next.is_none(), by == 0 && from > 0);
+        let Some(next) = next else { return Ok(()) };
+        let begun: Vec<_> = tiles.keys().filter(|it| !it.is_full()).map(|it| it.full()).collect();
+        let made: Vec<_> = next.tiles.iter().map(|(path, _)| *path).collect();
+        let expected: Vec<_> = made.into_iter().filter(|it| it.is_full() && begun.contains(it)).collect();
+        prop_assert_eq!(next.filled, expected);
+        let (size, root) = (from + by, root(&leaves(from + by)));
+        prop_assert_eq!(next.checkpoint, Checkpoint { origin: origin(), size, root });
+    }
+
     /// An inclusion proof is the oracle's, from leaves and from tiles; it verifies at its place and at no other.
     #[test]
     fn inclusion_agrees((size, index) in (1_u64..700).prop_flat_map(|it| (Just(it), 0..it)), other in 0_u64..700) {

@@ -1,7 +1,7 @@
 use crate::*;
 use policy::{AnswerStep, Level, MemberFacts, MemberRole, Offer, Sharing};
 use proptest::prelude::*;
-use schema::FieldName;
+use schema::{FieldName, FieldType, RecordType};
 use signing::{Purpose, SigningKey};
 use vocabulary::{Bilingual, Date, Digest, FederationName, OrganisationId, ResourceId, Suite, Timestamp, uuid::Uuid};
 
@@ -156,16 +156,89 @@ fn a_request_without_steps_is_agreed_at_once() {
 }
 
 #[test]
+fn a_request_goes_its_way_with_a_supplement_and_fewer_columns() {
+    use AnswerStep::{Authority, OwnDepartment, Provider};
+    let part = vec![name("telephone"), name("uscc")];
+    let story = [
+        (answered(OwnDepartment, Verdict::Accept, None, None), waiting(OwnDepartment, true)),
+        (
+            answered(OwnDepartment, Verdict::Supplement, Some("缺附件"), None),
+            Standing::Supplement { step: OwnDepartment, reason: "缺附件".to_owned() },
+        ),
+        (supplemented(), waiting(OwnDepartment, true)),
+        (answered(OwnDepartment, Verdict::Agree, None, None), waiting(Authority, false)),
+        (answered(Authority, Verdict::AgreeInPart, Some("人数无关"), Some(part)), waiting(Provider, false)),
+        (
+            answered(Provider, Verdict::Agree, None, None),
+            Standing::Agreed { columns: ["uscc", "telephone"].map(name).to_vec() },
+        ),
+    ];
+    let events: Vec<Event> = story.iter().map(|(event, _)| event.clone()).collect();
+    for (number, (_, wanted)) in story.iter().enumerate() {
+        assert_eq!(standing(&request(), &STEPS, &events[..=number]).unwrap(), *wanted, "{number}");
+    }
+}
+
+fn waiting(step: AnswerStep, accepted: bool) -> Standing {
+    Standing::Waiting { step, accepted }
+}
+
+#[test]
+fn an_agreement_holds_what_is_left_of_the_request_under_the_offer() {
+    let (offer, request, asker) = (
+        Offer {
+            rows: Some("row.division.under(ask.organisation.division)".to_owned()),
+            mask: [("telephone", policy::Mask::Middle4), ("revenue", policy::Mask::All)]
+                .map(|(field, mask)| (name(field), mask))
+                .into(),
+            quota: Some(policy::Quota { rows_per_day: 10 }),
+            ..offer()
+        },
+        request(),
+        asker(),
+    );
+    let kinds = ["uscc", "staff", "revenue", "telephone"].map(|it| (it, FieldType::Text { max: 20 }));
+    let fields = kinds.into_iter().chain([("division", FieldType::Division)]);
+    let fields = fields.map(|(field, kind)| (name(field), schema::Field::new(&name(field), kind))).collect();
+    let record =
+        RecordType::new(offer.of.clone(), Bilingual::new("法人", "Firms"), vec![name("uscc")], fields).unwrap();
+    let zones = schema::division::Zones::default();
+    let ground = Ground {
+        request: &request,
+        request_digest: Digest::of(b"request"),
+        offer: &offer,
+        record: &record,
+        asker: &asker,
+        zones: &zones,
+    };
+    let id = AgreementId::from_uuid(Uuid::from_u128(2));
+    let agreed = Standing::Agreed { columns: ["telephone", "uscc"].map(name).to_vec() };
+    let terms = decide::agreement(&ground, &agreed, id, at()).unwrap().terms;
+    assert_eq!(terms.columns, ["uscc", "telephone"].map(name), "in the order of the offer");
+    assert_eq!(terms.masks, [(name("telephone"), policy::Mask::Middle4)].into());
+    assert_eq!((terms.quota, terms.until), (offer.quota, Date::constant(2027, 3, 31)));
+    assert_eq!(terms.rows, offer.rows_for(&record, &asker, &request.purpose, &zones).unwrap());
+    let code =
+        |ground: &Ground<'_>, standing| decide::agreement(ground, standing, id, at()).unwrap_err().code.into_owned();
+    let pending = waiting(AnswerStep::Provider, true);
+    assert_eq!(code(&ground, &pending), "exchange.turn");
+    let withdrawn = Offer { share: Sharing::Refused, ..offer.clone() };
+    assert_eq!(code(&Ground { offer: &withdrawn, ..ground }, &agreed), "exchange.not_shared");
+}
+
+#[test]
 fn an_answer_out_of_turn_without_reason_or_with_foreign_columns_is_refused() {
     let code = |events: &[Event]| standing(&request(), &STEPS, events).unwrap_err().code.into_owned();
     let own = |verdict, reason, columns| answered(AnswerStep::OwnDepartment, verdict, reason, columns);
     assert_eq!(code(&[answered(AnswerStep::Provider, Verdict::Agree, None, None)]), "exchange.turn");
-    assert_eq!(code(&[supplemented()]), "exchange.turn");
+    let early = standing(&request(), &STEPS, &[supplemented()]).unwrap_err();
+    assert_eq!((&*early.code, &*early.detail.en), ("exchange.turn", "it is the turn of OwnDepartment"));
     for verdict in [Verdict::Refuse, Verdict::Return, Verdict::Supplement, Verdict::AgreeInPart] {
         assert_eq!(code(&[own(verdict, None, Some(vec![name("uscc")]))]), "exchange.reason");
         assert_eq!(code(&[own(verdict, Some("  "), Some(vec![name("uscc")]))]), "exchange.reason");
     }
     assert_eq!(code(&[own(Verdict::AgreeInPart, Some("因"), None)]), "exchange.columns");
+    assert_eq!(code(&[own(Verdict::AgreeInPart, Some("因"), Some(vec![]))]), "exchange.columns");
     assert_eq!(code(&[own(Verdict::AgreeInPart, Some("因"), Some(vec![name("revenue")]))]), "exchange.columns");
     assert_eq!(code(&[own(Verdict::Agree, None, Some(vec![name("uscc")]))]), "exchange.columns");
 }

@@ -105,7 +105,8 @@ pub fn missing(founders: &Founders, entry: &Entry) -> Result<u32, Problem> {
 }
 
 fn check_quorum(founders: &Founders, entry: &Entry) -> Result<(), Problem> {
-    let ordered = entry.signatures.is_sorted_by(|one, other| one.key < other.key);
+    // That none is repeated, `missing` sees.
+    let ordered = entry.signatures.is_sorted_by_key(|it| &it.key);
     ensure!(ordered && entry.signatures.len() <= FOUNDERS_MAX, bad_signature("signatures"));
     let missing = missing(founders, entry)?;
     ensure!(

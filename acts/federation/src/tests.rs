@@ -155,6 +155,21 @@ fn a_member_is_found_by_name_key_and_pin_until_it_is_expelled() {
 }
 
 #[test]
+fn an_expulsion_is_of_a_member_and_says_why_in_both_languages() {
+    let view = after(&empty(), join(7)).unwrap();
+    let expelled = |reason| after(&view, Change::Expel { id: id(7), reason, evidence: None });
+    for reason in [Bilingual::new(" ", "a fork"), Bilingual::new("日志分叉", "")] {
+        let problem = expelled(reason).unwrap_err();
+        assert_eq!(
+            (&*problem.code, problem.field.as_deref()),
+            ("federation.organisation", Some("/change/organisation/reason"))
+        );
+    }
+    expelled(title("日志分叉")).unwrap();
+    assert_eq!(code(after(&view, expel(8))), "peer.not_member");
+}
+
+#[test]
 fn keys_overlap_while_they_rotate_and_never_come_back() {
     let joined = after(&empty(), join(7)).unwrap();
     let (old, new) = (keys(7, 0), keys(7, 1));
@@ -179,6 +194,48 @@ fn keys_overlap_while_they_rotate_and_never_come_back() {
     after(&rotated, rotate(7, keys(7, 2), true)).unwrap();
 }
 
+/// Of each sort of key, in each sort of rotation: what must stay, what must go, and when the log may be another.
+#[test]
+fn each_sort_of_key_rotates_by_itself() {
+    let joined = after(&empty(), join(7)).unwrap();
+    let (old, new) = (keys(7, 0), keys(7, 1));
+    let both = |one: &Keys, other: &Keys| Keys {
+        messages: [&one.messages[..], &other.messages].concat(),
+        tls: [&one.tls[..], &other.tls].concat(),
+        log: one.log.clone(),
+    };
+    let overlapping = both(&old, &new);
+    let log = |epoch, key: &LogKey| LogKey { origin: Origin { epoch, ..old.log.origin.clone() }, key: key.key };
+    for (changed, emergency, fits) in [
+        (overlapping.clone(), false, true),
+        (Keys { messages: new.messages.clone(), ..overlapping.clone() }, false, false),
+        (Keys { tls: new.tls.clone(), ..overlapping.clone() }, false, false),
+        (new.clone(), true, true),
+        (Keys { messages: old.messages.clone(), ..new.clone() }, true, false),
+        (Keys { tls: old.tls.clone(), ..new.clone() }, true, false),
+        (Keys { log: log(2, &new.log), ..overlapping.clone() }, false, true),
+        (Keys { log: log(2, &old.log), ..overlapping.clone() }, false, true),
+        (Keys { log: log(1, &new.log), ..overlapping.clone() }, false, false),
+        (Keys { log: log(0, &new.log), ..overlapping.clone() }, false, false),
+    ] {
+        let result = after(&joined, rotate(7, changed.clone(), emergency));
+        assert_eq!(result.err().map(|it| it.code.into_owned()), (!fits).then(|| "federation.overlap".to_owned()));
+    }
+    // What was given up does not come back, beside keys that stay.
+    let moved = after(&after(&joined, rotate(7, overlapping, false)).unwrap(), rotate(7, new.clone(), false)).unwrap();
+    let returning = both(&new, &old);
+    for changed in [
+        Keys { tls: new.tls.clone(), ..returning.clone() },
+        Keys { messages: new.messages.clone(), ..returning },
+        Keys { log: log(3, &old.log), ..new.clone() },
+    ] {
+        assert_eq!(code(after(&moved, rotate(7, changed, false))), "federation.overlap");
+    }
+    let member = moved.member(&id(7)).unwrap();
+    assert_eq!(member.former_messages, [(old.messages[0], at(3))]);
+    assert_eq!(member.former_logs, [(old.log, at(3))]);
+}
+
 #[test]
 fn nobody_gets_the_key_or_the_host_of_another_not_even_of_one_that_has_gone() {
     let joined = after(&empty(), join(7)).unwrap();
@@ -201,29 +258,59 @@ fn nobody_gets_the_key_or_the_host_of_another_not_even_of_one_that_has_gone() {
     assert_eq!(code(after(&gone, join(7))), "federation.overlap");
     let mut back = organisation(7);
     back.keys = keys(7, 1);
-    let again = after(&gone, Change::Join { organisation: Box::new(back) }).unwrap();
+    let again = after(&gone, Change::Join { organisation: Box::new(back.clone()) }).unwrap();
     again.member(&id(7)).unwrap();
+    // One old part is enough to keep it out.
+    type Spoil = fn(&mut Keys, Keys);
+    let spoils: [Spoil; 4] = [
+        |it, old| it.messages.extend(old.messages),
+        |it, old| it.tls.extend(old.tls),
+        |it, old| it.log.key = old.log.key,
+        |it, old| it.log.origin.epoch = old.log.origin.epoch,
+    ];
+    for (number, spoil) in spoils.into_iter().enumerate() {
+        let mut back = back.clone();
+        spoil(&mut back.keys, keys(7, 0));
+        assert_eq!(code(after(&gone, Change::Join { organisation: Box::new(back) })), "federation.overlap", "{number}");
+    }
     assert_eq!(again.signer_at(&key(700).public(), at(1)).unwrap().since, at(1));
 }
 
 #[test]
 fn an_organisation_is_as_its_schema_says() {
     type Spoil = fn(&mut Organisation);
-    let spoils: [(&str, Spoil); 14] = [
+    let spoils: [(&str, Spoil); 31] = [
         ("title", |it| it.title.zh = " ".into()),
+        ("title", |it| it.title.zh = "市".repeat(201)),
         ("title", |it| it.title.en = "a\u{0}".into()),
         ("division", |it| it.division = "3201".repeat(4)),
         ("division", |it| it.division = "32010a".into()),
         ("uscc", |it| it.uscc = Some("11320100MB123456IX".into())),
+        ("uscc", |it| it.uscc = Some("11320100MB1234567".into())),
+        ("uscc", |it| it.uscc = Some("11320100mb1234567X".into())),
         ("roles", |it| it.roles.clear()),
         ("host", |it| it.host = "10.0.0.1".into()),
         ("host", |it| it.host = "-a.b".into()),
+        ("host", |it| it.host = "a-.b".into()),
+        ("host", |it| it.host = "a..b".into()),
+        ("host", |it| it.host = "a_b.c".into()),
+        ("host", |it| it.host = format!("{}.b", "a".repeat(64))),
+        ("host", |it| it.host = format!("{}bc", "a.".repeat(126))),
         ("addresses", |it| it.addresses.clear()),
         ("addresses", |it| it.addresses = vec!["node.example".into()]),
         ("addresses", |it| it.addresses = vec!["[::1]:0".into()]),
+        ("addresses", |it| it.addresses = vec!["node.example:0".into()]),
+        ("addresses", |it| it.addresses = vec!["node.example:65536".into()]),
+        ("addresses", |it| it.addresses = vec!["Node.example:443".into()]),
+        ("addresses", |it| it.addresses = vec!["node.example:443".into(); 9]),
         ("keys", |it| it.keys.messages.clear()),
         ("keys", |it| it.keys.messages.push(it.keys.log.key)),
+        ("keys", |it| it.keys.messages.push(it.keys.messages[0])),
+        ("keys", |it| it.keys.tls.push(it.keys.tls[0])),
+        ("keys", |it| it.keys.tls.clear()),
+        ("keys", |it| it.keys.messages.extend((0..8).map(|it| key(it).public()))),
         ("keys/log/origin", |it| it.keys.log.origin.organisation = id(9)),
+        ("keys/log/origin", |it| it.keys.log.origin.federation = FederationName::new("zhejiang").unwrap()),
     ];
     for (field, spoil) in spoils {
         let mut organisation = organisation(7);
@@ -231,6 +318,11 @@ fn an_organisation_is_as_its_schema_says() {
         let problem = after(&empty(), Change::Join { organisation: Box::new(organisation) }).unwrap_err();
         assert_eq!(problem.code, "federation.organisation", "{field}");
         assert_eq!(problem.field, Some(format!("/change/organisation/{field}")));
+    }
+    let hosts = [format!("{}.b", "a".repeat(63)), format!("{}b", "a.".repeat(126))];
+    for host in hosts {
+        let longest = Organisation { host, addresses: vec!["10.0.0.1:65535".into(); 8], uscc: None, ..organisation(7) };
+        after(&empty(), Change::Join { organisation: Box::new(longest) }).unwrap();
     }
 }
 
@@ -252,7 +344,8 @@ fn an_update_changes_all_but_keys() {
 fn an_entry_continues_the_log_or_is_refused() {
     let view = after(&empty(), join(7)).unwrap();
     type Spoil = fn(&mut EntryBody);
-    let spoils: [Spoil; 6] = [
+    let spoils: [Spoil; 7] = [
+        |it| it.format = Format::Genesis,
         |it| it.number = 1,
         |it| it.number = 3,
         |it| it.previous = Digest::of(b"other"),
@@ -267,6 +360,27 @@ fn an_entry_continues_the_log_or_is_refused() {
     }
 }
 
+/// An entry has one form: its signatures stand in the order of their keys.
+#[test]
+fn signatures_in_another_order_are_refused() {
+    let view = empty();
+    let mut entry = signed(body(&view, join(7)), &[1, 2, 3]);
+    decide::apply(&view, &entry).unwrap();
+    entry.signatures.swap(0, 2);
+    assert_eq!(code(decide::apply(&view, &entry)), "federation.signature");
+}
+
+#[test]
+fn a_federation_has_room_for_so_many() {
+    let mut view = after(&empty(), join(7)).unwrap();
+    let member = view.members[&id(7)].clone();
+    let more = (100..).map(id).take(decide::MEMBERS_MAX - 1);
+    view.members.extend(more.map(|it| (it, member.clone())));
+    assert_eq!(code(after(&view, join(8))), "federation.full");
+    view.members.remove(&id(100));
+    after(&view, join(8)).unwrap();
+}
+
 #[test]
 fn founders_change_by_the_old_ones() {
     let view = after(&empty(), Change::Founders { founders: founders(&[4, 5], 1) }).unwrap();
@@ -276,6 +390,32 @@ fn founders_change_by_the_old_ones() {
         assert_eq!(code(after(&empty(), Change::Founders { founders: bad.clone() })), "federation.genesis");
         assert_eq!(code(View::new(Genesis { founders: bad, ..founding() })), "federation.genesis");
     }
+}
+
+#[test]
+fn a_federation_is_founded_whole() {
+    type Spoil = fn(&mut Genesis);
+    let spoils: [Spoil; 9] = [
+        |it| it.format = Format::Entry,
+        |it| it.version = 2,
+        |it| it.view_hours_max = 0,
+        |it| it.view_hours_max = 7 * 24 + 1,
+        |it| it.title.zh.clear(),
+        |it| it.title.en = "a\nb".into(),
+        |it| it.founders.keys[1].title.zh = "创".repeat(201),
+        |it| it.founders.keys[1].title.en = " ".into(),
+        |it| it.founders.keys.swap(0, 1),
+    ];
+    for (number, spoil) in spoils.into_iter().enumerate() {
+        let mut genesis = founding();
+        spoil(&mut genesis);
+        assert_eq!(code(View::new(genesis)), "federation.genesis", "{number}");
+    }
+    let numbers: Vec<u16> = (1..=33).collect();
+    assert_eq!(code(View::new(Genesis { founders: founders(&numbers, 2), ..founding() })), "federation.genesis");
+    let many = founders(&numbers[..32], 32);
+    View::new(Genesis { founders: many, view_hours_max: 7 * 24, title: title(&"江".repeat(200)), ..founding() })
+        .unwrap();
 }
 
 #[test]

@@ -221,6 +221,83 @@ async fn a_type_is_installed_once_and_revised_by_addition() {
     }
 }
 
+/// Of each field: what may become of it, and what may not.
+#[test]
+fn a_revision_only_widens() {
+    let record = |field: &str, rest: &str| {
+        yaml(&format!(
+            "record: r\ntitle: {{zh: 类, en: Type}}\nkey: [id]\nfields:\n  \
+             id: {{type: text, max: 9, grade: 一般/1}}\n  {field}: {{{rest}, grade: 一般/1}}\n"
+        ))
+    };
+    let judged =
+        |old: &RecordType, new: &RecordType| crate::decide::check_revision(old, new).map_err(|it| it.detail.en);
+    let said = |what: &str| Err(format!("a revision of r may only add: {what}; or declare a new type"));
+    for (old, new, wanted) in [
+        ("type: integer, min: 3", "type: integer, min: 3", Ok(())),
+        ("type: integer, min: 3", "type: integer, min: 2", Ok(())),
+        ("type: integer, min: 3", "type: integer", Ok(())),
+        ("type: integer, min: 3", "type: integer, min: 4", said("the least value of field n cannot rise")),
+        ("type: integer", "type: integer, min: 4", said("the least value of field n cannot rise")),
+        ("type: text, max: 9", "type: text, max: 9", Ok(())),
+        ("type: text, max: 9", "type: text, max: 10", Ok(())),
+        ("type: text, max: 9", "type: text, max: 8", said("the type of field n cannot change")),
+        ("type: text, max: 9", "type: integer", said("the type of field n cannot change")),
+        ("type: integer", "type: integer, optional: true", Ok(())),
+        ("type: integer, optional: true", "type: integer, optional: true", Ok(())),
+        ("type: integer, optional: true", "type: integer", said("field n cannot become mandatory")),
+    ] {
+        assert_eq!(judged(&record("n", old), &record("n", new)), wanted, "{old} → {new}");
+    }
+    let (plain, more) = (record("n", "type: integer"), |rest: &str| {
+        let mut more = record("n", "type: integer");
+        more.fields.extend(record("m", rest).fields);
+        more
+    });
+    assert_eq!(judged(&plain, &more("type: integer, optional: true")), Ok(()));
+    assert_eq!(judged(&plain, &more("type: integer")), said("the new field m must be optional"));
+    assert_eq!(judged(&more("type: integer, optional: true"), &plain), said("field m cannot go"));
+}
+
+/// A row by hand is judged field by field; about a person's value it is not said what was wrong with it.
+#[test]
+fn a_row_by_hand_is_of_its_type() {
+    let record = simple("by-hand");
+    let text = |it: &str| Value::Text(it.to_owned());
+    let judged = |values: &[Value]| {
+        crate::decide::check_row(&record, values).map_err(|it| (it.field.unwrap_or_default(), it.detail.en))
+    };
+    let fault = |field: &str, en: &str| Err((format!("/{field}"), format!("field {field}: {en}")));
+    assert_eq!(judged(&[text("a"), Value::Integer(1), text("139")]), Ok(()));
+    assert_eq!(judged(&[text("a"), Value::Null, Value::Null]), Ok(()));
+    let short = judged(&[text("a"), Value::Null]).unwrap_err();
+    assert_eq!(short, (String::new(), "a row has 2 values, by-hand has 3 fields".to_owned()));
+    let odd = "the value is not of the field's type";
+    assert_eq!(judged(&[text("a"), text("1"), Value::Null]), fault("size", odd));
+    let long = text(&"1".repeat(21));
+    assert_eq!(judged(&[text("a"), Value::Null, long]), fault("phone", "the value does not fit the field"));
+    let (field, en) = judged(&[text(&"a".repeat(41)), Value::Null, Value::Null]).unwrap_err();
+    assert!(field == "/id" && en.contains("41"), "{en}");
+}
+
+#[test]
+fn a_key_by_hand_is_whole_and_of_its_types() {
+    let record = everything("keyed");
+    let judged = |values: &[Value]| crate::decide::check_key(&record, values).map_err(|it| it.code.into_owned());
+    let (place, day) = (Value::Text("3201".to_owned()), Value::Date(vocabulary::Date::constant(2026, 11, 24)));
+    assert_eq!(judged(&[place.clone(), day.clone()]), Ok(()));
+    for wrong in [
+        vec![],
+        vec![place.clone()],
+        vec![place.clone(), day.clone(), day.clone()],
+        vec![place.clone(), Value::Null],
+        vec![place.clone(), Value::Text("2026-11-24".to_owned())],
+        vec![day, place],
+    ] {
+        assert_eq!(judged(&wrong), Err("registry.key".to_owned()), "{wrong:?}");
+    }
+}
+
 #[tokio::test]
 async fn a_revision_that_is_no_addition_is_refused_with_every_reason() {
     let world = world().await;

@@ -212,6 +212,35 @@ fn an_offer_is_for_whom_it_names() {
 }
 
 #[test]
+fn a_condition_on_the_level_shows_rows_to_that_level_alone() {
+    let zones = Zones::new([]).unwrap();
+    let levels = [Level::Nation, Level::Province, Level::City, Level::County];
+    for (word, meant) in ["nation", "province", "city", "county"].into_iter().zip(levels) {
+        let offer = Offer { rows: Some(format!("ask.organisation.level == \"{word}\"")), ..offer() };
+        for level in levels {
+            let asker = MemberFacts { id: org("nj-gxj"), division: "320100".to_owned(), level, roles: vec![] };
+            let rows = offer.rows_for(&record(), &asker, "", &zones).unwrap();
+            let row = [Value::Text("x".into()), Value::Text("320100".into()), Value::Null, Value::Null];
+            assert_eq!(rows.matches(&record(), &row), level == meant, "{word} {level:?}");
+        }
+    }
+}
+
+#[test]
+fn masks_leave_what_their_names_say() {
+    for (mask, long, short) in [
+        (Mask::Middle4, "138****5678", "张**"),
+        (Mask::Last4, "*******5678", "***"),
+        (Mask::First1, "1**********", "张**"),
+        (Mask::All, "***", "***"),
+    ] {
+        let shown = |text: &str| mask.apply(&Value::Text(text.to_owned()));
+        assert_eq!(shown("13812345678"), Value::Text(long.to_owned()), "{mask:?}");
+        assert_eq!(shown("张三丰"), Value::Text(short.to_owned()), "{mask:?}");
+    }
+}
+
+#[test]
 fn offers_read_back_as_they_were_written() {
     let offer = offer();
     let json = serde_json::to_value(&offer).unwrap();

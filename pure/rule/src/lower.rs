@@ -115,7 +115,8 @@ impl<'a> Lowering<'a> {
             return self.constant(expr);
         }
         self.alike(expr, &one, &two)?;
-        if !kind::allows(&one.kind(), by) || !kind::allows(&two.kind(), by) {
+        // Alike types have the same comparisons: whatever meets text is text.
+        if !kind::allows(&one.kind(), by) {
             let (zh, en) = kind::name(&one.kind());
             let fact = (format!("{zh}没有大小之分"), format!("values of type {en} are not ordered"));
             let remedy = ("只能用 ==、!= 或 in", "use ==, != or in");

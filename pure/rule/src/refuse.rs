@@ -17,9 +17,6 @@ pub(crate) fn refusal(expr: &IdedExpr) -> (&'static str, Bilingual, Bilingual) {
             ("不支持无符号整数", "unsigned numbers are refused"),
             ("请删去末尾的 u", "remove the u at its end"),
         ),
-        Expr::Literal(LiteralValue::Bytes(_)) => {
-            ("rule.bytes", ("不支持字节串", "bytes are refused"), ("请写文本 \"…\"", "write text as \"…\""))
-        }
         Expr::Literal(LiteralValue::Null) => (
             "rule.null",
             ("null 只能出现在 == 或 != 的一边", "null may only stand at a side of == or !="),

@@ -127,6 +127,43 @@ fn policies_match_some_enterprises_and_not_all() {
     // What is not known meets no bound.
     assert_eq!(matching(&Enterprise { staff: None, revenue: None, ..small }), 0);
     assert_eq!(policies_csv().lines().count(), all.len() + 1);
+    let first = "syn-01,小微制造业技术改造补助（示例）,Grant for technical renewal of small manufacturers (example)";
+    let row = policies_csv().lines().nth(1).unwrap().to_owned();
+    assert_eq!(row, format!("{first},13 14 15 17 18 2 3 4,,300,400000000.00,true,true"));
     let ids: HashSet<&str> = all.iter().map(|it| it.id).collect();
     assert_eq!(ids.len(), all.len());
+}
+
+#[test]
+fn each_condition_of_a_policy_counts_by_itself_and_at_its_bound() {
+    let policy = Policy {
+        id: "p",
+        title: vocabulary::Bilingual::new("示例", "example"),
+        industries: &["64", "65"],
+        staff_max: Some(100),
+        staff_min: Some(10),
+        revenue_max: Some(500),
+        no_violation: true,
+        no_abnormal: true,
+    };
+    let fits = |staff, revenue| Enterprise { industry: "6513", staff, revenue, ..Enterprise::default() };
+    let firm = fits(Some(10), Some(500));
+    for (enterprise, wanted) in [
+        (firm, true),
+        (fits(Some(100), Some(0)), true),
+        (fits(Some(101), Some(500)), false),
+        (fits(Some(9), Some(500)), false),
+        (fits(None, Some(500)), false),
+        (fits(Some(10), Some(501)), false),
+        (fits(Some(10), None), false),
+        (Enterprise { industry: "5265", ..firm }, false),
+        (Enterprise { violation: true, ..firm }, false),
+        (Enterprise { abnormal: true, ..firm }, false),
+    ] {
+        assert_eq!(policy.matches(&enterprise), wanted, "{enterprise:?}");
+    }
+    let open = Policy { industries: &[], staff_max: None, staff_min: None, revenue_max: None, ..policy };
+    assert!(open.matches(&Enterprise::default()));
+    let mild = Policy { no_violation: false, no_abnormal: false, ..open };
+    assert!(mild.matches(&Enterprise { violation: true, abnormal: true, ..Enterprise::default() }));
 }

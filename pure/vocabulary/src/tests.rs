@@ -24,6 +24,7 @@ fn canonical_bytes_are_those_of_rfc_8785() {
         String::from_utf8(bytes).unwrap(),
         "{\"a\":null,\"b\":[56,1e+30,4.5,0.002],\"€\":\"\\u000f\\nA'B\\\"\\\\\"}"
     );
+    assert_eq!(canonical_text(&value).unwrap().into_bytes(), canonical_bytes(&value).unwrap());
 }
 
 #[test]
@@ -44,6 +45,35 @@ fn a_problem_is_rfc_9457_and_reads_back() {
     assert_eq!(json["status"], 403);
     assert_eq!(json["type"], "urn:yunhe:problem:exchange.purpose");
     assert_eq!(serde_json::from_value::<Problem>(json).unwrap(), problem);
+}
+
+/// Another node's problem comes back as the kind it was sent as, and people read a title of its own in both languages.
+#[test]
+fn a_kind_survives_its_status_and_has_its_own_title() {
+    use Kind::*;
+    let kinds = [
+        Malformed,
+        Unauthenticated,
+        Refused,
+        Missing,
+        Conflict,
+        TooLarge,
+        Unprocessable,
+        TooMany,
+        Internal,
+        Peer,
+        Unavailable,
+    ];
+    let mut titles = std::collections::BTreeSet::new();
+    for kind in kinds {
+        assert_eq!(Kind::from_status(kind.status()), kind);
+        let json = serde_json::to_value(Problem::new(kind, "a.code", "", "")).unwrap();
+        let title = json["title"].as_str().unwrap().to_owned();
+        let (zh, en) = title.split_once(' ').unwrap();
+        assert!(!zh.is_ascii() && en.is_ascii() && !en.is_empty(), "{title}");
+        assert!(titles.insert(title), "{kind:?}");
+    }
+    assert_eq!(Kind::from_status(418), Peer);
 }
 
 #[test]
@@ -67,9 +97,23 @@ fn a_day_begins_at_midnight_in_shanghai() {
     assert_eq!(date_in_shanghai(after).to_string(), "2026-11-25");
 }
 
+/// What is stored comes back to the microsecond, before 1970 too; what no calendar can write is refused.
 #[test]
-fn money_never_wraps() {
-    let all = Money { minor: i64::MAX, currency: Currency::CNY };
-    assert_eq!(all.plus(Money { minor: 1, currency: Currency::CNY }), None);
+fn an_instant_survives_its_storage() {
+    for (text, stored) in [("1970-01-01T00:00:00Z", 0), ("1970-01-01T00:00:01.000002Z", 1_000_002)] {
+        let at: Timestamp = text.parse().unwrap();
+        assert_eq!((micros(at), timestamp_from_micros(stored)), (stored, Ok(at)));
+    }
+    for stored in [-1, -62_135_596_800_000_000, 253_402_207_199_999_999] {
+        assert_eq!(timestamp_from_micros(stored).map(micros), Ok(stored));
+    }
+    assert_eq!(timestamp_from_micros(i64::MAX).unwrap_err().code, "format.timestamp");
+}
+
+#[test]
+fn money_adds_and_takes_away_and_never_wraps() {
+    let fen = |minor| Money { minor, currency: Currency::CNY };
+    assert_eq!((fen(250).plus(fen(-355)), fen(250).minus(fen(355))), (Some(fen(-105)), Some(fen(-105))));
+    assert_eq!((fen(i64::MAX).plus(fen(1)), fen(i64::MIN).minus(fen(1))), (None, None));
     assert_eq!(Money { minor: -105, currency: Currency::CNY }.to_string(), "-1.05 CNY");
 }
