@@ -3,7 +3,8 @@
 use crate::{
     Agreement, AgreementId, Revocation, Side, Signed,
     store::{
-        AGREEMENT_ADD, AGREEMENT_GET, AGREEMENT_LIST, AGREEMENT_LIVE, AGREEMENT_PROVIDERS, AGREEMENT_REVOKE, text,
+        AGREEMENT_ADD, AGREEMENT_GET, AGREEMENT_LIST, AGREEMENT_LIVE, AGREEMENT_PROVIDERS, AGREEMENT_REVOKE,
+        UNTOLD_ADD, UNTOLD_FORGET, UNTOLD_LIST, UNTOLD_TOLD, UNTOLD_TRIED, text,
     },
 };
 use ::store::{Reader, Row, Tx, args};
@@ -16,6 +17,10 @@ use vocabulary::{Digest, Kind, OrganisationId, Problem, Timestamp, canonical_tex
 
 /// Agreements listed at once at most.
 const LIST_MAX: u32 = 500;
+/// Revocations told in one step at most.
+const UNTOLD_LIST_MAX: u32 = 100;
+/// A revocation is told for this long.
+const UNTOLD_DAYS_MAX: i64 = 30;
 
 /// An agreement with where it stands.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -231,7 +236,52 @@ pub async fn revoke(
         Problem::new(Kind::Conflict, "exchange.revoked", "协议此前已撤销", "the agreement was revoked before")
     );
     leaf(tx, "revocation", &revocation.body, salt, now).await?;
+    let body = &view.agreement.body;
+    let other = if view.side == Side::Provider { &body.consumer } else { &body.provider };
+    tx.execute(UNTOLD_ADD, args![id.to_string(), other.as_str(), text(&revocation)?, micros(now)]).await?;
     Ok(revocation)
+}
+
+/// A revocation of ours that the other side has not confirmed.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Untold {
+    /// The other side.
+    pub peer: OrganisationId,
+    /// What it must hear.
+    pub revocation: Signed<Revocation>,
+}
+
+/// Revocations that the other side has not confirmed, those tried longest ago first, at most 100.
+///
+/// # Errors
+/// Those of the store.
+pub async fn untold(reader: &mut Reader) -> Result<Vec<Untold>, Problem> {
+    let rows = reader.rows(UNTOLD_LIST, args![UNTOLD_LIST_MAX]).await?;
+    rows.iter()
+        .map(|it| Ok(Untold { peer: OrganisationId::new(it.text("peer")?)?, revocation: it.json("revocation")? }))
+        .collect()
+}
+
+/// Notes what came of telling: told, or to be tried again after the others.
+///
+/// # Errors
+/// Those of the store.
+pub async fn tell(tx: &mut Tx, id: AgreementId, told: bool, now: Timestamp) -> Result<(), Problem> {
+    let done = if told {
+        tx.execute(UNTOLD_TOLD, args![id.to_string()]).await
+    } else {
+        tx.execute(UNTOLD_TRIED, args![id.to_string(), micros(now)]).await
+    };
+    done.map(|_| ())
+}
+
+/// Gives up telling what nobody confirmed for 30 days; says of how many.
+///
+/// # Errors
+/// Those of the store.
+pub async fn forget_untold(tx: &mut Tx, now: Timestamp) -> Result<u64, Problem> {
+    let before = micros(now) - UNTOLD_DAYS_MAX * 86_400_000_000;
+    tx.execute(::store::Statement::long(UNTOLD_FORGET), args![before]).await
 }
 
 /// Takes in the other side's revocation. A second time nothing happens.

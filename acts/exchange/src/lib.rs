@@ -18,7 +18,8 @@ mod verify;
 
 pub use agree::{Accept, AgreementView, Countersign, Offerer, Revoke, RevokeByPeer};
 pub use agree::{
-    accept, agreement, agreement_facts, agreements, countersigned, propose, providers, revoke, revoked_by_peer,
+    Untold, accept, agreement, agreement_facts, agreements, countersigned, forget_untold, propose, providers, revoke,
+    revoked_by_peer, tell, untold,
 };
 pub use decide::{Event, Ground, Standing, admissible, agreement as draft_agreement, standing};
 pub use deliver::{

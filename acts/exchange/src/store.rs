@@ -77,6 +77,12 @@ pub const MIGRATIONS: &[&str] = &[
     ALTER TABLE exchange_receipt_next RENAME TO exchange_receipt;
     CREATE UNIQUE INDEX exchange_receipt_part ON exchange_receipt (side, delivery, part) WHERE delivery IS NOT NULL;
     CREATE INDEX exchange_receipt_due ON exchange_receipt (side, peer, at) WHERE acknowledgement IS NULL",
+    // Revocations that the other side has not heard of.
+    "
+    CREATE TABLE exchange_untold (
+        agreement $TEXT NOT NULL PRIMARY KEY, peer $TEXT NOT NULL, revocation $TEXT NOT NULL, at $INT NOT NULL,
+        tried $INT NOT NULL);
+    CREATE INDEX exchange_untold_tried ON exchange_untold (tried)",
 ];
 
 // Requests.
@@ -114,6 +120,14 @@ pub(crate) const AGREEMENT_SPEND: &str = "
      WHERE id = $1 AND state = 'live' AND revision = $2 AND until >= $3 AND open < $5
        AND (quota IS NULL OR CASE WHEN day >= $3 THEN day_rows ELSE 0 END + $4 <= quota)";
 pub(crate) const AGREEMENT_CLOSE: &str = "UPDATE exchange_agreement SET open = open - $2 WHERE id = $1 AND open >= $2";
+pub(crate) const UNTOLD_ADD: &str = "
+    INSERT INTO exchange_untold (agreement, peer, revocation, at, tried) VALUES ($1, $2, $3, $4, $4)";
+/// Those that were tried longest ago come first, so that no silent peer stands in another's way.
+pub(crate) const UNTOLD_LIST: &str = "
+    SELECT agreement, peer, revocation FROM exchange_untold ORDER BY tried, agreement LIMIT $1";
+pub(crate) const UNTOLD_TRIED: &str = "UPDATE exchange_untold SET tried = $2 WHERE agreement = $1";
+pub(crate) const UNTOLD_TOLD: &str = "DELETE FROM exchange_untold WHERE agreement = $1";
+pub(crate) const UNTOLD_FORGET: &str = "DELETE FROM exchange_untold WHERE at < $1";
 
 // Nonces.
 pub(crate) const NONCE_CLAIM: &str = "
@@ -214,6 +228,11 @@ pub(crate) const ALL: &[&str] = &[
     AGREEMENT_REVOKE,
     AGREEMENT_SPEND,
     AGREEMENT_CLOSE,
+    UNTOLD_ADD,
+    UNTOLD_LIST,
+    UNTOLD_TRIED,
+    UNTOLD_TOLD,
+    UNTOLD_FORGET,
     NONCE_CLAIM,
     NONCE_FORGET,
     RECEIPT_ADD,

@@ -6,7 +6,7 @@ use crate::{
 };
 use exchange::{
     Accept, Agreement, AgreementId, AgreementView, Countersign, Ground, Offerer, RequestId, RequestView, Revocation,
-    Revoke, RevokeByPeer, Side, Signed, Standing,
+    Revoke, RevokeByPeer, Side, Signed, Standing, Untold,
 };
 use peer::Call;
 use policy::{Principal, Role};
@@ -147,13 +147,36 @@ impl Organisation {
             transact!(self.store, None, |tx| exchange::revoke(tx, &permit, self.message_key(), salt, now).await)?;
         let view = self.agreement(id).await?;
         let body = &view.agreement.body;
-        let other = if view.side == Side::Provider { &body.consumer } else { &body.provider };
-        let call = Call::post("/peer/v1/revocations", to_json(&revocation)?);
-        // It holds here whether or not they hear of it now; the next delivery tells a consumer anyway.
-        if let Err(problem) = self.client.send(&self.peer(other)?, &call, self.now()).await {
-            tracing::warn!(agreement = %id, %problem, "the other side was not told of a revocation");
-        }
+        let peer = if view.side == Side::Provider { body.consumer.clone() } else { body.provider.clone() };
+        // It holds here whether or not they hear of it now; and they are told until they have heard.
+        self.tell_revocation(&Untold { peer, revocation }).await?;
         Ok(view)
+    }
+
+    /// Tells the other sides of revocations that they have not confirmed; says of how many they heard.
+    ///
+    /// # Errors
+    /// Those of the store; a side that does not answer is told another time.
+    pub async fn tell_revocations(&self) -> Result<usize, Problem> {
+        let untold = exchange::untold(&mut self.store.read().await?).await?;
+        let mut heard = 0;
+        for one in untold {
+            heard += usize::from(self.tell_revocation(&one).await?);
+        }
+        Ok(heard)
+    }
+
+    async fn tell_revocation(&self, untold: &Untold) -> Result<bool, Problem> {
+        let Untold { peer, revocation } = untold;
+        let id = revocation.body.agreement;
+        let call = Call::post("/peer/v1/revocations", to_json(revocation)?);
+        let sent = async { self.client.send(&self.peer(peer)?, &call, self.now()).await }.await;
+        if let Err(problem) = &sent {
+            tracing::warn!(agreement = %id, %peer, %problem, "the other side was not told of a revocation yet");
+        }
+        let now = self.now();
+        transact!(self.store, None, |tx| exchange::tell(tx, id, sent.is_ok(), now).await)?;
+        Ok(sent.is_ok())
     }
 
     /// Takes in the other side's revocation.

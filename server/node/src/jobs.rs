@@ -12,7 +12,7 @@ use vocabulary::Problem;
 const SEQUENCE_REST: Duration = Duration::from_millis(100);
 /// Pulls, countersignatures and harvests rest this long.
 const WORK_REST: Duration = Duration::from_millis(300);
-/// Providers are asked this often which receipts are still open.
+/// Providers are asked this often which receipts are still open, and whoever has not heard of a revocation is told.
 const SETTLE_REST: Duration = Duration::from_secs(60);
 /// The hub is asked for news of membership this often.
 const MEMBERS_REST: Duration = Duration::from_secs(60);
@@ -42,6 +42,9 @@ impl Jobs {
             }),
             run(organisation, &stop, SETTLE_REST, "settle", |it| {
                 Box::pin(async move { Ok(it.settle_missed().await? > 0) })
+            }),
+            run(organisation, &stop, SETTLE_REST, "tell", |it| {
+                Box::pin(async move { Ok(it.tell_revocations().await? > 0) })
             }),
             run(organisation, &stop, WORK_REST, "index", |it| Box::pin(async move { it.follow_catalog().await })),
             run(organisation, &stop, MEMBERS_REST, "membership", |it| {
@@ -105,13 +108,14 @@ impl Organisation {
         Ok(entries > 0 || leaves.from < leaves.to)
     }
 
-    /// Forgets nonces and idempotency keys whose time is over, and signs receipts whose signature was not kept.
+    /// Forgets nonces, revocations that nobody wants to hear, and idempotency keys whose time is over, and signs receipts whose signature was not kept.
     ///
     /// # Errors
     /// Those of the store.
     pub async fn forget_once(&self) -> Result<bool, Problem> {
         let now = self.now();
         transact!(self.store, None, |tx| exchange::forget_nonces(tx, now).await)?;
+        transact!(self.store, None, |tx| exchange::forget_untold(tx, now).await)?;
         self.store.forget_keys(now).await?;
         // Not a matter of forgetting, but as seldom: signatures that were made and whose commit was lost.
         self.finish_receipts().await?;

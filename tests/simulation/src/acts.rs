@@ -163,6 +163,7 @@ impl World {
             Job::Sequence => org.sequence_once().await.map(nothing),
             Job::Pull => org.carry_pulls().await.map(nothing),
             Job::Acknowledge => org.acknowledge_due().await.map(nothing),
+            Job::Tell => org.tell_revocations().await.map(nothing),
             Job::Settle => org.settle_missed().await.map(nothing),
             Job::Membership => org.follow_membership().await.map(nothing),
             Job::Forget => org.forget_once().await.map(nothing),

@@ -1,8 +1,6 @@
 //! What must hold once everything has come to rest: no delivery lost, doubled or unreceipted.
 
-use crate::{
-    REVOCATION_MAY_STAY_UNTOLD, Who, model::query_number, parts::decode, stage::organisation_id, world::World,
-};
+use crate::{Who, model::query_number, parts::decode, stage::organisation_id, world::World};
 use evidence::{VerifierKey, merkle};
 use exchange::{Keys, Pull, PullState, Receipt, ReceiptBody, ReceiptId, ReceiptState, ReceiptView};
 use node::Organisation;
@@ -260,15 +258,13 @@ impl World {
         self.net.note(format!("log of {} at {:?}", who.id(), seen.last().map(|it| it.0)));
     }
 
-    /// What a side has taken back is over at that side, and at the other once it was told.
+    /// What a side has taken back is over at both: the other is told until it has heard.
     fn revocations_stand(&mut self) {
         for who in [Who::Provider, Who::Consumer] {
             let views = self.perform(who, async |org| org.agreements().await);
             for view in views.iter().filter(|it| it.state != AgreementState::Revoked) {
                 let Some(agreement) = self.model.agreement(view.agreement.body.id) else { continue };
-                let (provider, consumer) = (agreement.over_at_provider, agreement.over_at_consumer);
-                let own = if who == Who::Provider { provider } else { consumer };
-                if own.is_some() || (!REVOCATION_MAY_STAY_UNTOLD && agreement.is_over()) {
+                if agreement.is_over() {
                     self.model.find(format!("a revoked agreement is live at {}", who.id()));
                 }
             }

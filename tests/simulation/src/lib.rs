@@ -36,9 +36,6 @@ pub use stage::Stage;
 use model::{Agreement, Model};
 use world::World;
 
-/// A side that was not reached in the moment of a revocation is not told again: its own copy stays live. Once it is
-/// told until it has heard, this becomes `false`.
-pub const REVOCATION_MAY_STAY_UNTOLD: bool = true;
 /// A node whose clock ran far ahead forgets nonces too early: once it is set back, requests whose nonces are gone pass
 /// again. So nonces are not forgotten by such a clock here; once that is mended, this becomes `false`.
 pub const FORGETS_NONCES_TOO_EARLY: bool = true;

@@ -8,6 +8,8 @@ use crate::{
     world::World,
 };
 use exchange::{PullState, RequestId};
+use node::Organisation;
+use std::sync::Arc;
 use store::{Fault, args, transact};
 
 /// Operations under way at once at most.
@@ -74,7 +76,8 @@ impl World {
             24..46 => self.begin_job(Who::Consumer, Job::Pull),
             46..60 => self.begin_job(who, Job::Sequence),
             60..66 => self.begin_job(Who::Consumer, Job::Acknowledge),
-            66..68 => self.begin_job(Who::Consumer, Job::Settle),
+            66..67 => self.begin_job(Who::Consumer, Job::Settle),
+            67..68 => self.begin_job(who, Job::Tell),
             68..73 if self.model.pulls.len() < PULLS_MAX => self.begin_pull(),
             73..79 => self.begin_import(),
             79..88 => self.step_a_story(),
@@ -232,6 +235,7 @@ impl World {
                 self.begin_job(who, Job::Sequence);
                 self.begin_job(who, Job::Membership);
                 self.begin_job(who, Job::Forget);
+                self.begin_job(who, Job::Tell);
             }
             self.begin_job(Who::Consumer, Job::Pull);
             self.drain_or_find();
@@ -252,11 +256,18 @@ impl World {
         self.model.find("the healed world never comes to rest".to_owned());
     }
 
-    /// No batch is under way, no countersignature is due, no receipt is open.
+    /// No batch is under way, no countersignature is due, no receipt is open, every revocation was heard.
     fn is_quiet(&mut self) -> bool {
         let agreements = self.perform(Who::Provider, async |org| org.agreements().await);
         if agreements.iter().any(|it| it.open_receipts > 0) {
             return false;
+        }
+        for who in [Who::Provider, Who::Consumer] {
+            let told =
+                async |org: Arc<Organisation>| Ok(exchange::untold(&mut org.store().read().await?).await?.is_empty());
+            if !self.attempt(who, told).unwrap_or(false) {
+                return false;
+            }
         }
         let quiet = self.attempt(Who::Consumer, async |org| {
             let mut reader = org.store().read().await?;

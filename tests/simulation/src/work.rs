@@ -29,6 +29,7 @@ pub(crate) enum Job {
     Pull,
     Acknowledge,
     Settle,
+    Tell,
     Membership,
     Forget,
     Harvest,
