@@ -57,8 +57,10 @@ pub fn read(bytes: &[u8]) -> Result<Receipt, Problem> {
 /// Verifies `receipt`.
 ///
 /// # Errors
-/// The first part that is wrong: `receipt.leaf`, `receipt.batch…`, `receipt.provider`, `receipt.request`,
-/// `receipt.consumer`, `receipt.acknowledgement`, `receipt.log`.
+/// The first part that is wrong, in this order: `receipt.format`, `receipt.salt`, `receipt.leaf`; of the batch what
+/// [`evidence::BatchProof::verify`] says (`evidence.batch`, `evidence.index`, `evidence.path`, `evidence.root`,
+/// `evidence.signature`, `signing.public_key`); `receipt.provider`, `receipt.consumer`, `receipt.request`,
+/// `receipt.acknowledgement`; of a proof of the log what [`LogProof`] says (`evidence.proof`, `evidence.origin`, …).
 pub fn verify(receipt: &Receipt, keys: &Keys<'_>) -> Result<Proven, Problem> {
     ensure!(
         receipt.body.format == "yunhe-receipt/1",

@@ -146,6 +146,20 @@ fn a_member_is_found_by_name_key_and_pin_until_it_is_expelled() {
     ] {
         assert_eq!((problem.code.as_ref(), problem.kind.status()), ("peer.not_member", 403));
     }
+    // Whoever it shows itself by, it hears of the expulsion; a stranger hears that it is no member.
+    for problem in [
+        gone.member(&id(7)).unwrap_err(),
+        gone.by_tls_pin(&pin_of(700)).unwrap_err(),
+        gone.by_message_key(&key(700).public()).unwrap_err(),
+    ] {
+        let Expelled { at, reason, .. } = gone.expelled().next().unwrap();
+        assert!(problem.detail.en.starts_with(&format!("{} was expelled", id(7))), "{}", problem.detail.en);
+        assert!(problem.detail.en.contains(&reason.en) && problem.detail.zh.contains(&reason.zh));
+        assert_eq!(problem.more["expelled_at"], at.to_string());
+    }
+    for problem in [gone.by_tls_pin(&pin_of(701)).unwrap_err(), gone.by_key_id("nonsense").unwrap_err()] {
+        assert!(problem.detail.en.contains("is not a member") && problem.more.is_empty(), "{}", problem.detail.en);
+    }
     assert_eq!(gone.tls_pins().count(), 0);
     assert_eq!(gone.expelled().count(), 1);
     // What it signed as a member still verifies.

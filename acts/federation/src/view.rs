@@ -112,7 +112,7 @@ impl View {
     /// # Errors
     /// `peer.not_member` (403).
     pub fn member(&self, id: &OrganisationId) -> Result<&Arc<Member>, Problem> {
-        self.members.get(id).ok_or_else(|| self.not_member(&id.to_string()))
+        self.members.get(id).ok_or_else(|| self.not_member(&id.to_string(), Some(id)))
     }
 
     /// The member whose connections prove that key.
@@ -120,7 +120,7 @@ impl View {
     /// # Errors
     /// `peer.not_member` (403).
     pub fn by_tls_pin(&self, pin: &Pin) -> Result<&Arc<Member>, Problem> {
-        let id = self.by_tls.get(pin).ok_or_else(|| self.not_member(&pin.to_string()))?;
+        let id = self.by_tls.get(pin).ok_or_else(|| self.not_member(&pin.to_string(), self.used_pins.get(pin)))?;
         self.member(id)
     }
 
@@ -137,7 +137,10 @@ impl View {
     /// # Errors
     /// `peer.not_member` (403).
     pub fn by_key_id(&self, key_id: &str) -> Result<(PublicKey, &Arc<Member>), Problem> {
-        let (key, id) = self.by_message.get(key_id).ok_or_else(|| self.not_member(&shown(key_id)))?;
+        let (key, id) = self.by_message.get(key_id).ok_or_else(|| {
+            let was = key_id.parse().ok().and_then(|key: PublicKey| self.used_keys.get(&key));
+            self.not_member(&shown(key_id), was.map(|(id, _)| id))
+        })?;
         Ok((*key, self.member(id)?))
     }
 
@@ -146,7 +149,7 @@ impl View {
     /// # Errors
     /// `peer.not_member` (403).
     pub fn signer_at(&self, key: &PublicKey, at: Timestamp) -> Result<&Arc<Member>, Problem> {
-        let (id, since) = self.used_keys.get(key).ok_or_else(|| self.not_member(&key.to_string()))?;
+        let (id, since) = self.used_keys.get(key).ok_or_else(|| self.not_member(&key.to_string(), None))?;
         let gone = self.expelled.get(id).into_iter().flatten().filter(|it| at < it.at).map(|it| &it.member);
         let signed = |it: &&Arc<Member>| {
             let current = it.organisation.keys.messages.contains(key);
@@ -154,7 +157,7 @@ impl View {
             at >= it.since && at >= *since && (current || former)
         };
         let member = self.members.get(id).into_iter().chain(gone).find(signed);
-        member.ok_or_else(|| self.not_member(&key.to_string()))
+        member.ok_or_else(|| self.not_member(&key.to_string(), Some(id)))
     }
 
     /// All TLS keys of members: those that may connect.
@@ -201,8 +204,28 @@ impl View {
         Ok(())
     }
 
-    fn not_member(&self, who: &str) -> Problem {
+    /// Why `who` is refused; `was` is the organisation that it is the name or a key of, if it was ever known.
+    fn not_member(&self, who: &str, was: Option<&OrganisationId>) -> Problem {
         let federation = &self.genesis.federation;
+        let gone = was.filter(|it| !self.members.contains_key(*it)).and_then(|it| self.expelled.get(it)?.last());
+        if let Some(Expelled { member, at, reason }) = gone {
+            let (id, number) = (&member.organisation.id, self.number);
+            let (zh, en) = (&reason.zh, &reason.en);
+            return Problem::new(
+                Kind::Refused,
+                "peer.not_member",
+                format!(
+                    "{id} 已于 {at} 被联邦 {federation} 除名，原因：{zh}（成员日志第 {number} 条）；\
+                     须由创始成员重新接纳后方可往来"
+                ),
+                format!(
+                    "{id} was expelled from federation {federation} at {at}: {en} (as of entry {number}); \
+                     it has to be admitted anew by the founders"
+                ),
+            )
+            .with("expelled", id.as_str())
+            .with("expelled_at", at.to_string());
+        }
         Problem::new(
             Kind::Refused,
             "peer.not_member",

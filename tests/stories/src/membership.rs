@@ -16,7 +16,10 @@ story! {
         let letter = || hostile.write(&world.host("js-scjg"), "/peer/v1/query", &body);
         hostile.send(&world, "js-scjg", letter()).await.expect_status(200);
         assert!(world.on("js-scjg", async |org| org.follow_membership().await).await.unwrap());
-        hostile.send(&world, "js-scjg", letter()).await.expect_problem("peer.not_member", 403);
+        let problem = hostile.send(&world, "js-scjg", letter()).await.expect_problem("peer.not_member", 403);
+        assert_eq!(problem["expelled"], "nj-gxj");
+        assert!(problem["detail"].as_str().unwrap().contains("除名"), "{problem}");
+        assert!(problem["detail_en"].as_str().unwrap().starts_with("nj-gxj was expelled from federation"), "{problem}");
         assert!(!world.on("js-scjg", async |org| org.follow_membership().await).await.unwrap());
     }
 }
