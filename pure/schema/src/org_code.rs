@@ -103,7 +103,7 @@ pub fn check_uscc(code: &str) -> Result<(), Fault> {
 /// A [`Fault`] that says what is wrong.
 pub fn check_inner(code: &str) -> Result<(), Fault> {
     let bytes: Vec<u8> = match code.as_bytes() {
-        [body @ .., b'-', digit] if body.len() == 8 => body.iter().copied().chain([*digit]).collect(),
+        [body @ .., b'-', digit] => body.iter().copied().chain([*digit]).collect(),
         bytes => bytes.to_vec(),
     };
     let expected = if bytes.len() == 9 { inner_digit(&bytes[..8]) } else { None };

@@ -137,15 +137,14 @@ fn parse_text(text: &str, max: u32) -> Result<Value, Fault> {
         _ => Cow::Owned(text.nfc().collect()),
     };
     // Bytes first: a character has at least one, so most texts need no counting.
-    if text.len() > max as usize {
-        let count = text.chars().count();
-        if count > max as usize {
-            return Err(Fault::new(
-                "value.too_long",
-                format!("文本有 {count} 个字符，至多 {max} 个"),
-                format!("the text has {count} characters, at most {max} fit"),
-            ));
-        }
+    let most = max as usize;
+    let count = text.as_bytes().get(most).map_or(0, |_| text.chars().count());
+    if count > most {
+        return Err(Fault::new(
+            "value.too_long",
+            format!("文本有 {count} 个字符，至多 {max} 个"),
+            format!("the text has {count} characters, at most {max} fit"),
+        ));
     }
     Ok(Value::Text(text.into_owned()))
 }

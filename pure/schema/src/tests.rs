@@ -66,6 +66,45 @@ fn yaml_and_json_give_the_same_record_type_back() {
     assert_eq!(serde_json::from_str::<RecordType>(&json).unwrap(), record);
 }
 
+/// What goes without saying is not written: neither `false` nor a title that is the name.
+#[test]
+fn a_record_type_is_written_as_briefly_as_it_may_be() {
+    let mut record = operation();
+    record.fields.get_mut("rate").unwrap().title.en = "Rate".to_owned();
+    let json = serde_json::to_value(&record).unwrap();
+    assert_eq!(json["fields"]["violation"], serde_json::json!({"type": "boolean", "grade": "一般/1"}));
+    assert_eq!(json["fields"]["rate"]["title"], serde_json::json!({"zh": "rate", "en": "Rate"}));
+    assert_eq!(json["fields"]["telephone"]["personal"], true);
+    assert!(json.get("synthetic").is_none(), "{json}");
+}
+
+#[test]
+fn a_record_type_without_persons_says_so() {
+    let mut record = operation();
+    record.fields.get_mut("telephone").unwrap().personal = false;
+    assert!(!record.personal());
+}
+
+#[test]
+fn a_flaw_names_the_type_and_what_there_is() {
+    let told = |yaml: &str| {
+        let json: serde_json::Value = serde_saphyr::from_str(yaml).unwrap();
+        let flaw = RecordType::read(json).unwrap_err().unwrap().remove(0);
+        (flaw.what.en, flaw.remedy.en)
+    };
+    let said = |what: &str, remedy: &str| (what.to_owned(), remedy.to_owned());
+    for (field, what, remedy) in [
+        ("type: text", "a text field lacks max", "add max"),
+        ("type: decimal, precision: 3", "a decimal field lacks scale", "add scale"),
+        ("type: org-code", "a org-code field lacks of", "add of"),
+        ("type: date, max: 3", "a date field takes no max", "remove max"),
+    ] {
+        assert_eq!(told(&with_field(field)), said(what, remedy));
+    }
+    let lost = with_field("type: date").replace("key: [k]", "key: [l]");
+    assert_eq!(told(&lost), said("key field l is not among the fields", "use one of: f, k"));
+}
+
 #[test]
 fn unknown_keys_and_unknown_words_are_refused() {
     for (from, to) in [
@@ -241,6 +280,7 @@ fn wrong_values_are_refused_with_their_reason() {
     for (kind, text, expected) in [
         (FieldType::Integer, "１２", "value.full_width"),
         (FieldType::Integer, " 12", "value.space"),
+        (FieldType::Integer, "12 ", "value.space"),
         (FieldType::Integer, "12\0", "value.nul"),
         (FieldType::Integer, "1,200", "value.separator"),
         (FieldType::Integer, "1e3", "value.exponent"),
@@ -265,6 +305,8 @@ fn wrong_values_are_refused_with_their_reason() {
         (FieldType::Date, "0000-01-01", "value.date"),
         (FieldType::Date, "2026-2-9", "value.shape"),
         (FieldType::Date, "20260209", "value.shape"),
+        (FieldType::Date, "2026/02-09", "value.shape"),
+        (FieldType::Date, "2026-02/09", "value.shape"),
         (FieldType::Date, "２０２６-02-09", "value.full_width"),
         (FieldType::Timestamp, "2026-02-09T08:00:00", "value.shape"),
         (FieldType::Timestamp, "2026-02-09T24:00:00Z", "value.timestamp"),
@@ -305,6 +347,9 @@ fn right_values_are_taken_exactly() {
     ] {
         assert_eq!(kind.parse(text, &AnyCode).unwrap(), expected, "{text:?}");
     }
+    for (fen, text) in [(0, "0.00"), (-5, "-0.05"), (5, "0.05"), (-100, "-1.00")] {
+        assert_eq!(FieldType::Money.render(&Value::Scaled(fen)), text);
+    }
     let at = |text| FieldType::Timestamp.parse(text, &AnyCode).unwrap();
     assert_eq!(at("2026-02-28T08:00:00+08:00"), at("2026-02-28T00:00:00Z"));
     assert_eq!(at("2026-02-27 22:30:00.000000-01:30"), at("2026-02-28T00:00:00Z"));
@@ -333,6 +378,7 @@ fn days_and_instants_end_where_they_can_be_written() {
     }
     assert_eq!(instant("2026-02-09T08:00:00.5Z"), instant("2026-02-09T08:00:00.500000000Z"));
     assert_eq!(instant("2026-02-09T08:00:00-00:30"), instant("2026-02-09T08:30:00Z"));
+    assert_eq!(instant("2026-02-09T23:59:00+23:59"), instant("2026-02-09T00:00:00Z"));
     assert!(FieldType::Date.parse("9999-12-31", &AnyCode).is_ok());
     assert_eq!(fault(&FieldType::Date, "2026/02/09"), "value.shape");
     assert_eq!(fault(&FieldType::Date, "2026-02-0x"), "value.shape");
@@ -378,6 +424,12 @@ fn a_reason_quotes_little_of_a_huge_cell() {
     let huge = "9".repeat(10_000_000);
     let fault = FieldType::Boolean.parse(&huge, &AnyCode).unwrap_err();
     assert!(fault.reason.en.len() < 400);
+    let said = |kind: FieldType, text: &str| kind.parse(text, &AnyCode).unwrap_err().reason.en;
+    let (whole, cut) = ("x".repeat(40), "x".repeat(41));
+    assert_eq!(said(FieldType::Integer, &whole), format!("{whole:?} should be a number in digits"));
+    assert_eq!(said(FieldType::Integer, &cut), format!("\"{whole}…\" should be a number in digits"));
+    let decimal = FieldType::Decimal { precision: 5, scale: 2 };
+    assert_eq!(said(decimal, "1000.00"), "\"1000.00\" has more than 3 digits before the point");
 }
 
 fn uscc() -> impl Strategy<Value = String> {
@@ -527,6 +579,7 @@ fn printed_examples_of_the_standards_pass() {
     // GB 32100-2015 prints this code; GB 11714-1997 prints D2143569-X.
     org_code::check_uscc("91350100M000100Y43").unwrap();
     assert!(org_code::inner_agrees("91350100M000100Y43"));
+    assert!(!org_code::inner_agrees("91350100M000100Y53") && !org_code::inner_agrees("91350100M000100Y"));
     org_code::check_inner("D2143569-X").unwrap();
     org_code::check_inner("D2143569X").unwrap();
     assert_eq!(org_code::check_inner("D2143569-1").unwrap_err().code, "value.check_digit");
