@@ -108,7 +108,8 @@ impl Organisation {
         Ok(entries > 0 || leaves.from < leaves.to)
     }
 
-    /// Forgets nonces, revocations that nobody wants to hear, and idempotency keys whose time is over, and signs receipts whose signature was not kept.
+    /// Forgets nonces, revocations that nobody wants to hear, and idempotency keys whose time is over, and signs
+    /// receipts whose signature was not kept.
     ///
     /// # Errors
     /// Those of the store.
