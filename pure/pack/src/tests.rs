@@ -402,6 +402,30 @@ fn data_files_are_checked() {
     let mut files = small();
     files.insert("data/catalogue/firms.yaml".to_owned(), twice);
     assert_eq!(codes(read(&files)), ["pack.twice data/catalogue/firms.yaml:18:5"]);
+    files.insert("data/catalogue/firms.yaml".to_owned(), ENTRIES.to_owned());
+    files.insert("data/catalogue/more.yaml".to_owned(), ENTRIES.to_owned());
+    assert_eq!(codes(read(&files)), ["pack.twice data/catalogue/more.yaml:2:5"]);
+    files.remove("data/catalogue/more.yaml");
+    // The same code under another name is taken as well, and the same name with another code.
+    for (from, to) in [("entry: firms", "entry: shops"), ("/000001", "/000002")] {
+        let twin = ENTRIES.replace("entries:\n", "").replace(from, to);
+        files.insert("data/catalogue/firms.yaml".to_owned(), ENTRIES.to_owned() + &twin);
+        assert_eq!(codes(read(&files)), ["pack.twice data/catalogue/firms.yaml:18:5"]);
+    }
+}
+
+/// What was meant is named, and all that there is, in both languages.
+#[test]
+fn a_remedy_names_what_there_is() {
+    let remedy = |to: &str| {
+        let mut files = small();
+        files.insert("offers/firm.yaml".to_owned(), OFFER.replacen("of: firm", to, 1));
+        let finding = read(&files).unwrap_err().into_iter().find(|it| it.code == "pack.unknown_record").unwrap();
+        (finding.remedy.zh, finding.remedy.en)
+    };
+    let said = |zh: &str, en: &str| (zh.to_owned(), en.to_owned());
+    assert_eq!(remedy("of: frim"), said("是否为 firm？现有：firm", "did you mean firm? There are: firm"));
+    assert_eq!(remedy("of: something-else"), said("现有：firm", "there are: firm"));
 }
 
 #[test]
@@ -535,6 +559,19 @@ fn terms_are_counted_in_working_days() {
     assert_eq!(calendar.between(day(9, 30), day(10, 10)).unwrap(), 3);
     assert_eq!(calendar.between(day(9, 30), day(9, 1)).unwrap(), 0);
     assert_eq!(calendar.after(day(12, 31), 1).unwrap_err().code, "calendar.unknown_year");
+}
+
+#[test]
+fn terms_are_counted_for_so_many_days_and_no_more() {
+    let year = Year { notice: String::new(), off: BTreeMap::new(), worked: vec![] };
+    let years = (2020..2030).map(|it| (it.to_string(), year.clone())).collect();
+    let calendar = Calendar { calendar: id("plain"), title: vocabulary::Bilingual::new("日历", "Calendar"), years };
+    let monday = Date::constant(2024, 1, 1);
+    let later = |days: i64| monday.checked_add(jiff::Span::new().days(days)).unwrap();
+    assert_eq!(calendar.between(monday, later(7)), Ok(5));
+    assert_eq!(calendar.between(monday, later(1_000)), Ok(714));
+    assert_eq!(calendar.between(monday, later(1_001)).unwrap_err().code, "calendar.too_far");
+    assert_eq!(calendar.after(monday, 714), Ok(later(998)));
 }
 
 #[test]
