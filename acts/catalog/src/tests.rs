@@ -368,11 +368,13 @@ async fn a_harvested_entry_that_is_not_in_order_stays_out() {
         huge.items =
             vec![Item { title: Bilingual::new("长".repeat(200), "l".repeat(200)), ..huge.items.swap_remove(0) }; 500];
         assert_eq!(flaws(&huge, today()), []);
-        let changes = vec![change(1, bad), change(2, sample()), change(3, huge)];
-        let page = Page { epoch: "e".to_owned(), head: 3, changes };
+        let mut large = Entry { entry: resource("large"), code: "102001001/7".to_owned(), ..huge.clone() };
+        large.items.truncate(150);
+        let changes = vec![change(1, bad), change(2, sample()), change(3, huge), change(4, large)];
+        let page = Page { epoch: "e".to_owned(), head: 4, changes };
         let permit = permit("hub", Harvest { from: organisation("a"), page });
         let done = transact!(hub, None, |tx| harvest(tx, &permit, at(1)).await).unwrap();
-        assert_eq!(done, Harvested { taken: 1, ignored: 0, refused: 2, position: 3 });
+        assert_eq!(done, Harvested { taken: 2, ignored: 0, refused: 2, position: 4 });
     }
 }
 

@@ -313,6 +313,7 @@ fn offers_against_their_record_types_are_found() {
         ("1_000", "0", "pack.quota offers/firm.yaml:8:9"),
         ("answer: [own-department, authority, provider]", "", "pack.answer offers/firm.yaml:3:1"),
         ("[own-department, authority, provider]", "[provider, authority]", "pack.answer offers/firm.yaml:10:1"),
+        ("[own-department, authority, provider]", "[provider, provider]", "pack.answer offers/firm.yaml:10:1"),
         ("share: conditional", "share: unconditional", "pack.answer offers/firm.yaml:10:1"),
         ("row.division", "row.region", "rule.unknown_field offers/firm.yaml:5:7"),
     ] {
@@ -402,6 +403,91 @@ fn data_files_are_checked() {
     let mut files = small();
     files.insert("data/catalogue/firms.yaml".to_owned(), twice);
     assert_eq!(codes(read(&files)), ["pack.twice data/catalogue/firms.yaml:18:5"]);
+    files.insert("data/catalogue/firms.yaml".to_owned(), ENTRIES.to_owned());
+    files.insert("data/catalogue/more.yaml".to_owned(), ENTRIES.to_owned());
+    assert_eq!(codes(read(&files)), ["pack.twice data/catalogue/more.yaml:2:5"]);
+    files.remove("data/catalogue/more.yaml");
+    // The same code under another name is taken as well, and the same name with another code.
+    for (from, to) in [("entry: firms", "entry: shops"), ("/000001", "/000002")] {
+        let twin = ENTRIES.replace("entries:\n", "").replace(from, to);
+        files.insert("data/catalogue/firms.yaml".to_owned(), ENTRIES.to_owned() + &twin);
+        assert_eq!(codes(read(&files)), ["pack.twice data/catalogue/firms.yaml:18:5"]);
+    }
+}
+
+#[test]
+fn sharing_condition_and_method_go_together() {
+    let condition = "    condition: {zh: 须有职责, en: needs a duty}\n";
+    for (share, told, method, fits) in [
+        ("unconditional", false, "platform", true),
+        ("unconditional", true, "platform", false),
+        ("unconditional", false, "none", false),
+        ("conditional", true, "disk", true),
+        ("conditional", false, "disk", false),
+        ("conditional", true, "none", false),
+        ("refused", true, "none", true),
+        ("refused", false, "none", false),
+        ("refused", true, "platform", false),
+    ] {
+        let text = ENTRIES.replace("1020", "2020").replace("class: base", "class: theme");
+        let text = text.replace("share: conditional", &format!("share: {share}"));
+        let text = text.replace("method: platform", &format!("method: {method}"));
+        let mut files = small();
+        files.insert("data/catalogue/firms.yaml".to_owned(), if told { text } else { text.replace(condition, "") });
+        let expected = if fits { vec![] } else { vec!["pack.entry_share data/catalogue/firms.yaml:11:5".to_owned()] };
+        assert_eq!(codes(read(&files)), expected, "{share} {told} {method}");
+    }
+    let base = ENTRIES.replace("conditional", "refused").replace("platform", "none");
+    let mut files = small();
+    files.insert("data/catalogue/firms.yaml".to_owned(), base);
+    assert_eq!(codes(read(&files)), ["pack.entry_share data/catalogue/firms.yaml:11:5"]);
+}
+
+#[test]
+fn a_code_has_the_structure_of_the_guide() {
+    for good in ["1020010/1", "30200112345/12345678"] {
+        assert!(code_is_formed(good), "{good}");
+    }
+    for bad in [
+        "",
+        "102001/1",
+        "102001123456/1",
+        "0020010/1",
+        "4020010/1",
+        "102001x/1",
+        "1020010",
+        "1020010/",
+        "1020010/123456789",
+        "1020010/1x",
+    ] {
+        assert!(!code_is_formed(bad), "{bad}");
+    }
+}
+
+/// A file of the wrong form does not list every line, and takes no other file's place.
+#[test]
+fn findings_of_one_file_are_bounded() {
+    let mut files = small();
+    let purposes = vec!["\" \""; 60].join(", ");
+    files.insert("offers/firm.yaml".to_owned(), OFFER.replace("[匹配]", &format!("[{purposes}]")));
+    files.insert("data/catalogue/firms.yaml".to_owned(), ENTRIES.replace("1020", "2020"));
+    let found = codes(read(&files));
+    let of = |file: &str| found.iter().filter(|it| it.contains(file)).count();
+    assert_eq!((of("offers/firm.yaml"), of("data/catalogue/firms.yaml")), (50, 1));
+}
+
+/// What was meant is named, and all that there is, in both languages.
+#[test]
+fn a_remedy_names_what_there_is() {
+    let remedy = |to: &str| {
+        let mut files = small();
+        files.insert("offers/firm.yaml".to_owned(), OFFER.replacen("of: firm", to, 1));
+        let finding = read(&files).unwrap_err().into_iter().find(|it| it.code == "pack.unknown_record").unwrap();
+        (finding.remedy.zh, finding.remedy.en)
+    };
+    let said = |zh: &str, en: &str| (zh.to_owned(), en.to_owned());
+    assert_eq!(remedy("of: frim"), said("是否为 firm？现有：firm", "did you mean firm? There are: firm"));
+    assert_eq!(remedy("of: something-else"), said("现有：firm", "there are: firm"));
 }
 
 #[test]
@@ -538,6 +624,19 @@ fn terms_are_counted_in_working_days() {
 }
 
 #[test]
+fn terms_are_counted_for_so_many_days_and_no_more() {
+    let year = Year { notice: String::new(), off: BTreeMap::new(), worked: vec![] };
+    let years = (2020..2030).map(|it| (it.to_string(), year.clone())).collect();
+    let calendar = Calendar { calendar: id("plain"), title: vocabulary::Bilingual::new("日历", "Calendar"), years };
+    let monday = Date::constant(2024, 1, 1);
+    let later = |days: i64| monday.checked_add(jiff::Span::new().days(days)).unwrap();
+    assert_eq!(calendar.between(monday, later(7)), Ok(5));
+    assert_eq!(calendar.between(monday, later(1_000)), Ok(714));
+    assert_eq!(calendar.between(monday, later(1_001)).unwrap_err().code, "calendar.too_far");
+    assert_eq!(calendar.after(monday, 714), Ok(later(998)));
+}
+
+#[test]
 fn templates_name_their_columns() {
     assert_eq!(template_columns("{year}-{month:02}"), Some(vec!["year", "month"]));
     for bad in ["", "year", "{year", "year}", "{}", "{{year}}", "{year:0}", "{year:0x}", "{year:099}"] {
@@ -640,4 +739,71 @@ fn foreign_catalogues_become_entries_that_a_pack_would_accept() {
         let read = foreign("web", 1, &themes, &lines);
         assert!(read.entries.len() >= least, "{file}: {} entries, {:?} unread", read.entries.len(), read.unread);
     }
+}
+
+/// Whatever other catalogues write is cut to what our entries may hold, and sorted by what it says.
+#[test]
+fn foreign_records_are_cut_and_sorted() {
+    let themes = ["credit", "health", "transport", "public-services"];
+    let one = |line: serde_json::Value| {
+        let read = foreign("web", 1, &themes, &line.to_string());
+        assert_eq!(read.unread.is_empty(), read.entries.len() == 1);
+        read.entries.into_iter().next()
+    };
+    let data = |rest: serde_json::Value| {
+        let mut line = serde_json::json!({"id": "a b", "name": {"en": "Data"}});
+        line.as_object_mut().unwrap().extend(rest.as_object().unwrap().clone());
+        one(line).unwrap()
+    };
+    for (word, cycle) in [
+        ("real-time", schema::Cycle::Realtime),
+        ("daily", schema::Cycle::Daily),
+        ("weekly", schema::Cycle::Weekly),
+        ("monthly", schema::Cycle::Monthly),
+        ("quarterly", schema::Cycle::Quarterly),
+        ("semi-annual", schema::Cycle::HalfYearly),
+        ("annual", schema::Cycle::Yearly),
+        ("ad hoc", schema::Cycle::Irregular),
+    ] {
+        assert_eq!(data(serde_json::json!({ "update_frequency": word })).cycle, cycle, "{word}");
+    }
+    for (tag, theme, class) in
+        [("Medicine", "health", "2"), ("traffic", "transport", "3"), ("x", "public-services", "4")]
+    {
+        let entry = data(serde_json::json!({"domains": ["other"], "tags": [tag]}));
+        assert_eq!((entry.theme.as_str(), &entry.code[..]), (theme, &format!("20{class}001001/000001")[..]));
+    }
+    let (long, longer) = ("w".repeat(40), "w".repeat(41));
+    let many = vec!["k"; 30];
+    let words = data(serde_json::json!({"domains": [" ", long, longer], "tags": many})).keywords;
+    assert_eq!((words.len(), words[0] == long, words[1].as_str()), (20, true, "k"));
+    let items = data(serde_json::json!({"data_content": {"zh": ["甲"], "en": vec!["a"; 101]}})).items;
+    assert_eq!((items.len(), items[0].title.zh.as_str(), items[1].title.zh.as_str()), (100, "甲", "a"));
+    let bare = data(serde_json::json!({"website": "https://data.example/x"}));
+    assert_eq!((bare.items[0].title.en.as_str(), bare.provider.en.as_str()), ("Data", "data.example"));
+    assert_eq!((bare.entry.as_str(), bare.published), ("web-a-b", Date::constant(2020, 1, 1)));
+    assert_eq!(data(serde_json::json!({})).provider.zh, "未注明");
+    let title = |zh: &str, en: &str| {
+        let two = one(serde_json::json!({"id": "x", "name": {"zh": zh, "en": en}}))?.title;
+        Some((two.zh, two.en))
+    };
+    let said = |zh: &str, en: &str| Some((zh.to_owned(), en.to_owned()));
+    assert_eq!(title("<b>甲</b>乙\n", "a > b"), said("甲 乙", "a > b"));
+    assert_eq!(title("甲", ""), said("甲", "甲"));
+    assert_eq!(title("<i>", " "), None);
+    assert_eq!(title(&"甲".repeat(201), "a"), said(&"甲".repeat(200), "a"));
+    assert_eq!(one(serde_json::json!({"id": "", "name": {"en": "Data"}})), None, "no name");
+    assert_eq!(one(serde_json::json!({"id": "x", "name": "Data"})), None, "of no known shape");
+    assert_eq!(one(serde_json::json!({"name": "x", "notes": "y"})), None, "of no known shape");
+    assert_eq!(one(serde_json::json!({"name": "x", "title": "y"})), None, "of no known shape");
+    let types = ["Number", "Percent", "Money", "Calendar date", "Date", "Checkbox", "URL"];
+    let table = one(serde_json::json!({
+        "resource": {"name": "T", "id": "t", "columns_name": types, "columns_datatype": types},
+        "classification": {"domain_category": "x", "domain_tags": ["y"], "categories": ["z"]},
+    }));
+    let table = table.unwrap();
+    let kinds: Vec<ItemType> = table.items.iter().map(|it| it.kind).collect();
+    use ItemType::{Boolean, Instant, Money, Number, Text};
+    assert_eq!(kinds, [Number, Number, Money, Instant, Instant, Boolean, Text]);
+    assert_eq!(table.keywords, ["x", "y", "z"]);
 }
