@@ -22,14 +22,17 @@ struct Need {
 
 const POSTGRES: Need = Need { package: "postgresql", present: || cluster::programs().is_some() };
 
-/// Independent clients verify receipts and logs: Go's own tlog and note, and a Python Merkle tree.
-const CLIENTS: [Need; 3] = [
+/// Independent clients verify receipts and logs: Go's own tlog and note, and a Python Merkle tree. Node runs the
+/// generated client.
+const CLIENTS: [Need; 5] = [
     Need { package: "golang-go", present: || answers("go", &["version"]) },
     Need {
         package: "golang-golang-x-mod-dev",
         present: || Path::new("/usr/share/gocode/src/golang.org/x/mod/sumdb/tlog").is_dir(),
     },
     Need { package: "python3-venv", present: || answers("python3", &["-c", "import venv, ensurepip"]) },
+    Need { package: "nodejs", present: || answers("node", &["--version"]) },
+    Need { package: "npm", present: || answers("npm", &["--version"]) },
 ];
 
 /// PostgreSQL's programs, installed first where we may.

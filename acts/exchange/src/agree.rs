@@ -45,6 +45,20 @@ pub struct AgreementView {
     pub revocation: Option<Signed<Revocation>>,
 }
 
+impl AgreementView {
+    /// The other side.
+    fn peer(&self) -> &OrganisationId {
+        peer(self.side, &self.agreement.body)
+    }
+}
+
+fn peer(side: Side, agreement: &Agreement) -> &OrganisationId {
+    match side {
+        Side::Provider => &agreement.consumer,
+        Side::Consumer => &agreement.provider,
+    }
+}
+
 /// Proposes the agreement that an agreed request leads to: a rule of the offer, or the provider's officer.
 #[derive(Debug)]
 pub struct Offerer {
@@ -139,12 +153,11 @@ async fn add(
     now: Timestamp,
 ) -> Result<bool, Problem> {
     let body = &agreement.body;
-    let peer = if side == Side::Provider { &body.consumer } else { &body.provider };
     let quota = body.terms.quota.map(|it| i64::try_from(it.rows_per_day).unwrap_or(i64::MAX));
     let args = args![
         body.id.to_string(),
         side.word(),
-        peer.as_str(),
+        peer(side, body).as_str(),
         body.offer.as_str(),
         state_word(state),
         body.revision,
@@ -208,7 +221,7 @@ async fn leaf<T: Serialize>(
     evidence::append(tx, &NewLeaf { kind, body: canonical_text(body)?, salt }, now).await.map(|_| ())
 }
 
-/// Revokes an agreement from our side, effective with this commit.
+/// Revokes an agreement from our side, effective with this commit; says whom to tell what.
 ///
 /// # Errors
 /// `exchange.agreement_missing`, `exchange.revoked` when it was revoked before.
@@ -218,7 +231,7 @@ pub async fn revoke(
     signer: &dyn Signer,
     salt: Salt,
     now: Timestamp,
-) -> Result<Signed<Revocation>, Problem> {
+) -> Result<Untold, Problem> {
     let Revoke { agreement: id, by, reason } = permit.ask();
     let view = agreement(tx, *id).await?;
     let revocation = Revocation {
@@ -236,14 +249,13 @@ pub async fn revoke(
         Problem::new(Kind::Conflict, "exchange.revoked", "协议此前已撤销", "the agreement was revoked before")
     );
     leaf(tx, "revocation", &revocation.body, salt, now).await?;
-    let body = &view.agreement.body;
-    let other = if view.side == Side::Provider { &body.consumer } else { &body.provider };
-    tx.execute(UNTOLD_ADD, args![id.to_string(), other.as_str(), text(&revocation)?, micros(now)]).await?;
-    Ok(revocation)
+    let peer = view.peer().clone();
+    tx.execute(UNTOLD_ADD, args![id.to_string(), peer.as_str(), text(&revocation)?, micros(now)]).await?;
+    Ok(Untold { peer, revocation })
 }
 
 /// A revocation of ours that the other side has not confirmed.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Untold {
     /// The other side.
     pub peer: OrganisationId,
@@ -297,9 +309,7 @@ pub async fn revoked_by_peer(
     let revocation = &permit.ask().revocation;
     let id = revocation.body.agreement;
     let view = agreement(tx, id).await?;
-    let body = &view.agreement.body;
-    let theirs = if view.side == Side::Provider { &body.consumer } else { &body.provider };
-    ensure!(*theirs == revocation.body.by && view.digest == revocation.body.agreement_digest, missing(id));
+    ensure!(*view.peer() == revocation.body.by && view.digest == revocation.body.agreement_digest, missing(id));
     if tx.execute(AGREEMENT_REVOKE, args![id.to_string(), text(revocation)?]).await? == 1 {
         leaf(tx, "revocation", &revocation.body, salt, now).await?;
     }

@@ -44,6 +44,44 @@ async fn names(store: &Store) -> Vec<String> {
     rows.iter().map(|it| it.text("name").unwrap().to_owned()).collect()
 }
 
+/// Pages of 4 KiB, written under one commit each time.
+async fn write_pages(store: &Store, commits: usize, pages: usize) {
+    for _ in 0..commits {
+        let raw = vec![7_u8; pages << 12];
+        let name = NUMBER.fetch_add(1, Ordering::Relaxed).to_string();
+        let sql = "INSERT INTO t_thing (name, raw) VALUES ($1, $2)";
+        transact!(store, None, |tx| tx.execute(sql, args![&name, raw.clone()]).await).unwrap();
+    }
+}
+
+fn bytes(folder: &tempfile::TempDir, file: &str) -> u64 {
+    std::fs::metadata(folder.path().join(file)).unwrap().len()
+}
+
+/// The write-ahead log is folded beside the writer; and once nobody looks at an old moment any more it begins anew,
+/// however long it has become.
+#[tokio::test]
+async fn the_write_ahead_log_is_folded_and_begins_anew() {
+    let (mut stores, folder) = stores().await;
+    stores.truncate(1);
+    let store = &stores[0];
+    let before = bytes(&folder, "t.db");
+    write_pages(store, 12, 100).await;
+    assert!(bytes(&folder, "t.db") > before + (900 << 12), "folded while the writer goes on");
+    write_pages(store, 100, 100).await;
+    let log = bytes(&folder, "t.db-wal");
+    assert!(log < 2_000 << 12, "forty megabytes were written, the log has {log}");
+    let mut moment = store.snapshot().await.unwrap();
+    moment.rows("SELECT id FROM t_thing", vec![]).await.unwrap();
+    write_pages(store, 100, 100).await;
+    let long = bytes(&folder, "t.db-wal");
+    assert!(long > 10_000 << 12, "what somebody looks at cannot be written over: {long}");
+    drop(moment);
+    write_pages(store, 100, 100).await;
+    let log = bytes(&folder, "t.db-wal");
+    assert!(log < long + (2_000 << 12), "forty megabytes more, and the log has {log} after {long}");
+}
+
 #[tokio::test]
 async fn rows_come_back_as_they_went_in() {
     let (stores, _folder) = stores().await;

@@ -6,7 +6,7 @@ use crate::{
 };
 use exchange::{
     Accept, Agreement, AgreementId, AgreementView, Countersign, Ground, Offerer, RequestId, RequestView, Revocation,
-    Revoke, RevokeByPeer, Side, Signed, Standing, Untold,
+    Revoke, RevokeByPeer, Signed, Standing, Untold,
 };
 use peer::Call;
 use policy::{Principal, Role};
@@ -143,14 +143,13 @@ impl Organisation {
     ) -> Result<AgreementView, Problem> {
         let permit = self.permit(principal, Revoke { agreement: id, by: self.id().clone(), reason })?;
         let (salt, now) = (draw_salt()?, self.now());
-        let revocation =
+        let untold =
             transact!(self.store, None, |tx| exchange::revoke(tx, &permit, self.message_key(), salt, now).await)?;
-        let view = self.agreement(id).await?;
-        let body = &view.agreement.body;
-        let peer = if view.side == Side::Provider { body.consumer.clone() } else { body.provider.clone() };
-        // It holds here whether or not they hear of it now; and they are told until they have heard.
-        self.tell_revocation(&Untold { peer, revocation }).await?;
-        Ok(view)
+        // It holds whatever becomes of this; they are told until they have heard.
+        if let Err(problem) = self.tell_revocation(&untold).await {
+            tracing::warn!(agreement = %id, %problem, "it was not noted whether the other side heard of a revocation");
+        }
+        self.agreement(id).await
     }
 
     /// Tells the other sides of revocations that they have not confirmed; says of how many they heard.
@@ -172,7 +171,7 @@ impl Organisation {
         let call = Call::post("/peer/v1/revocations", to_json(revocation)?);
         let sent = async { self.client.send(&self.peer(peer)?, &call, self.now()).await }.await;
         if let Err(problem) = &sent {
-            tracing::warn!(agreement = %id, %peer, %problem, "the other side was not told of a revocation yet");
+            tracing::info!(agreement = %id, %peer, %problem, "the other side was not told of a revocation yet");
         }
         let now = self.now();
         transact!(self.store, None, |tx| exchange::tell(tx, id, sent.is_ok(), now).await)?;

@@ -76,6 +76,12 @@ story! {
         let view = world.as_("js-scjg", "auditor").get(&format!("/v1/agreements/{agreement}")).await.expect_status(200);
         assert_eq!(view["open_receipts"], 0);
         assert_eq!(acknowledge().await["acknowledged"], json!({}), "once");
+        for side in ["js-scjg", "nj-gxj"] {
+            let count = "SELECT COUNT(*) AS n FROM exchange_acknowledgement";
+            let mut reader = world.organisation(side).store().read().await.unwrap();
+            let kept = reader.row(count, vec![]).await.unwrap().unwrap().int("n").unwrap();
+            assert_eq!(kept, 2, "{side} keeps a countersignature once, of however many receipts");
+        }
         let of_it = &kept["receipt"]["body"]["id"];
         let all = world.as_("nj-gxj", "auditor").get("/v1/receipts").await.expect_status(200);
         let missed = all.as_array().unwrap().iter().find(|it| it["body"]["id"] != *of_it).unwrap();
@@ -84,6 +90,33 @@ story! {
         let keys = exchange::Keys { provider: &provider, consumer: &consumer, log: &[] };
         let proven = exchange::verify(&receipt, &keys).unwrap();
         assert!(proven.acknowledged && proven.unreceived && proven.words.en.contains("never came"), "{proven:?}");
+    }
+}
+
+story! {
+    /// A revocation that the other side could not hear is told again, until it has heard; then no more.
+    async fn a_revocation_is_told_until_it_is_heard(mut world: World) {
+        world.province(60).await;
+        let agreement = world.agree_base().await;
+        world.rest().await;
+        let path = format!("/v1/agreements/{agreement}");
+        world.token("js-scjg", "provider-officer").await;
+        world.token("nj-gxj", "auditor").await;
+        world.kill("nj-gxj").await;
+        let officer = world.as_("js-scjg", "provider-officer");
+        officer.post(&format!("{path}/revocation"), json!({"reason": "依据变更"})).await.expect_status(200);
+        let tell = async |world: &World| world.organisation("js-scjg").tell_revocations().await.unwrap();
+        assert_eq!(tell(&world).await, 0, "nobody is there to hear");
+        world.start("nj-gxj").await;
+        world.rest().await;
+        let state = async |world: &World| {
+            world.as_("nj-gxj", "auditor").get(&path).await.expect_status(200)["state"].clone()
+        };
+        assert_eq!(state(&world).await, "live");
+        // A peer that was not there a moment ago is not dialled at once.
+        world.until("it is heard", || async { tell(&world).await == 1 }).await;
+        assert_eq!(state(&world).await, "revoked");
+        assert_eq!(tell(&world).await, 0, "once");
     }
 }
 
