@@ -384,6 +384,17 @@ fn signatures_in_another_order_are_refused() {
     assert_eq!(code(decide::apply(&view, &entry)), "federation.signature");
 }
 
+/// One founder's signature twice is neither a quorum nor another way to write an entry.
+#[test]
+fn nobody_signs_twice() {
+    let view = empty();
+    for by in [&[1][..], &[1, 2]] {
+        let mut entry = signed(body(&view, join(7)), by);
+        entry.signatures.insert(0, entry.signatures[0].clone());
+        assert_eq!(code(decide::apply(&view, &entry)), "federation.signature", "{by:?}");
+    }
+}
+
 #[test]
 fn a_federation_has_room_for_so_many() {
     let mut view = after(&empty(), join(7)).unwrap();
