@@ -123,9 +123,9 @@ impl Verified {
     }
 }
 
-/// A row of the nonce table, whose primary key is `keep_until`, key and nonce: it is inserted in the transaction that acts on the
-/// request, and where it is there already the request is a replay. Rows are dropped after `keep_until`, which is later
-/// than the last instant at which the signature could pass.
+/// A row of the nonce table, whose primary key is `keep_until`, key and nonce: it is inserted in the transaction that
+/// acts on the request, and where it is there already the request is a replay. Rows are dropped after `keep_until`,
+/// which is later than the last instant at which the signature could pass.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NonceClaim {
     /// The key that signed.

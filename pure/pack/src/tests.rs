@@ -224,7 +224,8 @@ fn bombs_anchors_and_cycles_are_refused_at_once() {
         files.insert("data/x.yaml".to_owned(), text);
         let found = codes(read(&files));
         assert_eq!(found.len(), 1, "{name}: {found:?}");
-        assert!(found[0].starts_with("pack.yaml"), "{name}: {found:?}");
+        let bound = if ["merge", "deep"].contains(&name) { "pack.yaml " } else { "pack.yaml_bound " };
+        assert!(found[0].starts_with(bound), "{name}: {found:?}");
     }
     let mut files = small();
     files.insert("data/x.yaml".to_owned(), format!("list: {}\n", "x".repeat(YAML_BYTES_MAX)));
@@ -249,6 +250,8 @@ fn twins_are_found_in_one_mapping_and_across_files() {
         after("records/firm.yaml", "key: [uscc]", "key: [uscc]\nkey: [uscc]"),
         ["pack.twice records/firm.yaml:4:1"]
     );
+    let listed = after("data/terms.yaml", "{step: provider, ", "{step: provider, step: provider, ");
+    assert_eq!(listed, ["pack.twice data/terms.yaml:6:22"]);
     let twice = after("records/firm.yaml", "  staff:", "  kind: {type: boolean, grade: 一般/1}\n  staff:");
     assert_eq!(twice, ["pack.twice records/firm.yaml:8:3"]);
     let mut files = small();
@@ -271,10 +274,92 @@ fn values_of_another_type_word_or_range_are_found() {
         ("offers/firm.yaml", "share: conditional", "share: maybe", "pack.word offers/firm.yaml:3:8"),
         ("offers/firm.yaml", "until: 2027-12-31", "until: 2027-02-30", "pack.value offers/firm.yaml:9:8"),
         ("data/kinds.yaml", "list: kinds", "list: [kinds]", "pack.type data/kinds.yaml:1:7"),
+        ("records/firm.yaml", "max: 20", "max: 4294967296", "pack.value records/firm.yaml:9:32"),
+        ("records/firm.yaml", "max: 20", "max: 4294967295", "pack.declaration records/firm.yaml:9:27"),
+        ("offers/firm.yaml", "quota: {rows_per_day: 1_000}", "quota: 5", "pack.type offers/firm.yaml:8:8"),
+        ("offers/firm.yaml", "share: conditional", "share: null", "pack.word offers/firm.yaml:3:8"),
     ] {
         let found = after(file, from, to);
         assert!(found.contains(&expected.to_owned()), "{to}: {found:?}");
     }
+}
+
+/// What stands there and what should are named in both languages; quotes help only where text is wanted.
+#[test]
+fn a_value_of_another_type_is_named() {
+    let told = |file: &str, from: &str, to: &str| {
+        let mut files = small();
+        let text = files.get_mut(file).unwrap();
+        assert!(text.contains(from), "{file} has no {from:?}");
+        *text = text.replacen(from, to, 1);
+        let finding = read(&files).unwrap_err().into_iter().find(|it| it.code == "pack.type").unwrap();
+        [finding.fact.zh, finding.fact.en, finding.remedy.zh, finding.remedy.en]
+    };
+    let version = |to: &str| told("pack.yaml", "version: \"1\"", &format!("version: {to}"));
+    let quotes = ["应为文本；写在引号里", "should be text; put it in quotes"];
+    for (value, zh, en) in [
+        ("null", "此处是空值", "here stands nothing"),
+        ("true", "此处是真假值", "here stands true or false"),
+        ("1", "此处是整数", "here stands a whole number"),
+        ("1.5", "此处是小数", "here stands a number with a point"),
+    ] {
+        assert_eq!(version(value), [zh, en, quotes[0], quotes[1]], "{value}");
+    }
+    assert_eq!(version("[a]"), ["此处是列表", "here stands a list", "应为文本", "should be text"]);
+    assert_eq!(version("{a: b}"), ["此处是映射", "here stands a mapping", "应为文本", "should be text"]);
+    for (file, from, to, zh, en) in [
+        ("records/firm.yaml", "optional: true", "optional: 是", "应为真假值", "should be true or false"),
+        ("records/firm.yaml", "max: 20", "max: 二十", "应为整数", "should be a whole number"),
+        ("records/firm.yaml", "key: [uscc]", "key: uscc", "应为列表", "should be a list"),
+        ("offers/firm.yaml", "quota: {rows_per_day: 1_000}", "quota: 一千", "应为映射", "should be a mapping"),
+    ] {
+        assert_eq!(told(file, from, to), ["此处是文本", "here stands text", zh, en], "{to}");
+    }
+    assert_eq!(after("offers/firm.yaml", "quota: {rows_per_day: 1_000}", "quota: null"), [""; 0]);
+}
+
+/// A line that cannot be read is the only finding of its list: what follows from it is not told as well.
+#[test]
+fn a_broken_line_hides_what_follows_from_it() {
+    assert_eq!(after("data/kinds.csv", "a,甲,A,", "a,甲,A"), ["pack.csv data/kinds.csv:2:1"]);
+}
+
+#[test]
+fn bounds_of_files_hold_exactly() {
+    let padded = |file: &str, bytes: usize, pad: &str| {
+        let mut files = small();
+        let text = files.get_mut(file).unwrap();
+        text.push_str(&pad.repeat((bytes - text.len()) / pad.len()));
+        codes(read(&files))
+    };
+    let line = format!("# {}\n", "x".repeat(61));
+    let yaml = |more: usize| {
+        let rest = (YAML_BYTES_MAX - KINDS.len()) % 64;
+        let mut files = small();
+        let text = KINDS.to_owned() + &line.repeat((YAML_BYTES_MAX - KINDS.len()) / 64) + &"\n".repeat(rest + more);
+        files.insert("data/kinds.yaml".to_owned(), text);
+        codes(read(&files))
+    };
+    assert_eq!(yaml(0), [""; 0]);
+    assert_eq!(yaml(1), ["pack.unknown_file data/kinds.csv:1:1", "pack.too_large data/kinds.yaml:1:1"]);
+    assert_eq!(padded("data/kinds.csv", LIST_BYTES_MAX, "\n"), [""; 0]);
+    assert_eq!(padded("data/kinds.csv", LIST_BYTES_MAX + 1, "\n"), ["pack.too_large data/kinds.csv:1:1"]);
+    let rest: usize = small().values().map(String::len).sum::<usize>() - README.len();
+    assert_eq!(padded("README.md", PACK_BYTES_MAX - rest, "x"), [""; 0]);
+    assert_eq!(padded("README.md", PACK_BYTES_MAX - rest + 1, "x"), ["pack.too_large :1:1"]);
+    let mut files = small();
+    files.extend((files.len()..FILES_MAX).map(|it| (format!("other/{it}"), String::new())));
+    assert!(codes(read(&files)).iter().all(|it| it.starts_with("pack.unknown_file other/")));
+}
+
+#[test]
+fn packs_together_have_the_lists_and_zones_of_all() {
+    let packs = read_all(&folders()).unwrap();
+    let lists = crate::codes(&packs);
+    assert!(lists.get(&id("divisions")).is_some() && lists.get(&id("catalogue-themes")).is_some());
+    let pack = read(&small()).unwrap();
+    assert!(zones([&pack]).under("320171", "3201") && !zones([]).under("320171", "3205"));
+    assert_eq!(zones([&pack]).iter().collect::<Vec<_>>(), [("320171", "3201")]);
 }
 
 #[test]
@@ -287,6 +372,9 @@ fn declarations_against_themselves_are_found() {
         ("data/kinds.csv", "b,乙", "a,乙", "pack.declaration data/kinds.csv:3:1"),
         ("data/kinds.csv", "B,a", "B,c", "pack.declaration data/kinds.csv:3:1"),
         ("data/kinds.csv", "code,zh", "kode,zh", "pack.csv_header data/kinds.csv:1:1"),
+        ("data/kinds.csv", "zh,en,parent", "zh,parent", "pack.csv_header data/kinds.csv:1:1"),
+        ("data/kinds.csv", "en,parent", "en,more", "pack.csv_header data/kinds.csv:1:1"),
+        ("data/kinds.csv", "en,parent", "en,en", "pack.csv_header data/kinds.csv:1:1"),
         ("data/kinds.csv", "B,a", "B", "pack.csv data/kinds.csv:3:1"),
         ("data/kinds.csv", "code,zh,en,parent", "code,zh,en,valid_from", "pack.date data/kinds.csv:3:1"),
         ("data/kinds.yaml", "kinds.csv", "none.csv", "pack.no_file data/kinds.yaml:4:1"),
@@ -495,6 +583,9 @@ fn files_that_no_pack_has_are_found() {
     let mut files = small();
     files.insert("records/x.yml".to_owned(), String::new());
     files.insert("records/../x.yaml".to_owned(), String::new());
+    let strange = ["offers/x.txt", "sources/x.txt", "data/catalogue/x.txt", "data/x.txt", "records/.yaml"];
+    let strange = [&strange[..], &["records/.x.yaml", "data/"]].concat();
+    files.extend(strange.iter().map(|it| ((*it).to_owned(), String::new())));
     files.insert("data/unused.csv".to_owned(), String::new());
     files.remove("pack.yaml");
     let expected = [
@@ -503,8 +594,10 @@ fn files_that_no_pack_has_are_found() {
         "pack.unknown_file records/../x.yaml:1:1",
         "pack.unknown_file records/x.yml:1:1",
     ];
+    let mut expected = expected.map(str::to_owned).to_vec();
+    expected.extend(strange.iter().map(|it| format!("pack.unknown_file {it}:1:1")));
     let mut found = codes(read(&files));
-    found.sort();
+    (found.sort(), expected.sort());
     assert_eq!(found, expected);
     let many = (0..=FILES_MAX).map(|it| (format!("records/r{it}.yaml"), String::new())).collect();
     assert_eq!(codes(read(&many)), ["pack.too_large :1:1"]);
@@ -601,7 +694,9 @@ fn schemas_have_no_words_that_the_check_does_not_know() {
         }
     }
     let schemas = json_schemas();
-    assert_eq!(schemas.len(), 9);
+    let names: Vec<&str> = schemas.iter().map(|(name, _)| *name).collect();
+    let files = ["pack", "record", "offer", "source", "code-list", "zones", "calendar", "deadlines", "catalogue"];
+    assert_eq!(names, files, "as docs/schemas has them");
     for (name, schema) in &schemas {
         walk(schema, name, false);
     }
