@@ -597,7 +597,8 @@ fn files_that_no_pack_has_are_found() {
     let mut expected = expected.map(str::to_owned).to_vec();
     expected.extend(strange.iter().map(|it| format!("pack.unknown_file {it}:1:1")));
     let mut found = codes(read(&files));
-    (found.sort(), expected.sort());
+    found.sort();
+    expected.sort();
     assert_eq!(found, expected);
     let many = (0..=FILES_MAX).map(|it| (format!("records/r{it}.yaml"), String::new())).collect();
     assert_eq!(codes(read(&many)), ["pack.too_large :1:1"]);
