@@ -64,6 +64,18 @@ pub fn build(packages: &[&str], profile: &str) -> Result<PathBuf, Failure> {
     Ok(target().join(if profile == "dev" { "debug" } else { profile }))
 }
 
+/// Builds the test `name` with the programs that it starts, and says the folder that holds them. With the features that
+/// the whole workspace's tests have: what stands built for those is not built once more.
+///
+/// # Errors
+/// As [`build`].
+pub fn build_as_tested(name: &str) -> Result<PathBuf, Failure> {
+    let mut command = cargo();
+    command.args(["test", "--quiet", "--no-run", "--workspace", "--test", name]);
+    finished(&mut command, "cargo test --no-run")?;
+    Ok(target().join("debug"))
+}
+
 /// Runs `command` to its end.
 ///
 /// # Errors

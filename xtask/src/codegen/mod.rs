@@ -44,7 +44,7 @@ pub fn run(arguments: &[String]) -> Result<(), Failure> {
         [only] if only == "--check" => true,
         [first, ..] => return Err(Failure::unknown(first, "codegen")),
     };
-    let programs = place::build(&["yunhe"], "dev")?;
+    let programs = place::build_as_tested("processes")?;
     let made = generated(&programs.join("yunhe"))?;
     let committed = committed(&place::root()).map_err(|error| Failure::io("docs", error))?;
     if check {
