@@ -491,6 +491,12 @@ export type Join = {
   genesis: Genesis;
 };
 
+/** Which row. */
+export type KeyAsk = {
+  /** Its natural key, one text per field of the key. */
+  key: string[];
+};
+
 /** The keys of an organisation. The first of each list is the one in use; others overlap with it. */
 export type Keys = {
   /** Its log. */
@@ -652,6 +658,20 @@ export type Page = {
   next?: string[] | null;
   /** The rows. */
   rows: Record<string, unknown>[];
+};
+
+/** What to read. */
+export type PageAsk = {
+  /** The key of the last row of the page before. */
+  after?: string[];
+  /** The state at that time. */
+  as_of?: string | null;
+  /** A natural key. */
+  key?: string[];
+  /** Rows per page. */
+  limit?: number | null;
+  /** A condition in CEL. */
+  where?: string | null;
 };
 
 /** The SHA-256 of a key's SubjectPublicKeyInfo: how a TLS key is known in a federation. */
@@ -866,6 +886,14 @@ export type RecordType = {
   theme?: ResourceId | null;
   /** Its title. */
   title: Bilingual;
+};
+
+/** Which row to take out, and why. */
+export type RemoveAsk = {
+  /** Its natural key, given once per field of the key. */
+  key: string[];
+  /** Why: it stands in the history and the change feed. */
+  why: string;
 };
 
 /** What a person or program fills in. */
@@ -1455,13 +1483,8 @@ export class Yunhe {
     return this.json("GET", "/v1/records");
   }
 
-  /** 移除一行记录，历史保留 · takes one row out; its history stays */
-  removeRow(name: string, query: { key: string[]; why: string }): Promise<unknown> {
-    return this.json("DELETE", `/v1/records/${encodeURIComponent(name)}`, query);
-  }
-
-  /** 一页记录，可指定历史时刻 · a page of rows, now or as of a time */
-  records(name: string, query: { after?: string[]; as_of?: string | null; key?: string[]; limit?: number | null; where?: string | null } = {}): Promise<Page> {
+  /** 前若干行，可指定历史时刻 · the first rows, now or as of a time */
+  records(name: string, query: { as_of?: string | null; limit?: number | null } = {}): Promise<Page> {
     return this.json("GET", `/v1/records/${encodeURIComponent(name)}`, query);
   }
 
@@ -1476,8 +1499,18 @@ export class Yunhe {
   }
 
   /** 一行的全部版本 · every version of a row */
-  recordHistory(name: string, query: { after?: string[]; as_of?: string | null; key?: string[]; limit?: number | null; where?: string | null } = {}): Promise<unknown> {
-    return this.json("GET", `/v1/records/${encodeURIComponent(name)}/history`, query);
+  recordHistory(name: string, body: KeyAsk): Promise<unknown> {
+    return this.json("POST", `/v1/records/${encodeURIComponent(name)}/history`, {}, JSON.stringify(body));
+  }
+
+  /** 按主键、条件取一页记录，可指定历史时刻 · a page of rows by key, condition and where the last ended, now or as of a time */
+  recordPage(name: string, body: PageAsk): Promise<Page> {
+    return this.json("POST", `/v1/records/${encodeURIComponent(name)}/pages`, {}, JSON.stringify(body));
+  }
+
+  /** 移除一行记录，历史保留 · takes one row out; its history stays */
+  removeRow(name: string, body: RemoveAsk): Promise<unknown> {
+    return this.json("POST", `/v1/records/${encodeURIComponent(name)}/removals`, {}, JSON.stringify(body));
   }
 
   /** 申请列表 · requests known here */

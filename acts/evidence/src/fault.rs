@@ -73,6 +73,9 @@ pub enum Fault {
     /// The tiles at the log's right edge do not lead to the root that was published.
     #[error("the stored tiles do not lead to the published root; rebuild the tiles from the leaves")]
     Edge,
+    /// More leaves wait for the sequencer than may.
+    #[error("the log is {0} leaves behind; send the same again in a few seconds")]
+    Behind(u64),
     /// A hash or an entry in a tile is not what the tree commits to.
     #[error("tile {path} differs from the tree at its place {place}")]
     Tile {
@@ -101,6 +104,7 @@ impl Fault {
             Self::TileMissing(_) => "evidence.tile_missing",
             Self::TileLength { .. } => "evidence.tile_length",
             Self::Edge => "evidence.edge",
+            Self::Behind(_) => "evidence.behind",
             Self::Tile { .. } => "evidence.tile",
         }
     }
@@ -122,6 +126,7 @@ impl Fault {
             Self::TileMissing(path) => format!("缺少日志分块 {path}，请重建分块"),
             Self::TileLength { path, expected, got } => format!("日志分块 {path} 有 {got} 字节，应为 {expected} 字节"),
             Self::Edge => "已存的日志分块算不出已发布的根；请由叶子重建分块".to_owned(),
+            Self::Behind(leaves) => format!("存证日志尚有 {leaves} 条待编号；请几秒后重发同一请求"),
             Self::Tile { path, place } => format!("日志分块 {path} 第 {place} 项与日志不符，已被改动；请重建分块"),
         }
     }
@@ -129,10 +134,10 @@ impl Fault {
 
 impl From<Fault> for Problem {
     fn from(fault: Fault) -> Self {
-        let kind = if matches!(fault, Fault::TilePath(_) | Fault::TileMissing(_)) {
-            Kind::Missing
-        } else {
-            Kind::Unprocessable
+        let kind = match fault {
+            Fault::TilePath(_) | Fault::TileMissing(_) => Kind::Missing,
+            Fault::Behind(_) => Kind::Unavailable,
+            _ => Kind::Unprocessable,
         };
         Self::new(kind, fault.code(), fault.zh(), fault.to_string())
     }

@@ -40,6 +40,9 @@ use vocabulary::{Digest, Hash, Kind, Problem, Timestamp, canonical_bytes, ensure
 
 /// The kind of the leaf that begins a log whose forerunner was cut short by a restore.
 pub const SUCCESSION: &str = "evidence.succession";
+/// So many leaves may wait for the sequencer before deliveries are asked to come later: ten seconds' worth at the
+/// 10,000 a second that are the goal.
+pub const BEHIND_LEAVES_MAX: u64 = 100_000;
 /// Leaves in one page at most.
 const LEAVES_PAGE_MAX: u32 = 1_000;
 
@@ -108,6 +111,15 @@ pub async fn append_all(tx: &mut Tx, leaves: &[NewLeaf], now: Timestamp) -> Resu
 pub async fn sequence(store: &Store, signer: &dyn Signer, now: Timestamp) -> Result<Sequenced, Problem> {
     let mut log = store::SqlLog { store: store.clone() };
     sequence::step(&mut log, signer, SEQUENCE_LEAVES_MAX, now).await
+}
+
+/// How many leaves wait for the sequencer; one look into two indices. More than [`BEHIND_LEAVES_MAX`] is
+/// [`Fault::Behind`] to whoever would add to them by delivering.
+///
+/// # Errors
+/// What the store says.
+pub async fn behind(reader: &mut Reader) -> Result<u64, Problem> {
+    store::behind(reader).await
 }
 
 /// Makes all tiles again from the leaves; says how many leaves there are.

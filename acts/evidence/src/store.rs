@@ -40,6 +40,10 @@ const NEW_LOG: &str = "
      ON CONFLICT (origin) DO NOTHING RETURNING id";
 const FIRST_LEAF: &str = "
     INSERT INTO evidence_leaf (log, position, entry, kind, body, salt, at) VALUES ($1, 0, $2, $3, $4, $5, $6)";
+/// From the oldest leaf that waits to the newest of all: two looks into indices, where counting would walk one.
+const BEHIND: &str = "
+    SELECT COALESCE((SELECT MAX(id) FROM evidence_leaf)
+                  - (SELECT id FROM evidence_leaf WHERE position IS NULL ORDER BY id LIMIT 1) + 1, 0) AS behind";
 const WAITING: &str = "SELECT id FROM evidence_leaf WHERE position IS NULL ORDER BY id LIMIT 1";
 /// Takes the log's row, so that of two numbering at once one waits and then sees what the other did.
 const TAKE: &str = "
@@ -180,6 +184,12 @@ fn insert_tiles(rows: usize) -> Statement {
         "INSERT INTO evidence_tile (log, path, bytes) VALUES {values} ON CONFLICT (log, path) DO NOTHING"
     ))
     .brief()
+}
+
+/// How many leaves wait for the sequencer, at most: ids of transactions that were given up count along.
+pub(crate) async fn behind(reader: &mut Reader) -> Result<u64, Problem> {
+    let row = reader.row(BEHIND, args![]).await?;
+    row.map_or(Ok(0), |it| natural(it.int("behind")?))
 }
 
 pub(crate) async fn insert(tx: &mut Tx, leaves: &[NewLeaf], now: Timestamp) -> Result<Vec<Digest>, Problem> {

@@ -143,6 +143,22 @@ fn naive_consistency(all: &[Digest], from: u64, to: u64) -> Vec<Hash> {
     merkle::hashes(&leaves, &merkle::consistency_ranges(from, to))
 }
 
+/// What waits is told to the leaf, and nothing once the sequencer has been there.
+#[tokio::test]
+async fn leaves_that_wait_are_counted() {
+    let (stores, _folder) = logs().await;
+    for store in &stores {
+        let behind = async || behind(&mut store.read().await.unwrap()).await.unwrap();
+        assert_eq!(behind().await, 0, "an empty log");
+        add(store, &new_leaves(0..70)).await;
+        assert_eq!(behind().await, 70);
+        sequence(store, &key(1), at(2)).await.unwrap();
+        assert_eq!(behind().await, 0);
+        add(store, &new_leaves(70..73)).await;
+        assert_eq!(behind().await, 3);
+    }
+}
+
 #[tokio::test]
 async fn what_is_erased_is_gone_and_the_log_stays() {
     let (stores, _folder) = logs().await;

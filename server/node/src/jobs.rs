@@ -2,7 +2,11 @@
 //! step; it ends when the node stops.
 
 use crate::Organisation;
-use std::{pin::Pin, sync::Arc, time::Duration};
+use std::{
+    pin::Pin,
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
 use store::transact;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -105,7 +109,15 @@ impl Organisation {
         let now = self.now();
         let entries = self.store.sequence(now).await?.entries;
         let leaves = evidence::sequence(&self.store, &self.keys.log, now).await?;
+        // A step that was not full has taken all there was.
+        let behind = if leaves.is_full() { evidence::behind(&mut self.store.read().await?).await? } else { 0 };
+        self.behind.store(behind, Ordering::Relaxed);
         Ok(entries > 0 || leaves.from < leaves.to)
+    }
+
+    /// How many leaves wait for the sequencer, as this process last saw it: zero while it keeps up.
+    pub fn log_behind(&self) -> u64 {
+        self.behind.load(Ordering::Relaxed)
     }
 
     /// Forgets nonces, revocations that nobody wants to hear, and idempotency keys whose time is over, and signs

@@ -11,7 +11,7 @@ use signing::{Certificate, KeyRing, Signer};
 use std::{
     collections::{BTreeMap, BTreeSet},
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, PoisonError, RwLock},
+    sync::{Arc, Mutex, PoisonError, RwLock, atomic::AtomicU64},
 };
 use store::{Store, transact};
 use vocabulary::{FederationName, Kind, OrganisationId, Problem, Timestamp};
@@ -40,6 +40,8 @@ pub struct Organisation {
     pub(crate) client: PeerClient,
     pub(crate) signer: BatchSigner,
     pub(crate) catalog: crate::catalogs::Search,
+    /// Leaves that waited for the sequencer when this process last looked; zero while it keeps up.
+    pub(crate) behind: AtomicU64,
     /// Batches being made by this process.
     pub(crate) making: Mutex<BTreeSet<DeliveryId>>,
     /// Batches being fetched that rest after a fault of their provider's.
@@ -135,6 +137,7 @@ impl Organisation {
             blobs: Blobs::folder(&folder.join("blob"))?,
             catalog: crate::catalogs::Search::new(folder.join("search")),
             config: config.clone(),
+            behind: AtomicU64::new(0),
             making: Mutex::default(),
             resting: Mutex::default(),
             federation: federation.clone(),

@@ -9,6 +9,7 @@ use crate::{
     requests::{from_json, to_json},
 };
 use base64::{Engine as _, engine::general_purpose::STANDARD};
+use evidence::BEHIND_LEAVES_MAX;
 use exchange::{AgreementId, Deliver, Issue, Query, Receipt, ReceiptBody, ReceiptId, Side};
 use jiff::ToSpan as _;
 use peer::Call;
@@ -163,7 +164,8 @@ impl Organisation {
         Ok(Outcome { body: body.into(), media: "application/json", receipt })
     }
 
-    /// Issues a receipt: the transaction with its guards, then the batch signature.
+    /// Issues a receipt: the transaction with its guards, then the batch signature. Not while the log is too far
+    /// behind: the leaf is promised for a certain time.
     pub(crate) async fn issue(
         &self,
         incoming: &Incoming,
@@ -178,7 +180,8 @@ impl Organisation {
             origin: self.origin()?,
             integrate_by: integrate_by(incoming.now),
         };
-        let now = incoming.now;
+        let (now, behind) = (incoming.now, self.log_behind());
+        ensure!(behind < BEHIND_LEAVES_MAX, evidence::Fault::Behind(behind));
         let log = transact!(self.store, None, |tx| exchange::issue(tx, permit, &issue, now).await)?;
         let batch = self.signer.sign(issue.body.id, log.clone()).await?;
         let Issue { body, salt, asked, .. } = issue;

@@ -68,6 +68,8 @@ pub struct Route {
     pub en: &'static str,
     /// Which scope of a token covers it, besides `all`; looking is covered by `read` as well.
     pub scope: Option<Scope>,
+    /// Whether it only looks, though it is no `GET`: what it asks for may stand in no URL.
+    pub looks: bool,
     pub(crate) query: Option<SchemaOf>,
     pub(crate) body: Option<Content>,
     pub(crate) answer: Content,
@@ -76,7 +78,7 @@ pub struct Route {
 impl Route {
     /// The scopes any of which covers it, besides `all`.
     pub fn scopes(&self) -> Vec<Scope> {
-        let read = (self.method == Method::Get).then_some(Scope::Read);
+        let read = (self.method == Method::Get || self.looks).then_some(Scope::Read);
         self.scope.into_iter().chain(read).collect()
     }
 
@@ -87,6 +89,10 @@ impl Route {
 
     const fn scope(self, scope: Scope) -> Self {
         Self { scope: Some(scope), ..self }
+    }
+
+    const fn looks(self) -> Self {
+        Self { looks: true, ..self }
     }
 
     const fn asks<T: JsonSchema>(self) -> Self {
@@ -132,7 +138,7 @@ impl Method {
 /// A route for whoever shows a token; it takes nothing and gives JSON, unless more is said.
 const fn route(method: Method, path: &'static str, name: &'static str, zh: &'static str, en: &'static str) -> Route {
     let answer = Content::AnyJson;
-    Route { method, path, name, port: Port::Token, zh, en, scope: None, query: None, body: None, answer }
+    Route { method, path, name, port: Port::Token, zh, en, scope: None, looks: false, query: None, body: None, answer }
 }
 
 const fn get(path: &'static str, name: &'static str, zh: &'static str, en: &'static str) -> Route {
@@ -189,17 +195,27 @@ pub const ROUTES: &[Route] = &[
     get("/v1/records", "recordTypes", "记录类型与行数", "record types with their counts")
         .scope(Record)
         .gives::<Vec<TypeView>>(),
-    get("/v1/records/{name}", "records", "一页记录，可指定历史时刻", "a page of rows, now or as of a time")
+    get("/v1/records/{name}", "records", "前若干行，可指定历史时刻", "the first rows, now or as of a time")
         .scope(Record)
-        .asks::<PageAsk>()
+        .asks::<registry::FirstAsk>()
         .gives::<Page>(),
+    post(
+        "/v1/records/{name}/pages",
+        "recordPage",
+        "按主键、条件取一页记录，可指定历史时刻",
+        "a page of rows by key, condition and where the last ended, now or as of a time",
+    )
+    .scope(Record)
+    .looks()
+    .takes::<PageAsk>()
+    .gives::<Page>(),
     post("/v1/records/{name}", "putRow", "写入一行记录", "writes one row")
         .scope(Record)
         .takes::<PutAsk>()
         .gives::<PutReport>(),
-    delete("/v1/records/{name}", "removeRow", "移除一行记录，历史保留", "takes one row out; its history stays")
+    post("/v1/records/{name}/removals", "removeRow", "移除一行记录，历史保留", "takes one row out; its history stays")
         .scope(Record)
-        .asks::<RemoveAsk>(),
+        .takes::<RemoveAsk>(),
     get(
         "/v1/records/{name}/digest",
         "rowsDigest",
@@ -209,9 +225,10 @@ pub const ROUTES: &[Route] = &[
     .scope(Record)
     .asks::<DigestAsk>()
     .gives::<RowsDigest>(),
-    get("/v1/records/{name}/history", "recordHistory", "一行的全部版本", "every version of a row")
+    post("/v1/records/{name}/history", "recordHistory", "一行的全部版本", "every version of a row")
         .scope(Record)
-        .asks::<PageAsk>(),
+        .looks()
+        .takes::<registry::KeyAsk>(),
     get("/v1/changes", "changes", "变更流", "a page of a change feed").scope(Record).asks::<registry::FeedAsk>(),
     get("/v1/catalog", "searchCatalog", "检索目录", "searches the catalogue").asks::<SearchAsk>().gives::<Found>(),
     post("/v1/catalog", "publishEntry", "发布目录条目", "publishes a catalogue entry").takes_any(),

@@ -447,7 +447,7 @@ const WALKED: [(&str, &str, &str); 24] = [
     ("POST", "/v1/packs", "a_pack"),
     ("POST", "/v1/imports", "an_import"),
     ("POST", "/v1/records/{name}", "a_row"),
-    ("DELETE", "/v1/records/{name}", "a_row"),
+    ("POST", "/v1/records/{name}/removals", "a_row"),
     ("POST", "/v1/catalog", "an_entry"),
     ("DELETE", "/v1/catalog/{code}", "an_entry"),
     ("POST", "/v1/catalog/harvest", "a_harvest"),
@@ -484,6 +484,7 @@ fn every_writing_route_has_a_fault_table() {
     for route in ROUTES {
         let method = match route.method {
             Method::Get => continue,
+            Method::Post if route.looks => continue,
             Method::Post => "POST",
             Method::Delete => "DELETE",
         };

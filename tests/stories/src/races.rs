@@ -3,7 +3,8 @@
 use futures::future::join_all;
 use jiff::SignedDuration;
 use serde_json::json;
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
+use store::transact;
 use testkit::{Hostile, PURPOSE, Reply, World, story};
 
 /// How many answers there were of each kind; a success has no code.
@@ -34,6 +35,34 @@ story! {
         let path = format!("/v1/agreements/{agreement}");
         let view = world.as_("js-scjg", "auditor").get(&path).await.expect_status(200);
         assert_eq!((&view["day_rows"], &view["open_receipts"]), (&json!(10), &json!(10)));
+    }
+}
+
+story! {
+    /// Past a bound of leaves that wait for the sequencer nothing is delivered, whatever else goes on; once it has
+    /// caught up, the same query is answered.
+    async fn a_log_that_falls_behind_slows_deliveries_down(mut world: World) {
+        world.province(60).await;
+        let agreement = world.agree_base().await;
+        world.token("nj-gxj", "application").await;
+        world.rest().await;
+        world.number_all("js-scjg").await;
+        let flood = |org: Arc<node::Organisation>| async move {
+            let many = evidence::BEHIND_LEAVES_MAX + evidence::SEQUENCE_LEAVES_MAX;
+            let leaf = |it: u64| evidence::NewLeaf {
+                kind: "test.flood",
+                body: format!("{{\"number\":{it}}}"),
+                salt: evidence::Salt([7; 32]),
+            };
+            let leaves: Vec<_> = (0..many).map(leaf).collect();
+            let now = org.now();
+            transact!(org.store(), None, |tx| evidence::append_all(tx, &leaves, now).await)?;
+            org.sequence_once().await
+        };
+        assert!(world.on("js-scjg", flood).await.unwrap());
+        world.query(&agreement, json!({"limit": 1})).await.expect_problem("evidence.behind", 503);
+        world.number_all("js-scjg").await;
+        world.query(&agreement, json!({"limit": 1})).await.expect_status(200);
     }
 }
 
@@ -175,7 +204,8 @@ story! {
         let kind = types.as_array().unwrap().iter().find(|it| it["name"] == "legal-person").unwrap();
         assert_eq!(kind["rows"], json!(sound.len()));
         for key in sound.keys().take(5) {
-            let history = steward.get(&format!("/v1/records/legal-person/history?key={key}")).await.expect_status(200);
+            let path = "/v1/records/legal-person/history";
+            let history = steward.post(path, json!({"key": [key]})).await.expect_status(200);
             assert_eq!(history["versions"].as_array().unwrap().len(), 1, "{history}");
         }
     }

@@ -51,6 +51,7 @@ pub(crate) async fn metrics(
         let id = org.id();
         let log = org.log().await?;
         writeln!(text, "yunhe_log_size{{organisation=\"{id}\"}} {}", log["size"]).ok();
+        writeln!(text, "yunhe_log_behind{{organisation=\"{id}\"}} {}", org.log_behind()).ok();
         for kind in org.types().await? {
             writeln!(text, "yunhe_records{{organisation=\"{id}\",record=\"{}\"}} {}", kind.name, kind.rows).ok();
         }

@@ -6,11 +6,7 @@ use crate::{
     caller::{Caller, Json as Body, Params, Path},
 };
 use ::registry::{ImportId, RowsDigest};
-use axum::{
-    Json,
-    extract::{RawQuery, Request},
-    response::IntoResponse,
-};
+use axum::{Json, extract::Request, response::IntoResponse};
 use catalog::SecrecyReview;
 use futures::TryStreamExt as _;
 use http::header;
@@ -66,59 +62,34 @@ pub(crate) async fn types(caller: Caller) -> Answer<Vec<TypeView>> {
     Ok(Json(caller.org.types().await?))
 }
 
-/// Parameters of a page; `key` and `after` may be given several times, once per field of the key.
-fn page_ask(query: Option<&str>) -> Result<PageAsk, Failure> {
-    let mut ask = PageAsk::default();
-    for (name, value) in query_pairs(query.unwrap_or_default()) {
-        let wrong = |why: &str| wrong(&name, &value, why);
-        match name.as_str() {
-            "key" => ask.key.push(value),
-            "after" => ask.after.push(value),
-            "where" => ask.r#where = Some(value),
-            "limit" => ask.limit = Some(value.parse().map_err(|_| wrong("a number"))?),
-            "as_of" => ask.as_of = Some(value.parse::<Timestamp>().map_err(|it| wrong(&it.to_string()))?),
-            _ => return Err(wrong("key, after, where, limit, as_of")),
-        }
-    }
-    Ok(ask)
+/// The first rows; what names rows (a key, a condition, where a page ended) stands in no URL: ask for a page.
+#[derive(Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct FirstAsk {
+    /// Rows at most.
+    limit: Option<u32>,
+    /// The state at that time.
+    #[schemars(with = "Option<String>")]
+    as_of: Option<Timestamp>,
 }
 
-fn wrong(name: &str, value: &str, why: &str) -> Failure {
-    Failure(vocabulary::Problem::new(
-        vocabulary::Kind::Unprocessable,
-        "web.parameter",
-        format!("参数 {name}={value} 有误：{why}"),
-        format!("parameter {name}={value}: {why}"),
-    ))
+/// Which row.
+#[derive(Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct KeyAsk {
+    /// Its natural key, one text per field of the key.
+    key: Vec<String>,
 }
 
-fn query_pairs(query: &str) -> Vec<(String, String)> {
-    let decode = |text: &str| {
-        let text = text.replace('+', " ");
-        let mut bytes = Vec::with_capacity(text.len());
-        let mut rest = text.as_bytes();
-        while let [first, tail @ ..] = rest {
-            let hex = tail.get(..2).and_then(|it| std::str::from_utf8(it).ok());
-            match (first, hex.and_then(|it| u8::from_str_radix(it, 16).ok())) {
-                (b'%', Some(byte)) => {
-                    bytes.push(byte);
-                    rest = &tail[2..];
-                }
-                _ => {
-                    bytes.push(*first);
-                    rest = tail;
-                }
-            }
-        }
-        String::from_utf8_lossy(&bytes).into_owned()
-    };
-    let pairs = query.split('&').filter(|it| !it.is_empty());
-    pairs.map(|it| it.split_once('=').unwrap_or((it, ""))).map(|(name, value)| (decode(name), decode(value))).collect()
+/// `GET /v1/records/{name}`: the first rows, now or as of a time.
+pub(crate) async fn first(caller: Caller, Path(name): Path<ResourceId>, Params(ask): Params<FirstAsk>) -> Answer<Page> {
+    let ask = PageAsk { limit: ask.limit, as_of: ask.as_of, ..PageAsk::default() };
+    Ok(Json(caller.org.page(&caller.principal, &name, ask).await?))
 }
 
-/// `GET /v1/records/{name}`: a page of rows, now or as of a time.
-pub(crate) async fn page(caller: Caller, Path(name): Path<ResourceId>, RawQuery(query): RawQuery) -> Answer<Page> {
-    Ok(Json(caller.org.page(&caller.principal, &name, page_ask(query.as_deref())?).await?))
+/// `POST /v1/records/{name}/pages`: a page of rows by key, condition and where the last ended.
+pub(crate) async fn page(caller: Caller, Path(name): Path<ResourceId>, Body(ask): Body<PageAsk>) -> Answer<Page> {
+    Ok(Json(caller.org.page(&caller.principal, &name, ask).await?))
 }
 
 /// `POST /v1/records/{name}`: writes one row.
@@ -126,16 +97,8 @@ pub(crate) async fn put(caller: Caller, Path(name): Path<ResourceId>, Body(ask):
     Ok(Json(caller.org.put_row(&caller.principal, &name, ask).await?))
 }
 
-/// `DELETE /v1/records/{name}?key=…&why=…`: takes one row out; its history stays.
-pub(crate) async fn remove(caller: Caller, Path(name): Path<ResourceId>, RawQuery(query): RawQuery) -> Answer<Value> {
-    let mut ask = RemoveAsk::default();
-    for (name, value) in query_pairs(query.as_deref().unwrap_or_default()) {
-        match name.as_str() {
-            "key" => ask.key.push(value),
-            "why" => ask.why = value,
-            _ => return Err(wrong(&name, &value, "key, why")),
-        }
-    }
+/// `POST /v1/records/{name}/removals`: takes one row out; its history stays.
+pub(crate) async fn remove(caller: Caller, Path(name): Path<ResourceId>, Body(ask): Body<RemoveAsk>) -> Answer<Value> {
     caller.org.remove_row(&caller.principal, &name, ask).await?;
     Ok(Json(json!({"removed": 1})))
 }
@@ -149,10 +112,9 @@ pub(crate) async fn digest(
     Ok(Json(caller.org.rows_digest(&caller.principal, &name, ask).await?))
 }
 
-/// `GET /v1/records/{name}/history?key=…`: every version of a row.
-pub(crate) async fn history(caller: Caller, Path(name): Path<ResourceId>, RawQuery(query): RawQuery) -> Answer<Value> {
-    let key = page_ask(query.as_deref())?.key;
-    Ok(Json(json!({"versions": caller.org.history(&caller.principal, &name, &key).await?})))
+/// `POST /v1/records/{name}/history`: every version of a row.
+pub(crate) async fn history(caller: Caller, Path(name): Path<ResourceId>, Body(ask): Body<KeyAsk>) -> Answer<Value> {
+    Ok(Json(json!({"versions": caller.org.history(&caller.principal, &name, &ask.key).await?})))
 }
 
 /// Which part of a feed.

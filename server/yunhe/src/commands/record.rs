@@ -126,22 +126,18 @@ impl Record {
                 voice.answer(&value, || types(voice, &value));
             }
             Act::Get { record, key } => {
-                let query: Vec<(&str, &str)> = key.iter().map(|it| ("key", it.as_str())).collect();
-                let value = client.get(&format!("/v1/records/{}", encoded(&record)), &query).await?;
+                let path = format!("/v1/records/{}/pages", encoded(&record));
+                let value = client.post(&path, &json!({"key": key})).await?;
                 voice.answer(&value, || rows(voice, cell::list(&value, "/rows")));
             }
             Act::List { record, r#where, after, limit, as_of } => {
-                let limit = limit.to_string();
-                let mut query: Vec<(&str, &str)> = after.iter().map(|it| ("after", it.as_str())).collect();
-                query.push(("limit", &limit));
-                query.extend(r#where.as_deref().map(|it| ("where", it)));
-                query.extend(as_of.as_deref().map(|it| ("as_of", it)));
-                let value = client.get(&format!("/v1/records/{}", encoded(&record)), &query).await?;
+                let body = json!({"where": r#where, "after": after, "limit": limit, "as_of": as_of});
+                let value = client.post(&format!("/v1/records/{}/pages", encoded(&record)), &body).await?;
                 voice.answer(&value, || page(voice, &value));
             }
             Act::History { record, key } => {
-                let query: Vec<(&str, &str)> = key.iter().map(|it| ("key", it.as_str())).collect();
-                let value = client.get(&format!("/v1/records/{}/history", encoded(&record)), &query).await?;
+                let path = format!("/v1/records/{}/history", encoded(&record));
+                let value = client.post(&path, &json!({"key": key})).await?;
                 voice.answer(&value, || versions(voice, &value));
             }
             Act::Put { record, row, file, why, idempotency_key } => {
@@ -151,9 +147,8 @@ impl Record {
                 voice.answer(&value, || put(voice, &value));
             }
             Act::Delete { record, key, why } => {
-                let mut query: Vec<(&str, &str)> = key.iter().map(|it| ("key", it.as_str())).collect();
-                query.push(("why", &why));
-                let value = client.delete(&format!("/v1/records/{}", encoded(&record)), &query).await?;
+                let path = format!("/v1/records/{}/removals", encoded(&record));
+                let value = client.post(&path, &json!({"key": key, "why": why})).await?;
                 voice
                     .answer(&value, || format!("{}\n", voice.pick("已移除，历史保留", "taken out; its history stays")));
             }
