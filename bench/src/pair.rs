@@ -118,7 +118,7 @@ impl Pair {
         let org = self.world.organisation(PROVIDER);
         let hosts = Hosts::new();
         let (key, own, pins) = org.tls();
-        hosts.serve(&self.host, key, own, pins.clone()).unwrap();
+        hosts.serve(&self.host, &key, &own, pins).unwrap();
         let any = SocketAddr::new(Ipv4Addr::LOCALHOST.into(), 0);
         let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
         let stop = CancellationToken::new();

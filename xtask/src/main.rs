@@ -1,5 +1,5 @@
-//! The workspace's own commands: `cargo xtask demo | test | bench | simulate | mutants | tidy | layers | codegen |
-//! stats`.
+//! The workspace's own commands: `cargo xtask demo | test | bench | simulate | mutants | package | tidy | layers |
+//! codegen | stats`.
 //!
 //! Kept light (a few small crates, no async runtime), because everyone builds it first. A command either does all
 //! its set-up itself or says exactly what is missing, in Chinese and English.
@@ -12,6 +12,7 @@ mod failure;
 mod finding;
 mod layers;
 mod mutants;
+mod package;
 mod place;
 mod setup;
 mod simulate;
@@ -57,6 +58,12 @@ const COMMANDS: &[Command] = &[
         about: "逐一拿掉判断，看测试是否发现 take guards away and see whether a test notices",
         help: mutants::HELP,
         run: mutants::run,
+    },
+    Command {
+        name: "package",
+        about: "制作签名的离线安装包 make the signed archive for machines without a network",
+        help: package::HELP,
+        run: package::run,
     },
     Command {
         name: "tidy",

@@ -22,6 +22,14 @@ pub struct Origin {
     pub epoch: u32,
 }
 
+impl Origin {
+    /// Whether this is a later log of the same organisation.
+    pub fn follows(&self, earlier: &Self) -> bool {
+        let whose = (&self.federation, &self.organisation) == (&earlier.federation, &earlier.organisation);
+        whose && self.epoch > earlier.epoch
+    }
+}
+
 impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/{}/{}", self.federation, self.organisation, self.epoch)

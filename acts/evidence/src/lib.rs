@@ -73,7 +73,7 @@ pub async fn open(tx: &mut Tx, origin: &Origin, salt: Salt, now: Timestamp) -> R
         store::new_log(tx, origin, None, now).await?;
         return Ok(());
     };
-    let before = old.head.origin;
+    let before = old.head.origin.clone();
     if before == *origin {
         return Ok(());
     }
@@ -82,7 +82,9 @@ pub async fn open(tx: &mut Tx, origin: &Origin, salt: Salt, now: Timestamp) -> R
     let root = Digest { suite: vocabulary::Suite::default(), hash: old.head.root };
     let body = Succession { format: "yunhe-log-succession/1", origin: &before, root, size: old.head.size };
     let body = String::from_utf8(canonical_bytes(&body)?).unwrap_or_default();
-    store::new_log(tx, origin, Some(&NewLeaf { kind: SUCCESSION, body, salt }), now).await?;
+    if store::new_log(tx, origin, Some(&NewLeaf { kind: SUCCESSION, body, salt }), now).await? {
+        store::release(tx, &old).await?;
+    }
     Ok(())
 }
 
@@ -136,6 +138,14 @@ pub async fn rebuild(store: &Store) -> Result<u64, Problem> {
 /// What the store says.
 pub async fn origin(reader: &mut Reader) -> Result<Option<Origin>, Problem> {
     Ok(store::current(reader).await?.map(|it| it.head.origin))
+}
+
+/// How many committed leaves are not in the published log yet: the sequencer's backlog.
+///
+/// # Errors
+/// What the store says.
+pub async fn waiting(reader: &mut Reader) -> Result<u64, Problem> {
+    store::waiting(reader).await
 }
 
 /// The latest signed checkpoint, as it is served; none before the first step of the sequencer.

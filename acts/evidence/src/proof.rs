@@ -2,7 +2,7 @@
 //!
 //! Pure. The optional `extra` line is not authenticated by the format, so ours refuse it.
 
-use crate::{Checkpoint, Fault, Origin, VerifierKey, checkpoint, leaf, merkle};
+use crate::{Checkpoint, Fault, Note, Origin, VerifierKey, checkpoint, leaf, merkle};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use std::fmt;
 use vocabulary::{Digest, Hash, ensure};
@@ -35,6 +35,14 @@ impl LogProof {
         let path = lines.map(checkpoint::parse_hash).collect::<Option<Vec<_>>>();
         let path = path.ok_or(Fault::Proof("each line of the path is 32 bytes in base64"))?;
         Ok(Self { index, path, checkpoint: checkpoint.to_owned() })
+    }
+
+    /// The log that its checkpoint names; whether that signed it, [`LogProof::verify`] says.
+    ///
+    /// # Errors
+    /// [`Fault::Note`], [`Fault::Checkpoint`].
+    pub fn origin(&self) -> Result<Origin, Fault> {
+        Ok(Checkpoint::parse(Note::parse(&self.checkpoint)?.text())?.origin)
     }
 
     /// Verifies that the leaf with `digest` is in the log called `origin`, whose key is among `known`; returns what

@@ -38,12 +38,15 @@ const CURRENT: &str = "SELECT id, origin, numbered, size, root, checkpoint FROM 
 const NEW_LOG: &str = "
     INSERT INTO evidence_log (origin, numbered, size, root, at) VALUES ($1, $2, 0, $3, $4)
      ON CONFLICT (origin) DO NOTHING RETURNING id";
+/// What was numbered and not published when its log was given up stands in the next one.
+const RELEASE: &str = "UPDATE evidence_leaf SET log = NULL, position = NULL WHERE log = $1 AND position >= $2";
 const FIRST_LEAF: &str = "
     INSERT INTO evidence_leaf (log, position, entry, kind, body, salt, at) VALUES ($1, 0, $2, $3, $4, $5, $6)";
 /// From the oldest leaf that waits to the newest of all: two looks into indices, where counting would walk one.
 const BEHIND: &str = "
     SELECT COALESCE((SELECT MAX(id) FROM evidence_leaf)
                   - (SELECT id FROM evidence_leaf WHERE position IS NULL ORDER BY id LIMIT 1) + 1, 0) AS behind";
+const UNNUMBERED: &str = "SELECT COUNT(*) AS count FROM evidence_leaf WHERE position IS NULL";
 const WAITING: &str = "SELECT id FROM evidence_leaf WHERE position IS NULL ORDER BY id LIMIT 1";
 /// Takes the log's row, so that of two numbering at once one waits and then sees what the other did.
 const TAKE: &str = "
@@ -144,6 +147,18 @@ fn leaf_row(row: &Row) -> Result<StoredLeaf, Problem> {
 
 pub(crate) async fn current(reader: &mut Reader) -> Result<Option<LogRow>, Problem> {
     reader.row(CURRENT, args![]).await?.as_ref().map(log_row).transpose()
+}
+
+/// Lets go of the leaves that a log numbered and did not publish: the next log numbers them.
+pub(crate) async fn release(tx: &mut Tx, log: &LogRow) -> Result<u64, Problem> {
+    tx.execute(Statement::long(RELEASE), args![log.id, integer(log.head.size)?]).await
+}
+
+/// How many leaves wait to be numbered, and how many to be published.
+pub(crate) async fn waiting(reader: &mut Reader) -> Result<u64, Problem> {
+    let unnumbered = reader.row(Statement::long(UNNUMBERED), args![]).await?.map_or(Ok(0), |it| it.int("count"))?;
+    let unpublished = current(reader).await?.map_or(0, |it| it.numbered - it.head.size);
+    Ok(natural(unnumbered)? + unpublished)
 }
 
 /// Makes the row of a new log; with a first leaf that is numbered at once. Says false when it was there already.

@@ -145,7 +145,7 @@ fn state_word(state: AgreementState) -> &'static str {
     }
 }
 
-async fn add(
+pub(crate) async fn add(
     tx: &mut Tx,
     side: Side,
     state: AgreementState,
@@ -211,7 +211,7 @@ pub async fn countersigned(
     agreement(tx, signed.body.id).await
 }
 
-async fn leaf<T: Serialize>(
+pub(crate) async fn leaf<T: Serialize>(
     tx: &mut Tx,
     kind: &'static str,
     body: &T,
@@ -316,7 +316,7 @@ pub async fn revoked_by_peer(
     Ok(())
 }
 
-fn view(row: &Row) -> Result<AgreementView, Problem> {
+pub(crate) fn view(row: &Row) -> Result<AgreementView, Problem> {
     let state = match row.text("state")? {
         "live" => AgreementState::Live,
         "revoked" => AgreementState::Revoked,

@@ -4,8 +4,8 @@ use crate::{
     AgreementId, Asked, DeliveryId, ReceiptBody, ReceiptId, agreement_facts,
     receipt::{self, Parts, add},
     store::{
-        AGREEMENT_SPEND, NONCE_CLAIM, NONCE_FORGET, PARCEL_ADD, PARCEL_GET, PARCEL_READY, PART_ADD, PART_ISSUED,
-        PART_LIST, PART_RECEIPT, text,
+        AGREEMENT_SPEND, NONCE_CLAIM, NONCE_FORGET, PARCEL_ADD, PARCEL_GET, PARCEL_LOST, PARCEL_READY, PART_ADD,
+        PART_ISSUED, PART_LIST, PART_RECEIPT, text,
     },
 };
 use ::store::{Reader, Statement, Tx, args};
@@ -246,7 +246,7 @@ pub struct Part {
 /// Opens a batch for the agreement's consumer; opening it again under the same id changes nothing.
 ///
 /// # Errors
-/// `peer.replay`; those of the store.
+/// `peer.replay`; `exchange.parcel_lost` when parts were delivered of a batch that a restore took away.
 pub async fn open_parcel(
     tx: &mut Tx,
     permit: &Permit<Deliver>,
@@ -263,7 +263,20 @@ pub async fn open_parcel(
         text(parcel)?,
         micros(now)
     ];
-    Ok(tx.execute(PARCEL_ADD, args).await? == 1)
+    let opened = tx.execute(PARCEL_ADD, args).await? == 1;
+    // Made anew it would be of another moment than the parts that were delivered of it.
+    let lost = opened && tx.row(PARCEL_LOST, args![parcel.id.to_string()]).await?.is_some();
+    ensure!(!lost, parcel_lost(parcel.id));
+    Ok(opened)
+}
+
+fn parcel_lost(id: DeliveryId) -> Problem {
+    Problem::new(
+        Kind::Conflict,
+        "exchange.parcel_lost",
+        format!("批次 {id} 开始于提供方恢复备份之前，不能续取；请开始新的批次"),
+        format!("batch {id} was begun before its provider was restored and cannot go on; begin a new one"),
+    )
 }
 
 /// Keeps the parts of a batch whose bytes are safe, and marks it ready.

@@ -12,6 +12,7 @@ mod deliver;
 mod format;
 mod pull;
 mod receipt;
+mod reclaim;
 mod request;
 mod store;
 mod verify;
@@ -31,6 +32,10 @@ pub use pull::{OpenPull, Pull, PullState, open_pull, pull, pulled_parts, pulls_u
 pub use receipt::{
     Acknowledge, Due, ReceiptState, ReceiptView, acknowledge, acknowledged, due, open_receipts, proofless, receipt,
     receipts, save_proofs, take, take_missed,
+};
+pub use reclaim::{
+    Held, HeldAgreement, held_agreements, held_receipts, held_requests, reclaim_agreement, reclaim_issued,
+    reclaim_request, reclaim_taken,
 };
 pub use request::{
     AnswerAsk, Receive, RequestView, Submit, SupplementAsk, answer, merge, receive, request, requests, submit,

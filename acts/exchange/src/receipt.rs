@@ -117,17 +117,14 @@ pub async fn take_missed(tx: &mut Tx, receipt: &Receipt, salt: Salt, now: Timest
     Ok(new)
 }
 
-async fn take_as(
+pub(crate) async fn take_as(
     kind: &'static str,
     tx: &mut Tx,
     receipt: &Receipt,
     salt: Salt,
     now: Timestamp,
 ) -> Result<bool, Problem> {
-    let given: [u8; 32] = hex::decode(&receipt.salt)
-        .ok()
-        .and_then(|it| it.try_into().ok())
-        .ok_or_else(|| Problem::new(Kind::Malformed, "receipt.salt", "盐有误", "the salt is not 32 bytes in hex"))?;
+    let given = salt_of(receipt)?;
     let Receipt { body, log, asked, batch, .. } = receipt;
     let leaf = NewLeaf { kind, body: canonical_text(body)?, salt };
     let parts = Parts { body, written: &leaf.body, salt: &given, log, asked, proof: Some(batch) };
@@ -136,6 +133,12 @@ async fn take_as(
         evidence::append(tx, &leaf, now).await?;
     }
     Ok(new)
+}
+
+/// The salt that a receipt brings.
+pub(crate) fn salt_of(receipt: &Receipt) -> Result<[u8; 32], Problem> {
+    let salt = hex::decode(&receipt.salt).ok().and_then(|it| it.try_into().ok());
+    salt.ok_or_else(|| Problem::new(Kind::Malformed, "receipt.salt", "盐有误", "the salt is not 32 bytes in hex"))
 }
 
 /// What we owe a provider: leaves of receipts to countersign.
@@ -204,7 +207,7 @@ pub async fn acknowledge(
 }
 
 /// An acknowledgement as it is kept, once for all receipts that it is about, and the digest by which these name it.
-fn document(signed: &Signed<Acknowledgement>) -> Result<(String, String), Problem> {
+pub(crate) fn document(signed: &Signed<Acknowledgement>) -> Result<(String, String), Problem> {
     let document = text(signed)?;
     Ok((Digest::of(document.as_bytes()).to_string(), document))
 }
@@ -293,7 +296,7 @@ pub struct ReceiptView {
     pub file: Option<Receipt>,
 }
 
-fn view(row: &Row) -> Result<ReceiptView, Problem> {
+pub(crate) fn view(row: &Row) -> Result<ReceiptView, Problem> {
     let body: ReceiptBody = row.json("body")?;
     let acknowledgement: Option<Signed<Acknowledgement>> =
         row.opt_text("acknowledgement")?.map(|_| row.json("acknowledgement")).transpose()?;

@@ -122,7 +122,7 @@ fn late() -> Problem {
     )
 }
 
-async fn add(tx: &mut Tx, view: &RequestView, now: Timestamp) -> Result<bool, Problem> {
+pub(crate) async fn add(tx: &mut Tx, view: &RequestView, now: Timestamp) -> Result<bool, Problem> {
     let body = &view.request.body;
     let args = args![
         body.id.to_string(),
@@ -174,7 +174,7 @@ pub async fn receive(tx: &mut Tx, permit: &Permit<Receive>, now: Timestamp) -> R
     merge(tx, told).await
 }
 
-fn checked(mut view: RequestView) -> Result<RequestView, Problem> {
+pub(crate) fn checked(mut view: RequestView) -> Result<RequestView, Problem> {
     view.standing = decide::standing(&view.request.body, &view.steps, &view.events)?;
     Ok(view)
 }

@@ -120,6 +120,23 @@ pub(crate) const AGREEMENT_SPEND: &str = "
      WHERE id = $1 AND state = 'live' AND revision = $2 AND until >= $3 AND open < $5
        AND (quota IS NULL OR CASE WHEN day >= $3 THEN day_rows ELSE 0 END + $4 <= quota)";
 pub(crate) const AGREEMENT_CLOSE: &str = "UPDATE exchange_agreement SET open = open - $2 WHERE id = $1 AND open >= $2";
+/// What was delivered in a lost time counts again: on its day if that is the day that counts, and as open.
+pub(crate) const AGREEMENT_RECLAIM: &str = "
+    UPDATE exchange_agreement
+       SET day_rows = CASE WHEN day = $2 THEN day_rows + $3 WHEN day < $2 THEN $3 ELSE day_rows END,
+           day = CASE WHEN day > $2 THEN day ELSE $2 END, open = open + $4
+     WHERE id = $1 AND side = 'provider'";
+pub(crate) const HELD_AGREEMENTS: &str = "
+    SELECT side, state, day, day_rows, open, digest, document, revocation
+      FROM exchange_agreement WHERE peer = $1 AND id > $2 AND state <> 'proposed' ORDER BY id LIMIT $3";
+pub(crate) const HELD_REQUESTS: &str = "
+    SELECT document FROM exchange_request
+     WHERE id > $2 AND ($4 = 1 OR consumer = $1 OR provider = $1) ORDER BY id LIMIT $3";
+pub(crate) const HELD_RECEIPTS: &str = "
+    SELECT id, side, body, salt, log, asked, proof, document AS acknowledgement
+      FROM exchange_receipt JOIN exchange_proof ON receipt = id
+      LEFT JOIN exchange_acknowledgement ON digest = acknowledgement
+     WHERE peer = $1 AND id > $2 ORDER BY id LIMIT $3";
 pub(crate) const UNTOLD_ADD: &str = "
     INSERT INTO exchange_untold (agreement, peer, revocation, at, tried) VALUES ($1, $2, $3, $4, $4)";
 /// Those that were tried longest ago come first, so that no silent peer stands in another's way.
@@ -199,7 +216,11 @@ pub(crate) const PART_ADD: &str = "
     ON CONFLICT (parcel, number) DO NOTHING";
 pub(crate) const PART_LIST: &str = "
     SELECT number, digest, rows, bytes, receipt FROM exchange_part WHERE parcel = $1 ORDER BY number";
-pub(crate) const PART_RECEIPT: &str = "SELECT receipt FROM exchange_part WHERE parcel = $1 AND number = $2";
+pub(crate) const PART_RECEIPT: &str = "
+    SELECT id AS receipt FROM exchange_receipt WHERE side = 'provider' AND delivery = $1 AND part = $2";
+/// Receipts of a batch that is not known: it was lost with a time that a restore took back.
+pub(crate) const PARCEL_LOST: &str = "
+    SELECT id FROM exchange_receipt WHERE side = 'provider' AND delivery = $1 ORDER BY part LIMIT 1";
 pub(crate) const PART_ISSUED: &str = "
     UPDATE exchange_part SET receipt = $3 WHERE parcel = $1 AND number = $2 AND receipt IS NULL";
 
@@ -228,6 +249,10 @@ pub(crate) const ALL: &[&str] = &[
     AGREEMENT_REVOKE,
     AGREEMENT_SPEND,
     AGREEMENT_CLOSE,
+    AGREEMENT_RECLAIM,
+    HELD_AGREEMENTS,
+    HELD_REQUESTS,
+    HELD_RECEIPTS,
     UNTOLD_ADD,
     UNTOLD_LIST,
     UNTOLD_TRIED,
@@ -252,6 +277,7 @@ pub(crate) const ALL: &[&str] = &[
     PART_ADD,
     PART_LIST,
     PART_RECEIPT,
+    PARCEL_LOST,
     PART_ISSUED,
     PULL_ADD,
     PULL_SET,

@@ -226,6 +226,23 @@ impl View {
             .with("expelled", id.as_str())
             .with("expelled_at", at.to_string());
         }
+        if let Some(id) = was.filter(|it| self.members.contains_key(*it)) {
+            return Problem::new(
+                Kind::Refused,
+                "peer.not_member",
+                format!(
+                    "密钥 {who} 不是（或不再是）{id} 的现行密钥（联邦 {federation} 成员日志第 {} 条）；\
+                     请改用其现行密钥，或先取回最新成员日志",
+                    self.number
+                ),
+                format!(
+                    "{who} is not, or no more, a key of {id} as of entry {} of federation {federation}; \
+                     use its key of today, or fetch the membership log first",
+                    self.number
+                ),
+            )
+            .with("former_of", id.as_str());
+        }
         Problem::new(
             Kind::Refused,
             "peer.not_member",

@@ -66,6 +66,18 @@ impl Blobs {
         got.bytes().await.map_err(|it| fault(name, &it))
     }
 
+    /// Whether a blob is there.
+    ///
+    /// # Errors
+    /// `blob.fault`.
+    pub async fn contains(&self, name: &str) -> Result<bool, Problem> {
+        match self.0.head(&Path::from(name)).await {
+            Ok(_) => Ok(true),
+            Err(object_store::Error::NotFound { .. }) => Ok(false),
+            Err(error) => Err(fault(name, &error)),
+        }
+    }
+
     /// Deletes a blob; one that is not there is no fault.
     ///
     /// # Errors
@@ -90,7 +102,9 @@ mod tests {
         blobs.put("parcel/a/1", Bytes::from_static(b"one")).await.unwrap();
         blobs.put("parcel/a/1", Bytes::from_static(b"two")).await.unwrap();
         assert_eq!(blobs.get("parcel/a/1").await.unwrap(), Bytes::from_static(b"two"));
+        assert!(blobs.contains("parcel/a/1").await.unwrap());
         blobs.delete("parcel/a/1").await.unwrap();
+        assert!(!blobs.contains("parcel/a/1").await.unwrap());
         blobs.delete("parcel/a/1").await.unwrap();
         assert_eq!(blobs.get("parcel/a/1").await.unwrap_err().code, "blob.missing");
     }

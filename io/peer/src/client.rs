@@ -19,7 +19,7 @@ use signing::{Certificate, Pin, PublicKey, Signer, TlsKey};
 use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error;
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 use tokio::time::{Instant, sleep, timeout};
 use vocabulary::{Digest, Kind, Problem, Suite, Timestamp, ensure};
@@ -149,7 +149,7 @@ pub struct PeerClient {
 /// How what is signed travels.
 enum Way {
     /// Over pinned TLS.
-    Lanes { own: (TlsKey, Certificate), lanes: Mutex<BTreeMap<Arc<str>, Arc<Lanes>>> },
+    Lanes { own: RwLock<Arc<(TlsKey, Certificate)>>, lanes: Mutex<BTreeMap<Arc<str>, Arc<Lanes>>> },
     /// As somebody else carries it.
     Carrier(Arc<dyn Carrier>),
 }
@@ -163,7 +163,18 @@ impl fmt::Debug for PeerClient {
 impl PeerClient {
     /// A client that shows `certificate` and signs with `signer`.
     pub fn new(key: TlsKey, certificate: Certificate, signer: Arc<dyn Signer>, limits: ClientLimits) -> Self {
-        Self { signer, limits, way: Way::Lanes { own: (key, certificate), lanes: Mutex::default() } }
+        let own = RwLock::new(Arc::new((key, certificate)));
+        Self { signer, limits, way: Way::Lanes { own, lanes: Mutex::default() } }
+    }
+
+    /// Shows another certificate from the next connection on; calls under way end on theirs.
+    pub fn show(&self, key: TlsKey, certificate: Certificate) {
+        if let Way::Lanes { own, lanes } = &self.way {
+            // Both under the one lock: nobody opens connections with what was shown before, once this is done.
+            let mut lanes = lanes.lock().unwrap_or_else(PoisonError::into_inner);
+            *own.write().unwrap_or_else(PoisonError::into_inner) = Arc::new((key, certificate));
+            lanes.clear();
+        }
     }
 
     /// A client whose signed messages `carrier` takes to their peers; every answer is checked as ever.
@@ -277,7 +288,7 @@ impl Way {
 
 /// The connections to `peer`, made anew when membership describes it otherwise than before.
 fn to_peer(
-    own: &(TlsKey, Certificate),
+    own: &RwLock<Arc<(TlsKey, Certificate)>>,
     all: &Mutex<BTreeMap<Arc<str>, Arc<Lanes>>>,
     peer: &Peer,
     limits: &ClientLimits,
@@ -289,7 +300,8 @@ fn to_peer(
     if all.len() >= PEERS_MAX {
         all.pop_first();
     }
-    let lanes = Arc::new(Lanes::new(own, peer, limits)?);
+    let own = Arc::clone(&own.read().unwrap_or_else(PoisonError::into_inner));
+    let lanes = Arc::new(Lanes::new(&own, peer, limits)?);
     all.insert(Arc::clone(&peer.host), Arc::clone(&lanes));
     Ok(lanes)
 }

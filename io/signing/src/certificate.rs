@@ -7,7 +7,7 @@ use rustls_pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, pem::P
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::{fmt, net::IpAddr, str::FromStr};
-use vocabulary::{Digest, Kind, Problem, Timestamp};
+use vocabulary::{Date, Digest, Kind, Problem, Timestamp};
 use zeroize::Zeroizing;
 
 /// The SHA-256 of a key's SubjectPublicKeyInfo: how a TLS key is known in a federation.
@@ -127,6 +127,8 @@ pub struct Certificate {
     pub der: CertificateDer<'static>,
     /// The pin of its key.
     pub pin: Pin,
+    /// It is good until the beginning of this day, UTC.
+    pub until: Date,
 }
 
 impl Certificate {
@@ -147,9 +149,11 @@ impl Certificate {
             rcgen::date_time_ymd(date.year().into(), date.month().unsigned_abs(), date.day().unsigned_abs())
         };
         params.not_before = day(-1);
-        params.not_after = day(i64::from(days.min(DAYS_MAX)));
+        let days = i64::from(days.min(DAYS_MAX));
+        params.not_after = day(days);
+        let until = today.saturating_add(jiff::Span::new().days(days));
         let signed = params.self_signed(&key.pair()?).map_err(|it| bad_certificate(&it.to_string()))?;
-        Ok(Self { pin: Pin::of_certificate(signed.der())?, der: signed.der().clone() })
+        Ok(Self { pin: Pin::of_certificate(signed.der())?, der: signed.der().clone(), until })
     }
 }
 

@@ -9,11 +9,13 @@ mod certificate;
 mod key;
 mod purpose;
 mod ring;
+mod sealed;
 
 pub use certificate::{Certificate, Pin, TlsKey};
 pub use key::{PublicKey, Sign, Signer, SigningKey};
 pub use purpose::Purpose;
-pub use ring::KeyRing;
+pub use ring::{KeyRing, Rotated};
+pub use sealed::{PASSPHRASE_CHARS_MIN, Sealed};
 
 #[cfg(test)]
 mod tests;

@@ -25,6 +25,8 @@ pub enum Purpose {
     Pack,
     /// An entry of a catalogue that travels between nodes.
     Catalogue,
+    /// What a backup holds.
+    Backup,
 }
 
 impl Purpose {
@@ -40,6 +42,7 @@ impl Purpose {
             Self::Membership => "membership",
             Self::Pack => "pack",
             Self::Catalogue => "catalogue",
+            Self::Backup => "backup",
         }
     }
 

@@ -15,6 +15,25 @@ const MESSAGES: &str = "messages.pem";
 const LOG: &str = "log.pem";
 const PACKS: &str = "packs.pem";
 
+/// A key that is changed while the node runs, old and new side by side for a while.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rotated {
+    /// What proves connections.
+    Tls,
+    /// What signs messages.
+    Messages,
+}
+
+impl Rotated {
+    /// How its files begin.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Tls => "tls",
+            Self::Messages => "messages",
+        }
+    }
+}
+
 /// The four keys of an organisation. They are separate, so that losing one does not lose the others, and so that each
 /// can live where it must (the log's in hardware, the packs' offline).
 #[derive(Clone, Debug)]
@@ -62,6 +81,76 @@ impl KeyRing {
         write(&folder.join(PACKS), &ring.packs.to_pem())?;
         File::open(folder).and_then(|it| it.sync_all()).map_err(|it| unusable(folder, &it))?;
         Ok(ring)
+    }
+
+    /// Draws a new log key in place of the one in `folder`, which is kept beside it as `log.EPOCH.retired.pem`; gives
+    /// back the ring as it is now.
+    ///
+    /// # Errors
+    /// As [`KeyRing::open`] and [`KeyRing::create`].
+    pub fn renew_log(folder: &Path, epoch: u32) -> Result<Self, Problem> {
+        let (path, next) = (folder.join(LOG), folder.join("log.next.pem"));
+        let retired = folder.join(format!("log.{epoch}.retired.pem"));
+        if next.exists() {
+            // Of a run that died before it was used.
+            fs::remove_file(&next).map_err(|it| unusable(&next, &it))?;
+        }
+        write(&next, &SigningKey::generate(Suite::default())?.to_pem())?;
+        if path.exists() && !retired.exists() {
+            fs::hard_link(&path, &retired).map_err(|it| unusable(&retired, &it))?;
+        }
+        fs::rename(&next, &path).map_err(|it| unusable(&path, &it))?;
+        File::open(folder).and_then(|it| it.sync_all()).map_err(|it| unusable(folder, &it))?;
+        Self::open(folder)
+    }
+
+    /// Draws the key that is to follow the one in use, as `NAME.next.pem` beside it; one that waits there stays.
+    ///
+    /// # Errors
+    /// As [`KeyRing::create`].
+    pub fn prepare(folder: &Path, which: Rotated) -> Result<(), Problem> {
+        let path = folder.join(format!("{}.next.pem", which.word()));
+        if path.exists() {
+            return Ok(());
+        }
+        match which {
+            Rotated::Tls => write(&path, &TlsKey::generate()?.to_pem())?,
+            Rotated::Messages => write(&path, &SigningKey::generate(Suite::default())?.to_pem())?,
+        }
+        File::open(folder).and_then(|it| it.sync_all()).map_err(|it| unusable(folder, &it))
+    }
+
+    /// The TLS key that waits to follow, if one does.
+    ///
+    /// # Errors
+    /// As [`KeyRing::open`].
+    pub fn next_tls(folder: &Path) -> Result<Option<TlsKey>, Problem> {
+        let path = folder.join("tls.next.pem");
+        if path.exists() { TlsKey::from_pem(&read(&path)?).map(Some) } else { Ok(None) }
+    }
+
+    /// The message key that waits to follow, if one does.
+    ///
+    /// # Errors
+    /// As [`KeyRing::open`].
+    pub fn next_messages(folder: &Path) -> Result<Option<SigningKey>, Problem> {
+        let path = folder.join("messages.next.pem");
+        if path.exists() { SigningKey::from_pem(&read(&path)?).map(Some) } else { Ok(None) }
+    }
+
+    /// Puts the key that waits in the place of the one in use, which is kept as `NAME.STAMP.retired.pem`.
+    ///
+    /// # Errors
+    /// As [`KeyRing::create`].
+    pub fn promote(folder: &Path, which: Rotated, stamp: &str) -> Result<(), Problem> {
+        let word = which.word();
+        let (path, next) = (folder.join(format!("{word}.pem")), folder.join(format!("{word}.next.pem")));
+        let retired = folder.join(format!("{word}.{stamp}.retired.pem"));
+        if !retired.exists() {
+            fs::hard_link(&path, &retired).map_err(|it| unusable(&retired, &it))?;
+        }
+        fs::rename(&next, &path).map_err(|it| unusable(&path, &it))?;
+        File::open(folder).and_then(|it| it.sync_all()).map_err(|it| unusable(folder, &it))
     }
 
     /// Reads the four keys from `folder`.

@@ -27,6 +27,9 @@ const PAGE: &str = "
     SELECT id, position, at, body FROM store_change
      WHERE feed = $1 AND position > $2 ORDER BY position LIMIT $3";
 const HEAD: &str = "SELECT epoch, next, at FROM store_feed WHERE feed = $1";
+const UNNUMBERED: &str = "SELECT COUNT(*) AS count FROM store_change WHERE position IS NULL";
+const FEEDS: &str = "SELECT feed FROM store_feed ORDER BY feed";
+const RENEW: &str = "UPDATE store_feed SET epoch = $1";
 const AS_OF: &str = "
     SELECT COALESCE(MAX(position), 0) AS position
       FROM store_change WHERE feed = $1 AND position IS NOT NULL AND at <= $2";
@@ -71,6 +74,15 @@ impl Tx {
         let row = self.row(APPEND, args![feed, body.to_string()]).await?;
         row.ok_or_else(|| crate::fault::internal("announce", &feed))?.int("id")
     }
+
+    /// Gives every feed a new epoch, after a restore: whoever follows begins anew, since what stood behind some
+    /// position may be another history.
+    ///
+    /// # Errors
+    /// As [`Reader::rows`].
+    pub async fn renew_feeds(&mut self, now: Timestamp) -> Result<(), Problem> {
+        self.execute(RENEW, args![format!("{:016x}", micros(now))]).await.map(|_| ())
+    }
 }
 
 impl Reader {
@@ -90,6 +102,23 @@ impl Reader {
                 })
             })
             .collect()
+    }
+
+    /// Every feed by name.
+    ///
+    /// # Errors
+    /// As [`Reader::rows`].
+    pub async fn feeds(&mut self) -> Result<Vec<String>, Problem> {
+        let rows = self.rows(FEEDS, vec![]).await?;
+        rows.iter().map(|it| it.text("feed").map(str::to_owned)).collect()
+    }
+
+    /// How many entries wait for their number, over all feeds: the sequencer's backlog.
+    ///
+    /// # Errors
+    /// As [`Reader::rows`].
+    pub async fn unnumbered(&mut self) -> Result<i64, Problem> {
+        self.row(Statement::long(UNNUMBERED), vec![]).await?.map_or(Ok(0), |it| it.int("count"))
     }
 
     /// Where `feed` stands; `None` before its first entry is numbered.

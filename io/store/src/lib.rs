@@ -14,6 +14,8 @@ mod arg;
 mod arg_null;
 mod checkpoint;
 mod connection;
+mod describe;
+mod dump;
 mod fault;
 mod feed;
 mod migrate;

@@ -43,7 +43,7 @@ pub(crate) struct Inner {
 
 pub(crate) enum Backend {
     Sqlite { writer: Arc<Mutex<Writer>>, committer: Committer, _folder: Folder, readers: Arc<Readers> },
-    Postgres { pool: PgPool },
+    Postgres { pool: PgPool, schema: String },
 }
 
 impl Store {
@@ -53,10 +53,28 @@ impl Store {
     /// # Errors
     /// `store.url` for an address of another kind, `store.unavailable` when the database does not answer.
     pub async fn open(url: &str, schema: &str) -> Result<Self, Problem> {
-        let backend = if let Some(path) = url.strip_prefix("sqlite:") {
-            open_sqlite(path.trim_start_matches("//"))?
+        let store = Self::connect(url, schema, true).await?;
+        store.migrate("store", crate::migrate::STORE).await?;
+        Ok(store)
+    }
+
+    /// Opens a database that is there, as it is: nothing is made and nothing migrated. For whoever looks at it beside
+    /// the node that owns it.
+    ///
+    /// # Errors
+    /// As [`Store::open`]; `store.absent` when there is none.
+    pub async fn attend(url: &str, schema: &str) -> Result<Self, Problem> {
+        if let Some(path) = sqlite_path(url) {
+            vocabulary::ensure!(path.is_file(), absent(&path.display()));
+        }
+        Self::connect(url, schema, false).await
+    }
+
+    async fn connect(url: &str, schema: &str, make: bool) -> Result<Self, Problem> {
+        let backend = if let Some(path) = sqlite_path(url) {
+            open_sqlite(path)?
         } else if url.starts_with("postgres://") || url.starts_with("postgresql://") {
-            open_postgres(url, schema).await?
+            open_postgres(url, schema, make).await?
         } else {
             return Err(Problem::new(
                 Kind::Unprocessable,
@@ -65,9 +83,7 @@ impl Store {
                 "a database address begins with sqlite: or postgres://",
             ));
         };
-        let store = Self { inner: Arc::new(Inner { backend, fault: StdMutex::new(None) }) };
-        store.migrate("store", crate::migrate::STORE).await?;
-        Ok(store)
+        Ok(Self { inner: Arc::new(Inner { backend, fault: StdMutex::new(None) }) })
     }
 
     /// Which of the two databases this is.
@@ -85,7 +101,9 @@ impl Store {
     pub async fn read(&self) -> Result<Reader, Problem> {
         let held = match &self.inner.backend {
             Backend::Sqlite { readers, .. } => Held::Sqlite(readers.lend().await?),
-            Backend::Postgres { pool } => Held::Postgres(Postgres::lend(pool).await.map_err(|it| fault::problem(&it))?),
+            Backend::Postgres { pool, .. } => {
+                Held::Postgres(Postgres::lend(pool).await.map_err(|it| fault::problem(&it))?)
+            }
         };
         Ok(Reader::new(held))
     }
@@ -101,7 +119,7 @@ impl Store {
                 lent.hold().map_err(|it| fault::sqlite(&it))?;
                 Held::Sqlite(lent)
             }
-            Backend::Postgres { pool } => {
+            Backend::Postgres { pool, .. } => {
                 let held = Postgres::begin(pool, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await;
                 Held::Postgres(held.map_err(|it| fault::problem(&it))?)
             }
@@ -145,7 +163,7 @@ impl Store {
                 writer.lock().await.commit();
                 readers.close().await;
             }
-            Backend::Postgres { pool } => pool.close().await,
+            Backend::Postgres { pool, .. } => pool.close().await,
         }
     }
 
@@ -164,8 +182,21 @@ impl Store {
     }
 }
 
-fn open_sqlite(path: &str) -> Result<Backend, Problem> {
-    let path = Path::new(path);
+/// The file of an address that names one.
+pub(crate) fn sqlite_path(url: &str) -> Option<&Path> {
+    url.strip_prefix("sqlite:").map(|it| Path::new(it.trim_start_matches("//")))
+}
+
+fn absent(what: &dyn std::fmt::Display) -> Problem {
+    Problem::new(
+        Kind::Missing,
+        "store.absent",
+        format!("没有数据库 {what}；请核对地址"),
+        format!("there is no database {what}; check the address"),
+    )
+}
+
+fn open_sqlite(path: &Path) -> Result<Backend, Problem> {
     let mut connection = Sqlite::write(path, ACQUIRE_MAX).map_err(|it| fault::sqlite(&it))?;
     let folding = Folding::of(&mut connection)?;
     let folder = Folder::start(path, &folding)?;
@@ -174,16 +205,20 @@ fn open_sqlite(path: &str) -> Result<Backend, Problem> {
     Ok(Backend::Sqlite { writer, committer, _folder: folder, readers: Readers::new(path, ACQUIRE_MAX) })
 }
 
-async fn open_postgres(url: &str, schema: &str) -> Result<Backend, Problem> {
+pub(crate) async fn open_postgres(url: &str, schema: &str, make: bool) -> Result<Backend, Problem> {
     let named = !schema.is_empty()
         && schema.len() <= 63
         && schema.bytes().all(|it| it.is_ascii_lowercase() || it.is_ascii_digit() || it == b'_');
     vocabulary::ensure!(named, fault::internal("schema name", &schema));
     let options = PgConnectOptions::from_str(url).map_err(|it| fault::problem(&it))?;
     let mut first = sqlx::PgConnection::connect_with(&options).await.map_err(|it| fault::away(&it))?;
-    let create = Statement::built(format!("CREATE SCHEMA IF NOT EXISTS \"{schema}\""));
+    let create = match make {
+        true => Statement::built(format!("CREATE SCHEMA IF NOT EXISTS \"{schema}\"")),
+        false => Statement::built(format!("SELECT '\"{schema}\"'::regnamespace::text")),
+    };
     // Two nodes starting at once may both find it missing; the loser's duplicate is as good as success.
     if let Err(error) = sqlx::query(create.sql()).execute(&mut first).await {
+        vocabulary::ensure!(make, absent(&schema));
         let raced = matches!(&error, sqlx::Error::Database(it) if it.code().as_deref() == Some("23505"));
         vocabulary::ensure!(raced, fault::problem(&error));
     }
@@ -195,5 +230,5 @@ async fn open_postgres(url: &str, schema: &str) -> Result<Backend, Problem> {
         .max_connections(POSTGRES_CONNECTIONS_MAX)
         .acquire_timeout(ACQUIRE_MAX)
         .connect_lazy_with(options);
-    Ok(Backend::Postgres { pool })
+    Ok(Backend::Postgres { pool, schema: schema.to_owned() })
 }

@@ -9,7 +9,7 @@ use futures::TryStreamExt;
 use sqlx::{
     Error, PgConnection, PgPool, Postgres as Driver, pool::PoolConnection, postgres::PgArguments, query::Query, raw_sql,
 };
-use std::time::Duration;
+use std::{io, time::Duration};
 use tokio::{runtime::Handle, time::timeout};
 use vocabulary::Problem;
 
@@ -105,6 +105,54 @@ impl Postgres {
         let patience = patience(&sql);
         let done = timeout(patience, async { bind(sql, args).execute(self.connection()?).await }).await;
         self.heard(done.unwrap_or(Err(Error::PoolTimedOut))).map(|it| it.rows_affected())
+    }
+
+    /// `COPY … TO STDOUT`: gives each piece to `take` until it fails.
+    pub(crate) async fn copy_out(
+        &mut self,
+        sql: &str,
+        mut take: impl FnMut(&[u8]) -> io::Result<()>,
+    ) -> Result<io::Result<()>, Error> {
+        let got = async {
+            let begun = timeout(SILENCE_MAX, self.connection()?.copy_out_raw(sql)).await;
+            let mut pieces = begun.map_err(|_| Error::PoolTimedOut)??;
+            loop {
+                let next = timeout(SILENCE_MAX, pieces.try_next()).await.map_err(|_| Error::PoolTimedOut)??;
+                let Some(piece) = next else { return Ok(Ok(())) };
+                if let Err(stop) = take(&piece) {
+                    return Ok(Err(stop));
+                }
+            }
+        }
+        .await;
+        self.heard(got)
+    }
+
+    /// `COPY … FROM STDIN` of what `more` gives, until that is empty.
+    pub(crate) async fn copy_from(
+        &mut self,
+        sql: &str,
+        mut more: impl FnMut() -> io::Result<Vec<u8>>,
+    ) -> Result<io::Result<()>, Error> {
+        let done = async {
+            let mut copy = self.connection()?.copy_in_raw(sql).await?;
+            loop {
+                match more() {
+                    Ok(piece) if piece.is_empty() => break,
+                    Ok(piece) => {
+                        timeout(SILENCE_MAX, copy.send(piece)).await.map_err(|_| Error::PoolTimedOut)??;
+                    }
+                    Err(stop) => {
+                        copy.abort("the file could not be read").await?;
+                        return Ok(Err(stop));
+                    }
+                }
+            }
+            timeout(SCHEMA_MAX, copy.finish()).await.map_err(|_| Error::PoolTimedOut)??;
+            Ok(Ok(()))
+        }
+        .await;
+        self.heard(done)
     }
 
     /// `COPY … FROM STDIN`.

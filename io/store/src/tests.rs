@@ -350,3 +350,52 @@ proptest! {
         }
     }
 }
+
+/// A copy holds what was committed at its moment and nothing later; put back elsewhere it is the same, goes on
+/// numbering where it stood, and is never put over something.
+#[tokio::test]
+async fn a_copy_is_one_moment_and_is_put_back_whole() {
+    let (stores, folder) = stores().await;
+    for (number, store) in stores.iter().enumerate() {
+        let out = folder.path().join(format!("copy{number}"));
+        std::fs::create_dir(&out).unwrap();
+        for name in ["南京", "tab\tand\nline", "c"] {
+            transact!(store, None, |tx| {
+                tx.announce("f", &serde_json::json!({"name": name})).await?;
+                add(tx, name).await
+            })
+            .unwrap();
+        }
+        store.sequence(at(1)).await.unwrap();
+        let mut moment = store.dump(&out).await.unwrap();
+        transact!(store, None, |tx| add(tx, "later").await).unwrap();
+        assert_eq!(moment.rows("SELECT name FROM t_thing", vec![]).await.unwrap().len(), 3);
+        assert_eq!(moment.feeds().await.unwrap(), ["f"]);
+        drop(moment);
+        let looked = Store::look_into(&out).await.unwrap().is_some();
+        assert_eq!(looked, store.dialect() == Dialect::Sqlite);
+        let (url, schema) = match std::env::var("YUNHE_TEST_POSTGRES") {
+            Ok(url) if number == 1 => (url, format!("store_{}_back", std::process::id())),
+            _ => (format!("sqlite:{}", folder.path().join("back.db").display()), "t".to_owned()),
+        };
+        Store::load(&url, &schema, &out).await.unwrap();
+        assert_eq!(Store::load(&url, &schema, &out).await.unwrap_err().code, "store.occupied");
+        let back = Store::open(&url, &schema).await.unwrap();
+        assert_eq!(names(&back).await, ["c", "tab\tand\nline", "南京"]);
+        let next = transact!(back, None, |tx| add(tx, "next").await).unwrap();
+        assert!(next >= 4, "{next}");
+        let twice = transact!(back, None, |tx| add(tx, "c").await);
+        assert_eq!(twice.unwrap_err().code, "store.duplicate", "keys and indexes are there again");
+        let before = back.read().await.unwrap().feed_head("f").await.unwrap().unwrap();
+        transact!(back, None, |tx| tx.renew_feeds(at(9)).await).unwrap();
+        let after = back.read().await.unwrap().feed_head("f").await.unwrap().unwrap();
+        assert!(after.epoch != before.epoch && after.position == 3);
+        if number == 1 {
+            let drop = format!("DROP SCHEMA \"{schema}\" CASCADE");
+            transact!(back, None, |tx| tx.execute(Statement::schema(drop.clone()), vec![]).await).unwrap();
+        }
+        back.close().await;
+    }
+    let missing = format!("sqlite:{}", folder.path().join("none.db").display());
+    assert_eq!(Store::attend(&missing, "t").await.err().unwrap().code, "store.absent");
+}

@@ -280,7 +280,7 @@ impl Unit {
                 guard.begin().await?;
                 Held::Writer(guard)
             }
-            Backend::Postgres { pool } => {
+            Backend::Postgres { pool, .. } => {
                 Held::Postgres(Postgres::begin(pool, "BEGIN").await.map_err(|it| fault::problem(&it))?)
             }
         };

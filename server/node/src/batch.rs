@@ -1,6 +1,6 @@
 //! One signature per commit batch: receipts whose transactions are durable are signed together, each with its path.
 
-use evidence::{BatchProof, LogPromise, Origin};
+use evidence::{BatchProof, LogPromise};
 use exchange::ReceiptId;
 use signing::Signer;
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use tokio::{
     sync::{Mutex, mpsc, oneshot},
     task::JoinHandle,
 };
-use vocabulary::{Problem, Timestamp};
+use vocabulary::Problem;
 
 /// Receipts that wait for their signature at once at most; past it a delivery waits before it is issued.
 const WAITING_MAX: usize = 4_096;
@@ -30,10 +30,10 @@ pub(crate) struct BatchSigner {
 }
 
 impl BatchSigner {
-    pub(crate) fn start(store: Store, signer: Arc<dyn Signer>, origin: Origin) -> Self {
+    pub(crate) fn start(store: Store, signer: Arc<dyn Signer>) -> Self {
         let (queue, work) = mpsc::channel(WAITING_MAX);
         let (keep, kept) = mpsc::channel(WAITING_MAX);
-        let tasks = vec![tokio::spawn(run(signer, origin, work, keep)), tokio::spawn(keep_all(store, kept))];
+        let tasks = vec![tokio::spawn(run(signer, work, keep)), tokio::spawn(keep_all(store, kept))];
         Self { queue, tasks: Mutex::new(tasks) }
     }
 
@@ -54,16 +54,11 @@ impl BatchSigner {
     }
 }
 
-async fn run(
-    signer: Arc<dyn Signer>,
-    origin: Origin,
-    mut work: mpsc::Receiver<Work>,
-    keep: mpsc::Sender<(ReceiptId, BatchProof)>,
-) {
+async fn run(signer: Arc<dyn Signer>, mut work: mpsc::Receiver<Work>, keep: mpsc::Sender<(ReceiptId, BatchProof)>) {
     let mut batch = Vec::with_capacity(BATCH_MAX);
     while work.recv_many(&mut batch, BATCH_MAX).await > 0 {
-        for group in by_time(std::mem::take(&mut batch)) {
-            for signed in sign_group(&*signer, &origin, group) {
+        for group in by_promise(std::mem::take(&mut batch)) {
+            for signed in sign_group(&*signer, group) {
                 if keep.send(signed).await.is_err() {
                     return;
                 }
@@ -83,26 +78,27 @@ async fn keep_all(store: Store, mut kept: mpsc::Receiver<(ReceiptId, BatchProof)
     }
 }
 
-/// A batch has one promise, so it is grouped by the time that was promised.
-fn by_time(batch: Vec<Work>) -> Vec<(Timestamp, Vec<Work>)> {
-    let mut groups: Vec<(Timestamp, Vec<Work>)> = Vec::new();
+/// A batch has one promise, so it is grouped by the time and the log that were promised.
+fn by_promise(batch: Vec<Work>) -> Vec<Vec<Work>> {
+    let mut groups: Vec<Vec<Work>> = Vec::new();
     for work in batch {
-        let by = work.promise.integrate_by;
-        match groups.iter_mut().find(|(it, _)| *it == by) {
-            Some((_, group)) => group.push(work),
-            None => groups.push((by, vec![work])),
+        let same = |it: &Work| {
+            it.promise.integrate_by == work.promise.integrate_by && it.promise.origin == work.promise.origin
+        };
+        match groups.iter_mut().find(|it| it.first().is_some_and(same)) {
+            Some(group) => group.push(work),
+            None => groups.push(vec![work]),
         }
     }
     groups
 }
 
-fn sign_group(
-    signer: &dyn Signer,
-    origin: &Origin,
-    (by, group): (Timestamp, Vec<Work>),
-) -> Vec<(ReceiptId, BatchProof)> {
+fn sign_group(signer: &dyn Signer, group: Vec<Work>) -> Vec<(ReceiptId, BatchProof)> {
+    let Some(LogPromise { origin, integrate_by: by, .. }) = group.first().map(|it| it.promise.clone()) else {
+        return Vec::new();
+    };
     let leaves: Vec<_> = group.iter().map(|it| it.promise.leaf).collect();
-    match evidence::batch::sign(signer, origin, by, &leaves) {
+    match evidence::batch::sign(signer, &origin, by, &leaves) {
         Ok(proofs) => group
             .into_iter()
             .zip(proofs)

@@ -3,8 +3,9 @@
 
 use crate::Organisation;
 use std::{
+    collections::BTreeMap,
     pin::Pin,
-    sync::{Arc, atomic::Ordering},
+    sync::{Arc, PoisonError, atomic::Ordering},
     time::Duration,
 };
 use store::transact;
@@ -20,6 +21,10 @@ const WORK_REST: Duration = Duration::from_millis(300);
 const SETTLE_REST: Duration = Duration::from_secs(60);
 /// The hub is asked for news of membership this often.
 const MEMBERS_REST: Duration = Duration::from_secs(60);
+/// Keys that wait, and the certificate's end, are looked at this often.
+const KEYS_REST: Duration = Duration::from_secs(30);
+/// After a restore, members that have not told what they hold are asked this often.
+const RECLAIM_REST: Duration = Duration::from_secs(5);
 /// What is forgotten is looked at this often.
 const FORGET_REST: Duration = Duration::from_secs(600);
 /// After a failure a job rests longer, up to this.
@@ -54,6 +59,8 @@ impl Jobs {
             run(organisation, &stop, MEMBERS_REST, "membership", |it| {
                 Box::pin(async move { it.follow_membership().await })
             }),
+            run(organisation, &stop, KEYS_REST, "keys", |it| Box::pin(async move { it.follow_keys().await })),
+            run(organisation, &stop, RECLAIM_REST, "reclaim", |it| Box::pin(async move { it.reclaim_once().await })),
             run(organisation, &stop, FORGET_REST, "forget", |it| Box::pin(async move { it.forget_once().await })),
         ];
         Self { stop, tasks }
@@ -80,7 +87,9 @@ fn run(
     tokio::spawn(async move {
         let mut wait = rest;
         while !stop.is_cancelled() {
-            match step(Arc::clone(&organisation)).await {
+            let done = step(Arc::clone(&organisation)).await;
+            organisation.note_job(name, done.is_ok());
+            match done {
                 Ok(true) => {
                     wait = rest;
                     continue;
@@ -100,7 +109,28 @@ fn run(
     })
 }
 
+/// How a job fares.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct JobState {
+    /// Steps that failed since the node started.
+    pub failures: u64,
+    /// Steps that failed in a row until now.
+    pub failing: u64,
+}
+
 impl Organisation {
+    fn note_job(&self, name: &'static str, well: bool) {
+        let mut all = self.jobs.lock().unwrap_or_else(PoisonError::into_inner);
+        let state = all.entry(name).or_default();
+        state.failing = if well { 0 } else { state.failing + 1 };
+        state.failures += u64::from(!well);
+    }
+
+    /// How the jobs fare, by their names.
+    pub fn job_states(&self) -> BTreeMap<&'static str, JobState> {
+        self.jobs.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     /// One step of the sequencers: the feeds and the log; says whether anything waited.
     ///
     /// # Errors

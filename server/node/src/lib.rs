@@ -6,15 +6,19 @@
 
 mod access;
 mod agreements;
+mod backup;
 mod batch;
 mod catalogs;
 mod clock;
 mod config;
 mod dcat;
+pub mod doctor;
 mod draw;
 mod encode;
+mod figures;
 mod imports;
 mod jobs;
+mod keys;
 mod membership;
 mod organisation;
 mod packs;
@@ -23,28 +27,35 @@ mod people;
 mod pulls;
 mod queries;
 mod receipts;
+mod reclaim;
 mod records;
 mod requests;
+mod restore;
 mod rows;
 mod store;
 
 pub use access::{Incoming, Outcome};
+pub use backup::{FeedState, FileState, LogState, Manifest, back_up, organisations_in, verify_backup};
 pub use catalogs::SearchAsk;
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use config::{NodeConfig, OrganisationConfig};
 pub use dcat::{DCAT_PATH, DcatAsk, DcatPage};
 pub use draw::{draw_bytes, draw_salt, draw_uuid};
+pub use figures::Figures;
 pub use imports::{ImportAsk, ImportReport};
-pub use jobs::Jobs;
+pub use jobs::{JobState, Jobs};
+pub use keys::SPREAD;
 pub use membership::{Card, init, make_card};
-pub use organisation::Organisation;
+pub use organisation::{Organisation, migrate as make_tables};
 pub use packs::{InstalledPack, Packs};
 pub use parcels::PART_ROWS;
 pub use people::{Credentials, IssuedToken, NewToken, NewUser, TokenView, UserView};
 pub use pulls::PullAsk;
 pub use queries::{QueryAnswer, QueryAsk};
+pub use reclaim::Reclaimed;
 pub use records::{Page, PageAsk, TypeView};
 pub use requests::{AnswerDraft, OfferView, RequestDraft};
+pub use restore::{BACKUP_DAYS_MAX, RestoreAsk, Restored, restore};
 pub use rows::{DigestAsk, Outcome as RowOutcome, PutAsk, PutReport, RemoveAsk};
 
 /// Organisations in one process at most.

@@ -1,6 +1,12 @@
 //! The handle that everything of an organisation hangs on.
 
-use crate::{Clock, OrganisationConfig, Packs, batch::BatchSigner, draw_salt};
+use crate::{
+    Clock, OrganisationConfig, Packs,
+    batch::BatchSigner,
+    draw_salt,
+    keys::{LiveSigner, LiveTls},
+    restore::AfterRestore,
+};
 use blob::Blobs;
 use evidence::Origin;
 use exchange::DeliveryId;
@@ -17,7 +23,7 @@ use store::{Store, transact};
 use vocabulary::{FederationName, Kind, OrganisationId, Problem, Timestamp};
 
 /// A certificate lives this long; membership pins keys, so its end is housekeeping only.
-const CERTIFICATE_DAYS: u32 = 3_650;
+pub(crate) const CERTIFICATE_DAYS: u32 = 3_650;
 
 /// A fault of ours: the cause is logged, never shown.
 pub(crate) fn fault(what: &str, cause: &dyn std::fmt::Display) -> Problem {
@@ -46,12 +52,21 @@ pub struct Organisation {
     pub(crate) making: Mutex<BTreeSet<DeliveryId>>,
     /// Batches being fetched that rest after a fault of their provider's.
     pub(crate) resting: Mutex<BTreeMap<DeliveryId, crate::pulls::Rest>>,
+    /// What signs messages now.
+    pub(crate) messages: Arc<LiveSigner>,
+    /// What proves connections now.
+    pub(crate) tls: LiveTls,
+    /// Since when membership has named keys that wait, by their names.
+    pub(crate) seen: Mutex<BTreeMap<&'static str, Timestamp>>,
+    /// How the jobs fare.
+    pub(crate) jobs: Mutex<BTreeMap<&'static str, crate::jobs::JobState>>,
     folder: PathBuf,
     clock: Arc<dyn Clock>,
-    certificate: Certificate,
     pins: Arc<PinSet>,
     members: RwLock<Option<Arc<View>>>,
     packs: RwLock<Arc<Packs>>,
+    /// The last restore from a backup.
+    pub(crate) restored: RwLock<Option<AfterRestore>>,
 }
 
 /// Where it meets the world.
@@ -67,21 +82,35 @@ impl std::fmt::Debug for Organisation {
     }
 }
 
-async fn open_store(folder: &Path, config: &OrganisationConfig) -> Result<Store, Problem> {
+/// An organisation's database and the schema in it.
+pub(crate) fn database_url(folder: &Path, config: &OrganisationConfig) -> (String, String) {
     let url = if config.database == "sqlite" {
         format!("sqlite:{}", folder.join("yunhe.db").display())
     } else {
         config.database.clone()
     };
-    let store = Store::open(&url, &config.id.as_str().replace('-', "_")).await?;
-    evidence::migrate(&store).await?;
-    registry::migrate(&store).await?;
-    identity::migrate(&store).await?;
-    federation::migrate(&store).await?;
-    catalog::migrate(&store).await?;
-    store.migrate("exchange", exchange::MIGRATIONS).await?;
-    store.migrate("node", crate::store::MIGRATIONS).await?;
+    (url, config.id.as_str().replace('-', "_"))
+}
+
+async fn open_store(folder: &Path, config: &OrganisationConfig) -> Result<Store, Problem> {
+    let (url, schema) = database_url(folder, config);
+    let store = Store::open(&url, &schema).await?;
+    migrate(&store).await?;
     Ok(store)
+}
+
+/// Brings the tables of every act up to date.
+///
+/// # Errors
+/// As [`Store::migrate`].
+pub async fn migrate(store: &Store) -> Result<(), Problem> {
+    evidence::migrate(store).await?;
+    registry::migrate(store).await?;
+    identity::migrate(store).await?;
+    federation::migrate(store).await?;
+    catalog::migrate(store).await?;
+    store.migrate("exchange", exchange::MIGRATIONS).await?;
+    store.migrate("node", crate::store::MIGRATIONS).await
 }
 
 impl Organisation {
@@ -118,6 +147,7 @@ impl Organisation {
         config: &OrganisationConfig,
         Edge { clock, carrier }: Edge,
     ) -> Result<Arc<Self>, Problem> {
+        crate::restore::check_folder(folder)?;
         let keys = KeyRing::open(&folder.join("keys"))?;
         let store = open_store(folder, config).await?;
         let now = clock.now();
@@ -126,19 +156,25 @@ impl Organisation {
         transact!(store, None, |tx| evidence::open(tx, &origin, salt, now).await)?;
         let certificate =
             Certificate::self_signed(&keys.tls, std::slice::from_ref(&config.host), now, CERTIFICATE_DAYS)?;
-        let signer: Arc<dyn Signer> = Arc::new(keys.messages.clone());
+        let restored = crate::restore::after_restore(&mut store.read().await?).await?;
+        let messages = LiveSigner::new(keys.messages.clone());
+        let signer: Arc<dyn Signer> = messages.clone();
         let limits = ClientLimits::default();
         let client = match carrier {
             None => PeerClient::new(keys.tls.clone(), certificate.clone(), signer.clone(), limits),
             Some(carrier) => PeerClient::over(carrier, signer.clone(), limits),
         };
         let organisation = Self {
-            signer: BatchSigner::start(store.clone(), signer, origin),
+            signer: BatchSigner::start(store.clone(), signer),
             blobs: Blobs::folder(&folder.join("blob"))?,
             catalog: crate::catalogs::Search::new(folder.join("search")),
             config: config.clone(),
             behind: AtomicU64::new(0),
             making: Mutex::default(),
+            jobs: Mutex::default(),
+            seen: Mutex::default(),
+            messages,
+            tls: LiveTls { own: RwLock::new((keys.tls.clone(), certificate)), hosts: RwLock::default() },
             resting: Mutex::default(),
             federation: federation.clone(),
             store,
@@ -146,10 +182,10 @@ impl Organisation {
             client,
             folder: folder.to_owned(),
             clock,
-            certificate,
             pins: PinSet::new([]),
             members: RwLock::new(None),
             packs: RwLock::default(),
+            restored: RwLock::new(restored),
         };
         organisation.reload_members().await?;
         organisation.reload_packs().await?;
@@ -188,13 +224,14 @@ impl Organisation {
     }
 
     /// What it proves its connections with.
-    pub fn tls(&self) -> (&signing::TlsKey, &Certificate, &Arc<PinSet>) {
-        (&self.keys.tls, &self.certificate, &self.pins)
+    pub fn tls(&self) -> (signing::TlsKey, Certificate, Arc<PinSet>) {
+        let (key, certificate) = self.tls.own.read().unwrap_or_else(PoisonError::into_inner).clone();
+        (key, certificate, self.pins.clone())
     }
 
     /// What it signs answers with.
     pub fn message_key(&self) -> &dyn Signer {
-        &self.keys.messages
+        &*self.messages
     }
 
     /// Its log's origin.

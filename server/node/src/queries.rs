@@ -172,6 +172,7 @@ impl Organisation {
         permit: &Permit<Deliver>,
         body: ReceiptBody,
     ) -> Result<Receipt, Problem> {
+        self.may_issue(&body.consumer)?;
         let issue = Issue {
             body,
             salt: draw_salt()?,

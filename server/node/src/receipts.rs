@@ -13,7 +13,6 @@ use exchange::{
 };
 use jiff::SignedDuration;
 use peer::Call;
-use signing::PublicKey;
 use std::collections::BTreeMap;
 use store::transact;
 use vocabulary::{Digest, Kind, OrganisationId, Problem, Timestamp, ensure};
@@ -42,6 +41,9 @@ impl Organisation {
         let body = &receipt.body;
         let fits = body.request == request && body.answer == Digest::of(answer) && body.bytes == answer.len() as u64;
         ensure!(fits && self.is_ours(receipt, view), other());
+        let known = &self.member(&body.provider)?.organisation.keys.log.origin;
+        let log = &receipt.log.origin;
+        ensure!(log == known || log.follows(known), given_up(log, known));
         ensure!(promise_is_near(receipt.log.integrate_by, self.now()), far_promise());
         self.check_parts(receipt)
     }
@@ -60,13 +62,9 @@ impl Organisation {
     }
 
     fn check_parts(&self, receipt: &Receipt) -> Result<(), Problem> {
-        let provider = self.keys_of(&receipt.body.provider)?;
-        let consumer = [self.keys.messages.public()];
+        let at = receipt.body.at;
+        let (provider, consumer) = (self.keys_at(&receipt.body.provider, at)?, self.own_keys_at(at));
         exchange::verify(receipt, &Keys { provider: &provider, consumer: &consumer, log: &[] }).map(|_| ())
-    }
-
-    pub(crate) fn keys_of(&self, id: &OrganisationId) -> Result<Vec<PublicKey>, Problem> {
-        Ok(self.member(id)?.organisation.keys.messages.clone())
     }
 
     /// Countersigns what we owe, in one message per provider; says how many.
@@ -102,7 +100,10 @@ impl Organisation {
     pub async fn settle_missed(&self) -> Result<usize, Problem> {
         let providers = exchange::providers(&mut self.store.read().await?).await?;
         let mut taken = 0;
-        for provider in providers {
+        let restored = self.after_restore().filter(|it| !it.done);
+        // After a restore it is first told what we had countersigned before.
+        let waits = |it: &OrganisationId| restored.as_ref().is_some_and(|all| !all.told.contains(it));
+        for provider in providers.into_iter().filter(|it| !waits(it)) {
             match self.missed_at(&provider).await {
                 Ok(number) => taken += number,
                 Err(problem) => tracing::info!(%provider, %problem, "open receipts are asked for another time"),
@@ -173,11 +174,11 @@ impl Organisation {
             if open.is_empty() {
                 return Ok(());
             }
-            let origin = self.origin()?;
             let mut proofs = Vec::new();
             for (id, promise) in open {
                 // Alone: they promised different times, and there are few.
-                let signed = evidence::batch::sign(self.message_key(), &origin, promise.integrate_by, &[promise.leaf])?;
+                let signed =
+                    evidence::batch::sign(self.message_key(), &promise.origin, promise.integrate_by, &[promise.leaf])?;
                 let proof = signed.into_iter().next().ok_or_else(|| fault("batch", &"no proof"))?;
                 proofs.push((id, proof));
             }
@@ -280,6 +281,19 @@ impl Organisation {
             )
         })
     }
+}
+
+/// A provider that promises a place in a log that it gave up runs on old data.
+fn given_up(log: &evidence::Origin, known: &evidence::Origin) -> Problem {
+    Problem::new(
+        Kind::Peer,
+        "receipt.log",
+        format!("回执承诺入日志 {log}，而成员日志所载为 {known}，未采用；请通知提供方核查是否运行了旧数据"),
+        format!(
+            "the receipt promises a place in {log}, but membership names {known}; nothing was used, tell the provider \
+             to see whether it runs on old data"
+        ),
+    )
 }
 
 /// A promise that lies far ahead is none; as a rule one of the two clocks is off.

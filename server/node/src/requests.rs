@@ -359,7 +359,7 @@ impl Organisation {
     }
 
     /// Checks every signature of a story: the consumer's, and each answer's by the member whose step it is.
-    fn check_story(&self, view: &RequestView) -> Result<(), Problem> {
+    pub(crate) fn check_story(&self, view: &RequestView) -> Result<(), Problem> {
         let members = self.members()?;
         let body = &view.request.body;
         let bytes = canonical_bytes(view)?.len();
@@ -367,9 +367,8 @@ impl Organisation {
             bytes <= 256 << 10 && view.events.len() <= 100,
             Problem::new(Kind::TooLarge, "exchange.story", "申请经过过长", "the request's story is too long")
         );
-        let keys = |id: &OrganisationId| -> Result<Vec<PublicKey>, Problem> {
-            Ok(members.member(id)?.organisation.keys.messages.clone())
-        };
+        // A story is older than the keys of today may be.
+        let keys = |id: &OrganisationId| -> Result<Vec<PublicKey>, Problem> { self.keys_ever(id) };
         view.request.check(&keys(&body.consumer)?)?;
         let digest = view.request.digest()?;
         for event in &view.events {

@@ -36,6 +36,7 @@ pub fn router(tenants: Tenants) -> Router {
         .route("/peer/v1/parcels/{id}/parts/{number}", post(hand_out))
         .route("/peer/v1/acknowledgements", post(acknowledged))
         .route("/peer/v1/receipts/open", get(open_receipts))
+        .route("/peer/v1/held/{kind}", get(held))
         .route("/peer/v1/log/proof/{leaf}", get(log_proof))
         .route("/peer/v1/catalog", get(catalog))
         .route("/peer/v1/federation", get(federation))
@@ -112,7 +113,9 @@ async fn verify(tenants: &Tenants, request: Request) -> Result<(Arc<Organisation
     );
     let body = read_body(body, BODY_BYTES_MAX).await?;
     verified.check_body(&Digest::of(&body))?;
-    Ok((org, Incoming { member, verified, body, now }))
+    let incoming = Incoming { member, verified, body, now };
+    org.check_age(&incoming.nonce())?;
+    Ok((org, incoming))
 }
 
 /// `GET /peer/v1/offers`: what a member may ask for.
@@ -177,6 +180,19 @@ async fn acknowledged(State(tenants): State<Tenants>, request: Request) -> Respo
 /// `GET /peer/v1/receipts/open`: which receipts the caller has not countersigned.
 async fn open_receipts(State(tenants): State<Tenants>, request: Request) -> Response {
     judged(&tenants, request, |org, it| async move { org.tell_open(&it).await }).await
+}
+
+/// `GET /peer/v1/held/{kind}?since=&after=`: what we hold of what the caller shares with us, for one that was restored.
+async fn held(State(tenants): State<Tenants>, Path(kind): Path<String>, request: Request) -> Response {
+    let query = request.uri().query().unwrap_or_default();
+    let (since, after) = (part(query, "since").parse().unwrap_or(0), part(query, "after"));
+    judged(&tenants, request, |org, it| async move { org.tell_held(&it, &kind, since, &after).await }).await
+}
+
+/// A parameter of a query that needs no decoding: ids and numbers.
+fn part(query: &str, name: &str) -> String {
+    let value = query.split('&').find_map(|it| it.strip_prefix(name)?.strip_prefix('='));
+    value.unwrap_or_default().to_owned()
 }
 
 /// `GET /peer/v1/log/proof/{leaf}`: the proof that a leaf is in the log.

@@ -27,8 +27,7 @@ pub struct Served {
 pub async fn serve(config: &NodeConfig, tenants: Tenants) -> Result<Served, Problem> {
     let hosts = Hosts::new();
     for org in tenants.all() {
-        let (key, certificate, pins) = org.tls();
-        hosts.serve(&org.config().host, key, certificate, pins.clone())?;
+        org.serve_on(&hosts)?;
     }
     let client = Server::bind(config.client, Transport::Plain, Limits::default()).await?;
     let mut peer_servers = Vec::new();

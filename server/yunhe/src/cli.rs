@@ -1,8 +1,8 @@
 //! The command line: global options and the list of commands. Each command's own options stand with it.
 
 use crate::commands::{
-    agree, answer, catalog, federation, import, init, log, offer, openapi, pack, pull, query, receipt, record, request,
-    revoke, schemas, serve, token, user,
+    agree, answer, backup, catalog, doctor, federation, import, init, key, log, offer, openapi, pack, pull, query,
+    receipt, record, request, restore, revoke, schemas, serve, token, user,
 };
 use crate::demo;
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -104,6 +104,14 @@ pub enum Command {
     Receipt(receipt::Receipt),
     /// 存证日志 The log of evidence
     Log(log::Log),
+    /// 备份：运行中制作、离线核验 Backups: made while the node runs, checked offline
+    Backup(backup::Backup),
+    /// 从备份恢复 Put a backup back
+    Restore(restore::Restore),
+    /// 体检：哪里有问题、如何处理 What is wrong with this machine, and how to mend it
+    Doctor(doctor::Doctor),
+    /// 密钥：查看、更换、停用 Keys: look at them, change them, give old ones up
+    Key(key::Key),
     /// 联邦成员 The federation and its members
     Federation(federation::Federation),
     /// 账号 Accounts

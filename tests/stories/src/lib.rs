@@ -2,6 +2,7 @@
 #![cfg(test)]
 
 mod away;
+mod backup;
 mod bad_input;
 mod batch;
 mod catalogue;
@@ -13,9 +14,11 @@ mod liar;
 mod main_job;
 mod membership;
 mod page;
+mod previous;
 mod proof;
 mod races;
 mod refusals;
+mod rotation;
 mod routes;
 mod rows;
 mod sign_in;

@@ -4,7 +4,7 @@ use testkit::{Database, Hostile, World};
 use web::{Method, Port, ROUTES};
 
 /// The routes between nodes, as `server/web/src/peers.rs` mounts them.
-const PEER_ROUTES: [(&str, &str); 15] = [
+const PEER_ROUTES: [(&str, &str); 16] = [
     ("GET", "/peer/v1/offers"),
     ("POST", "/peer/v1/requests"),
     ("GET", "/peer/v1/requests/{request}"),
@@ -17,6 +17,7 @@ const PEER_ROUTES: [(&str, &str); 15] = [
     ("GET", "/peer/v1/parcels/{delivery}"),
     ("POST", "/peer/v1/parcels/{delivery}/parts/{number}"),
     ("POST", "/peer/v1/acknowledgements"),
+    ("GET", "/peer/v1/held/{kind}"),
     ("GET", "/peer/v1/log/proof/{leaf}"),
     ("GET", "/peer/v1/catalog"),
     ("GET", "/peer/v1/federation"),
@@ -40,6 +41,7 @@ pub(crate) fn path(pattern: &str) -> String {
         (_, "code") => "307010001".to_owned(),
         ("users", "name") => "zhang".to_owned(),
         (_, "name") => "legal-person".to_owned(),
+        (_, "kind") => "receipts".to_owned(),
         (_, "leaf") => format!("ed25519-sha256:{}", "0".repeat(64)),
         (_, "request") | ("requests", _) => format!("req_{uuid}"),
         (_, "delivery") | ("pulls", _) => format!("dlv_{uuid}"),

@@ -73,6 +73,14 @@ impl Home {
 }
 
 impl Home {
+    /// Takes an organisation's schema away, as a disaster does; says whether there was one to take.
+    pub async fn destroy(&self, schema: &str) -> bool {
+        let Self::Postgres { address, .. } = self else { return false };
+        let place = format!("meanwhile_{}", draw_number());
+        on_server(address, &place, vec![format!("DROP SCHEMA \"{schema}\" CASCADE")]).await;
+        true
+    }
+
     /// Ends all connections to the database and lets no new one in; or lets them in again.
     pub async fn cut(&self, away: bool) {
         let Self::Postgres { server, name, .. } = self else { panic!("a file cannot be away") };

@@ -5,6 +5,7 @@
 //! stand, nothing is closed, and it starts again on the same folder and the same addresses.
 #![expect(clippy::unwrap_used, reason = "what fails here fails a test")]
 
+mod backup;
 mod batch;
 mod caller;
 mod database;

@@ -49,7 +49,7 @@ pub struct World {
     federation: FederationName,
     tokens: Mutex<BTreeMap<(String, String), String>>,
     // Dropped in this order, after the nodes.
-    home: Home,
+    pub(crate) home: Home,
     folder: TempDir,
 }
 
@@ -210,11 +210,11 @@ impl World {
         self.clock.advance(at.duration_since(self.now()));
     }
 
-    fn node(&self, id: &str) -> &Node {
+    pub(crate) fn node(&self, id: &str) -> &Node {
         self.nodes.iter().find(|it| it.config.organisation.iter().any(|it| it.id.as_str() == id)).unwrap()
     }
 
-    fn node_mut(&mut self, id: &str) -> &mut Node {
+    pub(crate) fn node_mut(&mut self, id: &str) -> &mut Node {
         self.nodes.iter_mut().find(|it| it.config.organisation.iter().any(|it| it.id.as_str() == id)).unwrap()
     }
 
@@ -346,6 +346,14 @@ impl World {
     /// The founders say that a member is to be dialled elsewhere.
     pub async fn readdress(&mut self, id: &str, address: SocketAddr) {
         self.update(id, |it| it.addresses = vec![address.to_string()]).await;
+    }
+
+    /// The founders sign that a member's keys or log are others from now on, and everybody hears of it.
+    pub async fn rotate(&mut self, id: &str, keys: &federation::Keys) {
+        let id = OrganisationId::new(id).unwrap();
+        let change = Change::Rotate { id, keys: Box::new(keys.clone()), emergency: false };
+        let entry = self.founding.enter(change, self.now());
+        self.tell(&entry, |_| true).await;
     }
 
     async fn update(&mut self, id: &str, change: impl FnOnce(&mut node::Card)) {

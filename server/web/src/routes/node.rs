@@ -4,6 +4,7 @@ use super::Answer;
 use crate::{Failure, Tenants, tenant::Tenant};
 use axum::{Json, extract::State, response::IntoResponse};
 use http::header;
+use node::Organisation;
 use peer::Refusals;
 use serde_json::{Value, json};
 use std::{fmt::Write as _, sync::Arc};
@@ -31,6 +32,31 @@ pub(crate) async fn about(Tenant(org): Tenant) -> Answer<Value> {
     })))
 }
 
+/// What waits in an organisation, and how its jobs fare.
+async fn waiting(text: &mut String, org: &Organisation) -> Result<(), Failure> {
+    let (id, it) = (org.id(), org.figures().await?);
+    let figures: [(&str, i128); 6] = [
+        ("log_waiting", it.log_waiting.into()),
+        ("feed_waiting", it.feed_waiting.into()),
+        ("receipts_unsigned", it.receipts_unsigned.into()),
+        ("pulls_under_way", it.pulls_under_way.into()),
+        ("revocations_untold", it.revocations_untold.into()),
+        ("reclaiming", it.reclaiming.into()),
+    ];
+    for (name, value) in figures {
+        writeln!(text, "yunhe_{name}{{organisation=\"{id}\"}} {value}").ok();
+    }
+    writeln!(text, "yunhe_certificate_days{{organisation=\"{id}\"}} {}", org.certificate_days()).ok();
+    if let Some(age) = it.view_age_seconds {
+        writeln!(text, "yunhe_membership_age_seconds{{organisation=\"{id}\"}} {age}").ok();
+    }
+    for (job, state) in org.job_states() {
+        writeln!(text, "yunhe_job_failures_total{{organisation=\"{id}\",job=\"{job}\"}} {}", state.failures).ok();
+        writeln!(text, "yunhe_job_failing{{organisation=\"{id}\",job=\"{job}\"}} {}", state.failing).ok();
+    }
+    Ok(())
+}
+
 /// `GET /metrics`: figures in the text format of Prometheus.
 pub(crate) async fn metrics(
     State((tenants, refusals)): State<(Tenants, Arc<Refusals>)>,
@@ -52,6 +78,7 @@ pub(crate) async fn metrics(
         let log = org.log().await?;
         writeln!(text, "yunhe_log_size{{organisation=\"{id}\"}} {}", log["size"]).ok();
         writeln!(text, "yunhe_log_behind{{organisation=\"{id}\"}} {}", org.log_behind()).ok();
+        waiting(&mut text, org).await?;
         for kind in org.types().await? {
             writeln!(text, "yunhe_records{{organisation=\"{id}\",record=\"{}\"}} {}", kind.name, kind.rows).ok();
         }

@@ -62,6 +62,20 @@ enum Act {
         #[arg(long, value_name = "FILE")]
         out: PathBuf,
     },
+    /// 起草条目：成员更换密钥或日志 Draft an entry by which a member's keys or log change
+    Rotate {
+        /// 其新名片 Its card as it is from now on
+        card: PathBuf,
+        /// 现有成员日志 The member log so far
+        #[arg(long, value_name = "FILE")]
+        log: PathBuf,
+        /// 写入文件 Where to write the entry
+        #[arg(long, value_name = "FILE")]
+        out: PathBuf,
+        /// 旧密钥遗失或失窃：全部换新 The old keys are lost or stolen: none of them stays
+        #[arg(long)]
+        emergency: bool,
+    },
     /// 起草条目：除名 Draft an entry that ends a membership
     Expel {
         /// 成员 The member
@@ -136,6 +150,10 @@ impl Federation {
             Act::Propose { card, log, out } => {
                 let organisation: Organisation = read(&card)?;
                 propose(context, Change::Join { organisation: Box::new(organisation) }, &log, &out)
+            }
+            Act::Rotate { card, log, out, emergency } => {
+                let Organisation { id, keys, .. } = read(&card)?;
+                propose(context, Change::Rotate { id, keys: Box::new(keys), emergency }, &log, &out)
             }
             Act::Expel { member, reason_zh, reason_en, log, out } => {
                 let reason = Bilingual::new(reason_zh, reason_en);

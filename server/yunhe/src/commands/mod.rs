@@ -2,10 +2,13 @@
 
 pub mod agree;
 pub mod answer;
+pub mod backup;
 pub mod catalog;
+pub mod doctor;
 pub mod federation;
 pub mod import;
 pub mod init;
+pub mod key;
 pub mod log;
 pub mod offer;
 pub mod openapi;
@@ -15,6 +18,7 @@ pub mod query;
 pub mod receipt;
 pub mod record;
 pub mod request;
+pub mod restore;
 pub mod revoke;
 pub mod schemas;
 pub mod serve;
@@ -46,6 +50,10 @@ pub async fn run(command: Command, context: &Context) -> Result<(), Failure> {
         Command::Pull(it) => it.run(context).await,
         Command::Receipt(it) => it.run(context).await,
         Command::Log(it) => it.run(context).await,
+        Command::Backup(it) => it.run(context).await,
+        Command::Restore(it) => it.run(context).await,
+        Command::Doctor(it) => it.run(context).await,
+        Command::Key(it) => it.run(context).await,
         Command::Federation(it) => it.run(context).await,
         Command::User(it) => it.run(context).await,
         Command::Token(it) => it.run(context).await,

@@ -4,6 +4,7 @@
 
 mod crowd;
 mod disk;
+mod drill;
 mod full;
 mod killed;
 mod people;

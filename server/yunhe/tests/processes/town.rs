@@ -37,6 +37,7 @@ pub struct Town {
     /// The provider's administrator.
     pub officer: Desk,
     pub agreement: String,
+    founding: Founding,
 }
 
 /// A process that is to be killed.
@@ -128,7 +129,8 @@ impl Town {
         cards.extend(theirs);
         provider.start().await.unwrap();
         consumer.start().await.unwrap();
-        found(cards, &[(&provider, "js-data"), (&provider, "js-scjg"), (&consumer, "nj-gxj")]).await;
+        let members = [(&provider, "js-data"), (&provider, "js-scjg"), (&consumer, "nj-gxj")];
+        let founding = found(cards, &members).await;
         fill(&provider, rows).await;
         let agreement = agree(&somebody(&consumer, "nj-gxj", "requester").await).await;
         Self {
@@ -138,6 +140,7 @@ impl Town {
             consumer,
             relay,
             agreement,
+            founding,
         }
     }
 
@@ -158,6 +161,16 @@ impl Town {
     pub async fn start(&mut self, side: Side) {
         self.relay.mend();
         self.process(side).start().await.unwrap();
+    }
+
+    /// The founders sign that a member's keys or log are others from now on, and everybody hears of it.
+    pub async fn rotate(&mut self, card: &node::Card) {
+        let change = Change::Rotate { id: card.id.clone(), keys: Box::new(card.keys.clone()), emergency: false };
+        let entry = self.founding.enter(change, SystemClock.now());
+        for (process, id) in [(&self.provider, "js-data"), (&self.provider, "js-scjg"), (&self.consumer, "nj-gxj")] {
+            let entries = json!({"entries": [entry]});
+            administrator(process, id).post("/v1/federation/entries", entries).await.expect_status(200);
+        }
     }
 
     /// Begins a batch; its id.
@@ -181,7 +194,7 @@ impl Town {
 }
 
 /// All pin the federation and hear who is in it.
-pub async fn found(cards: Vec<node::Card>, members: &[(&Process, &str)]) {
+pub async fn found(cards: Vec<node::Card>, members: &[(&Process, &str)]) -> Founding {
     let now = SystemClock.now();
     let mut founding = Founding::new(&FederationName::new("jiangsu").unwrap(), now);
     for card in cards {
@@ -194,6 +207,7 @@ pub async fn found(cards: Vec<node::Card>, members: &[(&Process, &str)]) {
         admin.post("/v1/federation", genesis.clone()).await.expect_status(200);
         admin.post("/v1/federation/entries", entries.clone()).await.expect_status(200);
     }
+    founding
 }
 
 /// Installs what the provider needs, and imports base facts.
