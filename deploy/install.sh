@@ -26,7 +26,8 @@ mkdir -p "$prefix/versions"
 new="$prefix/versions/$version"
 rm -rf "$new.partial"
 mkdir "$new.partial"
-cp -R "$here/." "$new.partial/"
+# What the list names and nothing else: whatever lies beside it stays behind.
+(cd "$here" && { cut -c67- SHA256SUMS; echo ./SHA256SUMS; } | tar -cf - -T -) | tar -xf - -C "$new.partial"
 rm -rf "$new"
 mv "$new.partial" "$new"
 # One step: whoever starts the program finds the old version or the new one.

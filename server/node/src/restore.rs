@@ -109,6 +109,7 @@ pub async fn restore(ask: RestoreAsk<'_>, federation: &FederationName, clock: &d
         tx.execute(RECLAIMED_DROP, args![]).await?;
         evidence::open(tx, &next, salt, now).await
     })?;
+    // Once there is a list of what was erased, it is applied here, before anything of this life is served.
     store.close().await;
     let card = make_card(federation, &config, &ring, ask.addresses)?;
     let text = serde_json::to_vec_pretty(&card).map_err(|it| broken(ask.home, &it))?;

@@ -12,6 +12,7 @@ mod serve;
 mod table;
 mod tenant;
 mod throttle;
+mod trace;
 
 pub use openapi::openapi;
 pub use peers::router as peer_router;
@@ -19,6 +20,7 @@ pub use problem::Failure;
 pub use serve::{Served, serve};
 pub use table::{Method, Port, ROUTES, Route};
 pub use tenant::Tenants;
+pub use trace::TRACED;
 
 /// A JSON body is at most this long.
 pub const BODY_BYTES_MAX: usize = 1 << 20;

@@ -7,6 +7,7 @@ use crate::{
 use axum::{
     Router,
     extract::{Request, State},
+    middleware::from_fn,
     response::{IntoResponse, Response},
     routing::{get, post},
 };
@@ -40,6 +41,7 @@ pub fn router(tenants: Tenants) -> Router {
         .route("/peer/v1/log/proof/{leaf}", get(log_proof))
         .route("/peer/v1/catalog", get(catalog))
         .route("/peer/v1/federation", get(federation))
+        .route_layer(from_fn(crate::trace::traced))
         .fallback(unknown)
         .with_state(tenants)
 }

@@ -12,6 +12,7 @@ mod demo;
 pub mod exit;
 mod output;
 mod target;
+mod telemetry;
 
 #[cfg(test)]
 mod tests;

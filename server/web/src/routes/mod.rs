@@ -16,7 +16,7 @@ use crate::{
 use ::peer::Refusals;
 use axum::{
     Router,
-    middleware::from_fn_with_state,
+    middleware::{from_fn, from_fn_with_state},
     routing::{delete, get, post},
 };
 use std::sync::Arc;
@@ -77,6 +77,7 @@ pub(crate) fn router(tenants: Tenants, refusals: Arc<Refusals>) -> Router {
         .route("/v1/passwords", post(identity::change_password))
         .route("/v1/tokens", get(identity::tokens).post(identity::create_token))
         .route("/v1/tokens/{id}", delete(identity::revoke_token))
+        .route_layer(from_fn(crate::trace::traced))
         .fallback(unknown)
         .with_state(tenants.clone())
         .merge(Router::new().route("/metrics", get(node::metrics)).with_state((tenants.clone(), refusals)))

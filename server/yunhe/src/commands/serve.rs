@@ -4,18 +4,22 @@
 use crate::context::Context;
 use crate::exit::Failure;
 use crate::output::facts;
+use crate::telemetry::{self, Exporter};
 use clap::{Args, ValueEnum};
 use node::{NodeConfig, Organisation, SystemClock};
 use serde_json::json;
 use std::io::IsTerminal as _;
 use std::sync::Arc;
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::{
+    EnvFilter, Layer as _, filter::Targets, layer::SubscriberExt as _, util::SubscriberInitExt as _,
+};
 use vocabulary::{Kind, Problem};
 
 const EXAMPLES: &str = "\
 示例 Examples:
   yunhe serve --data ./node
-  yunhe serve --data ./node --log json --log-level info,store=debug";
+  yunhe serve --data ./node --log json --log-level info,store=debug
+  yunhe serve --data ./node --otlp http://127.0.0.1:4318";
 
 /// 运行节点，直至 Ctrl-C 或 SIGTERM。Run a node until Ctrl-C or SIGTERM.
 #[derive(Args, Debug)]
@@ -27,6 +31,9 @@ pub struct Serve {
     /// 日志级别 What is logged
     #[arg(long, default_value = "info", env = "YUNHE_LOG", value_name = "FILTER")]
     log_level: String,
+    /// 遥测收集器（OTLP/HTTP，JSON） A collector of figures and traces, such as http://127.0.0.1:4318
+    #[arg(long, env = "YUNHE_OTLP", value_name = "URL")]
+    otlp: Option<String>,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -40,7 +47,7 @@ enum LogFormat {
 impl Serve {
     /// Runs it.
     pub async fn run(self, context: &Context) -> Result<(), Failure> {
-        self.start_log()?;
+        let exporter = self.start_log()?;
         raise_descriptors();
         let folder = context.folder()?;
         let config = NodeConfig::read(&folder)?;
@@ -67,14 +74,18 @@ impl Serve {
                 ],
             )
         });
+        let exports = exporter.map(|it| tokio::spawn(it.run(client.clone())));
         told_to_stop().await?;
+        if let Some(exports) = exports {
+            exports.abort();
+        }
         tracing::info!("stopping");
         served.stop().await;
         tracing::info!("stopped");
         Ok(())
     }
 
-    fn start_log(&self) -> Result<(), Problem> {
+    fn start_log(&self) -> Result<Option<Exporter>, Problem> {
         let filter = EnvFilter::try_new(&self.log_level).map_err(|it| {
             Problem::new(
                 Kind::Unprocessable,
@@ -84,13 +95,15 @@ impl Serve {
             )
         })?;
         // A log that cannot be written (its disk is full) must not end what was to be logged.
-        let log = tracing_subscriber::fmt().log_internal_errors(false);
-        let log = log.with_env_filter(filter).with_writer(std::io::stderr);
-        match self.log {
-            LogFormat::Text => log.with_ansi(std::io::stderr().is_terminal()).init(),
-            LogFormat::Json => log.json().init(),
-        }
-        Ok(())
+        let log = tracing_subscriber::fmt::layer().log_internal_errors(false).with_writer(std::io::stderr);
+        let log = match self.log {
+            LogFormat::Text => log.with_ansi(std::io::stderr().is_terminal()).with_filter(filter).boxed(),
+            LogFormat::Json => log.json().with_filter(filter).boxed(),
+        };
+        let (spans, exporter) = self.otlp.as_deref().map(telemetry::to).unzip();
+        let requests = Targets::new().with_target(web::TRACED, tracing::Level::DEBUG);
+        tracing_subscriber::registry().with(log).with(spans.map(|it| it.with_filter(requests))).init();
+        Ok(exporter)
     }
 }
 

@@ -104,4 +104,15 @@ async fn drill() {
     let after = receipts(&provider).await;
     assert!(held.keys().all(|it| after.contains_key(it)), "nothing that the consumer held is lost");
     assert!(done(&["doctor", "--data", &data])["runs"] == true);
+
+    // Keys are listed and prepared beside the node; the card names both, then only the one in use.
+    let ours = ["--data", &data, "--org", "js-scjg"];
+    let keys = |act: &[&str]| done(&[&["key"], act, &ours].concat());
+    assert_eq!(keys(&["list"]).as_array().unwrap().len(), 4);
+    let both = keys(&["rotate", "messages"]);
+    assert_eq!((&both["keys"]["messages"].as_array().unwrap().len(), both["keys"]["tls"][1].is_null()), (&2, true));
+    assert_eq!(keys(&["list"]).as_array().unwrap().len(), 5);
+    assert_eq!(keys(&["retire"])["keys"]["messages"].as_array().unwrap().len(), 1);
+    let refused = yunhe(&[&["key", "rotate", "log", "--json"][..], &ours].concat());
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("key.running"), "not while the node runs");
 }
