@@ -1,6 +1,6 @@
 //! What may be asked of the catalogue, and what each ask needs.
 
-use crate::{Entry, Page};
+use crate::{Entry, Page, compile::{Act, Thing, ThingKind}};
 use policy::{Ask, Need, Role};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -53,6 +53,48 @@ pub struct ForgetSource {
     pub from: OrganisationId,
 }
 
+/// Does something to the compilation of an entry.
+#[derive(Clone, Debug)]
+pub struct Compile {
+    /// Which entry.
+    pub entry: ResourceId,
+    /// What.
+    pub act: Act,
+}
+
+impl Ask for Compile {
+    fn need(&self) -> Need<'_> {
+        Need::Role(match &self.act {
+            Act::Draft(_) | Act::Submit | Act::Change(_) | Act::Discard { .. } => &[Role::Cataloguer],
+            Act::Check => &[Role::Checker],
+            Act::Return { .. } => &[Role::Checker, Role::Approver],
+            Act::Publish { .. } | Act::Revoke { .. } => &[Role::Approver],
+        })
+    }
+}
+
+/// Registers duties, matters and information systems, or changes them: all of them or none.
+#[derive(Clone, Debug)]
+pub struct PutThings {
+    /// What they say.
+    pub things: Vec<Thing>,
+    /// Why, for the history.
+    pub why: String,
+}
+
+/// Closes a duty, a matter or an information system.
+#[derive(Clone, Debug)]
+pub struct CloseThing {
+    /// What it is.
+    pub kind: ThingKind,
+    /// Its name.
+    pub name: ResourceId,
+    /// Why, for the history.
+    pub why: String,
+    /// Although something still leads to it.
+    pub even_so: bool,
+}
+
 macro_rules! roles {
     ($($ask:ty: $($role:ident),+;)*) => {
         $(impl Ask for $ask {
@@ -67,5 +109,7 @@ roles! {
     Publish: Cataloguer, DataSteward;
     Withdraw: Cataloguer, DataSteward;
     Harvest: Cataloguer;
+    PutThings: Cataloguer;
+    CloseThing: Cataloguer;
     ForgetSource: Cataloguer, Administrator;
 }

@@ -1,9 +1,10 @@
 //! Find 目录: what data exists, whose duty it is, what it means, how it is shared; found in Chinese and English.
 //!
-//! An entry is published by its organisation ([`publish`]), announced on the feed [`FEED`], harvested by others
+//! An entry is compiled ([`compile`]), published by its organisation ([`publish`]), announced on the feed [`FEED`], harvested by others
 //! ([`harvest`]), and searched ([`search::Search`]). The feed carries metadata and ids, never values.
 
 mod ask;
+pub mod compile;
 pub mod dcat;
 pub mod decide;
 mod entry;
@@ -15,7 +16,7 @@ pub use crate::store::{
     ENTRIES_PAGE_MAX, FEED, Published, Source, by_code, count, entries, entry, migrate, open_entries, publish, sources,
     withdraw,
 };
-pub use ask::{ForgetSource, Harvest, Publish, SecrecyReview, Withdraw};
+pub use ask::{CloseThing, Compile, ForgetSource, Harvest, Publish, PutThings, SecrecyReview, Withdraw};
 pub use entry::{Change, Class, Entry, FORMAT, Item, ItemType, Method, Publication, format_class, publication_schema};
 pub use harvest::{Harvested, Page, Peer, PeerChange, changes, forget_source, harvest, harvest_from};
 

@@ -3,7 +3,7 @@
 //! A withdrawn entry keeps its row without a body, so that its revisions go on counting.
 
 use crate::{
-    Change, Entry, FORMAT, Publication, Publish, Withdraw,
+    Change, Entry, FORMAT, Publication, Publish, SecrecyReview, Withdraw, compile,
     decide::{self, ENTRY_BYTES_MAX, Known},
     harvest::broken,
 };
@@ -22,7 +22,11 @@ pub const FEED: &str = "catalog";
 /// A page of entries is at most this long.
 pub const ENTRIES_PAGE_MAX: u32 = 1_000;
 
-const MIGRATIONS: &[&str] = &[include_str!("../migrations/001.sql"), include_str!("../migrations/002.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("../migrations/001.sql"),
+    include_str!("../migrations/002.sql"),
+    include_str!("../migrations/003.sql"),
+];
 
 const KNOWN: &str = "
     SELECT revision, digest, via, CASE WHEN body IS NULL THEN 1 ELSE 0 END AS withdrawn
@@ -113,13 +117,28 @@ pub struct Source {
 ///
 /// # Errors
 /// `catalog.secrecy_review` without its confirmation, `catalog.entry` with every flaw, `catalog.code_taken`,
-/// `catalog.concurrent` when somebody else changed it at the same time.
+/// `catalog.compiled` when it has a compilation of its own, `catalog.concurrent` when somebody else changed it at the
+/// same time.
 pub async fn publish(tx: &mut Tx, permit: &Permit<Publish>, salt: Salt, now: Timestamp) -> Result<Published, Problem> {
     let Publish { entry, review } = permit.ask();
     let review = review.as_ref().ok_or_else(|| unreviewed(&entry.entry))?;
     let flaws = decide::flaws(entry, date_in_shanghai(now));
     ensure!(flaws.is_empty(), decide::problem(entry, &flaws));
-    let own = &permit.principal().organisation;
+    let compiled = compile::store::is_compiled(tx, &entry.entry).await?;
+    let done = publish_entry(tx, permit.principal(), (entry, review), salt, now).await?;
+    ensure!(!done.changed || !compiled, compile_instead(&entry.entry));
+    Ok(done)
+}
+
+/// Publishes what was judged before.
+pub(crate) async fn publish_entry(
+    tx: &mut Tx,
+    principal: &Principal,
+    (entry, review): (&Entry, &SecrecyReview),
+    salt: Salt,
+    now: Timestamp,
+) -> Result<Published, Problem> {
+    let own = &principal.organisation;
     let row = tx.row(KNOWN, args![own.as_str(), entry.entry.as_str()]).await?;
     let (before, digest_before, withdrawn) = match &row {
         Some(row) => (row.int("revision")?, Some(row.text("digest")?.parse::<Digest>()?), row.flag("withdrawn")?),
@@ -138,26 +157,40 @@ pub async fn publish(tx: &mut Tx, permit: &Permit<Publish>, salt: Salt, now: Tim
     let publication = publication(before + 1);
     let digest = publication.digest()?;
     put(tx, &publication, None, now).await.map_err(|it| taken(it, &entry.code))?;
+    compile::store::pass_code(tx, &entry.code).await?;
     let body = json!({"entry": entry.entry, "revision": publication.revision, "digest": digest, "review": review});
-    leave(tx, permit.principal(), ("catalog.publish", body), salt, now).await?;
+    leave(tx, principal, ("catalog.publish", body), salt, now).await?;
     Ok(Published { revision: publication.revision, digest, changed: true })
 }
 
 /// Takes an entry of the own organisation out of the catalogue.
 ///
 /// # Errors
-/// `catalog.no_entry`.
+/// `catalog.no_entry`, `catalog.compiled` when it has a compilation of its own.
 pub async fn withdraw(tx: &mut Tx, permit: &Permit<Withdraw>, salt: Salt, now: Timestamp) -> Result<(), Problem> {
     let Withdraw { entry, reason } = permit.ask();
-    let own = &permit.principal().organisation;
+    withdraw_entry(tx, permit.principal(), (entry, reason), salt, now).await?;
+    ensure!(!compile::store::is_compiled(tx, entry).await?, compile_instead(entry));
+    Ok(())
+}
+
+/// Takes out what was judged before.
+pub(crate) async fn withdraw_entry(
+    tx: &mut Tx,
+    principal: &Principal,
+    (entry, reason): (&ResourceId, &str),
+    salt: Salt,
+    now: Timestamp,
+) -> Result<(), Problem> {
+    let own = &principal.organisation;
     let known = known(tx, own, entry).await?.filter(|it| !it.withdrawn);
     let revision = known.ok_or_else(|| no_entry(own, entry))?.revision + 1;
     remove(tx, own, entry, revision, now).await?;
     let body = json!({"entry": entry, "revision": revision, "reason": reason});
-    leave(tx, permit.principal(), ("catalog.withdraw", body), salt, now).await
+    leave(tx, principal, ("catalog.withdraw", body), salt, now).await
 }
 
-async fn leave(
+pub(crate) async fn leave(
     tx: &mut Tx,
     principal: &Principal,
     (kind, about): (&'static str, serde_json::Value),
@@ -376,9 +409,10 @@ fn no_entry(organisation: &OrganisationId, entry: &ResourceId) -> Problem {
 }
 
 fn taken(problem: Problem, code: &str) -> Problem {
-    if problem.code != "store.duplicate" {
-        return problem;
-    }
+    if problem.code == "store.duplicate" { code_taken(code) } else { problem }
+}
+
+pub(crate) fn code_taken(code: &str) -> Problem {
     Problem::new(
         Kind::Conflict,
         "catalog.code_taken",
@@ -388,7 +422,16 @@ fn taken(problem: Problem, code: &str) -> Problem {
     .field("/code")
 }
 
-fn concurrent(entry: &ResourceId) -> Problem {
+fn compile_instead(entry: &ResourceId) -> Problem {
+    Problem::new(
+        Kind::Conflict,
+        "catalog.compiled",
+        format!("条目 {entry} 经编制、审核后发布；请用 yunhe catalog change 变更，或由主管部门 yunhe catalog revoke 撤销"),
+        format!("entry {entry} goes the way of its compilation: yunhe catalog change, or revoke by the authority"),
+    )
+}
+
+pub(crate) fn concurrent(entry: &ResourceId) -> Problem {
     Problem::new(
         Kind::Conflict,
         "catalog.concurrent",
