@@ -1,6 +1,9 @@
 //! What may be asked of the catalogue, and what each ask needs.
 
-use crate::{Entry, Page, compile::{Act, Thing, ThingKind}};
+use crate::{
+    Entry, Page,
+    compile::{Act, Thing, ThingKind},
+};
 use policy::{Ask, Need, Role};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

@@ -426,7 +426,9 @@ fn compile_instead(entry: &ResourceId) -> Problem {
     Problem::new(
         Kind::Conflict,
         "catalog.compiled",
-        format!("条目 {entry} 经编制、审核后发布；请用 yunhe catalog change 变更，或由主管部门 yunhe catalog revoke 撤销"),
+        format!(
+            "条目 {entry} 经编制、审核后发布；请用 yunhe catalog change 变更，或由主管部门 yunhe catalog revoke 撤销"
+        ),
         format!("entry {entry} goes the way of its compilation: yunhe catalog change, or revoke by the authority"),
     )
 }

@@ -10,6 +10,7 @@ mod backup;
 mod batch;
 mod catalogs;
 mod clock;
+mod compilations;
 mod config;
 mod dcat;
 pub mod doctor;
@@ -38,6 +39,9 @@ pub use access::{Incoming, Outcome};
 pub use backup::{FeedState, FileState, LogState, Manifest, back_up, organisations_in, verify_backup};
 pub use catalogs::SearchAsk;
 pub use clock::{Clock, ManualClock, SystemClock};
+pub use compilations::{
+    CloseAsk, CompilationLine, CompilationView, CompileAsk, DossiersAsk, MomentAsk, ThingLine, ThingView, ThingsAsk,
+};
 pub use config::{NodeConfig, OrganisationConfig};
 pub use dcat::{DCAT_PATH, DcatAsk, DcatPage};
 pub use draw::{draw_bytes, draw_salt, draw_uuid};

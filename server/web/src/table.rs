@@ -5,11 +5,12 @@ use crate::routes::{catalog::HarvestAsk, exchange, federation, identity, log, re
 use ::exchange::{AgreementView, Pull, Receipt, ReceiptView, RequestView};
 use ::identity::Scope;
 use ::registry::RowsDigest;
-use catalog::search::Found;
+use catalog::{compile::Compiled, search::Found};
 use node::{
-    AnswerDraft, Credentials, DcatAsk, DigestAsk, ImportAsk, ImportReport, InstalledPack, IssuedToken, NewToken,
-    NewUser, OfferView, Page, PageAsk, PullAsk, PutAsk, PutReport, QueryAnswer, QueryAsk, RemoveAsk, RequestDraft,
-    SearchAsk, TokenView, TypeView, UserView,
+    AnswerDraft, CloseAsk, CompilationLine, CompilationView, CompileAsk, Credentials, DcatAsk, DigestAsk, DossiersAsk,
+    ImportAsk, ImportReport, InstalledPack, IssuedToken, MomentAsk, NewToken, NewUser, OfferView, Page, PageAsk,
+    PullAsk, PutAsk, PutReport, QueryAnswer, QueryAsk, RemoveAsk, RequestDraft, SearchAsk, ThingLine, ThingView,
+    ThingsAsk, TokenView, TypeView, UserView,
 };
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 
@@ -245,6 +246,29 @@ pub const ROUTES: &[Route] = &[
     get("/v1/catalog/{code}", "catalogEntry", "一个目录条目", "one catalogue entry"),
     delete("/v1/catalog/{code}", "withdrawEntry", "撤销本机构的目录条目", "withdraws an entry of our own"),
     post("/v1/catalog/harvest", "harvest", "采集成员目录", "takes over a member's catalogue").takes::<HarvestAsk>(),
+    get("/v1/compilations", "compilations", "编制中的目录条目", "catalogue entries on their way")
+        .asks::<DossiersAsk>()
+        .gives::<Vec<CompilationLine>>(),
+    get("/v1/compilations/{name}", "compilation", "一个条目的编制与经过", "an entry's compilation and its history")
+        .gives::<CompilationView>(),
+    post(
+        "/v1/compilations/{name}/acts",
+        "compile",
+        "编制、提交、审核、退回、发布、变更、撤销、放弃",
+        "drafts, submits, checks, returns, publishes, changes, revokes or discards an entry",
+    )
+    .takes::<CompileAsk>()
+    .gives::<Compiled>(),
+    post("/v1/chain", "putChain", "登记职责、事项、信息系统", "registers duties, matters, information systems")
+        .takes::<ThingsAsk>(),
+    get("/v1/chain/{kind}", "chain", "职责、事项或信息系统清单", "duties, matters or information systems")
+        .asks::<DossiersAsk>()
+        .gives::<Vec<ThingLine>>(),
+    get("/v1/chain/{kind}/{name}", "chainThing", "一项职责、事项或系统", "a duty, a matter or a system")
+        .asks::<MomentAsk>()
+        .gives::<ThingView>(),
+    delete("/v1/chain/{kind}/{name}", "closeChain", "关闭职责、事项或系统", "closes a duty, a matter or a system")
+        .asks::<CloseAsk>(),
     get("/v1/offers", "offers", "本机构的提供", "what this organisation offers")
         .scope(Exchange)
         .gives::<Vec<OfferView>>(),

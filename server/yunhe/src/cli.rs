@@ -1,7 +1,7 @@
 //! The command line: global options and the list of commands. Each command's own options stand with it.
 
 use crate::commands::{
-    agree, answer, backup, catalog, doctor, federation, import, init, key, log, offer, openapi, pack, pull, query,
+    agree, answer, backup, catalog, chain, doctor, federation, import, init, key, log, offer, openapi, pack, pull, query,
     receipt, record, request, restore, revoke, schemas, serve, token, user,
 };
 use crate::demo;
@@ -84,8 +84,14 @@ pub enum Command {
     Import(import::Import),
     /// 查看本单位的记录 Look at our own records
     Record(record::Record),
-    /// 目录：检索、查看、汇聚 The catalogue: search, show, harvest
+    /// 目录：编制、检索、查看、汇聚 The catalogue: compile, search, show, harvest
     Catalog(catalog::Catalog),
+    /// 职责（三定、权责清单） Duties
+    Duty(chain::Chain),
+    /// 事项 Matters that carry duties out
+    Matter(chain::Chain),
+    /// 政务信息系统台账 The register of information systems
+    System(chain::Chain),
     /// 查看共享条件 Look at offers
     Offer(offer::Offer),
     /// 共享申请：提出、查看、补正 Requests for access: make, look at, supplement

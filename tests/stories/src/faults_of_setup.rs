@@ -173,6 +173,89 @@ story! {
 }
 
 story! {
+    /// Each act of a compilation is done once, whichever commit failed; so is the registration of a duty and its closing.
+    async fn a_compilation(mut world: World) {
+        use crate::compilation::{acts, draft, duty, publish};
+        world.rest().await;
+        let cataloguer = world.as_(PROVIDER, "cataloguer").desk().await;
+        let (checker, approver) =
+            (world.as_(PROVIDER, "checker").desk().await, world.as_(PROVIDER, "approver").desk().await);
+        let chain = |name: &str| json!({"things": [duty(name)], "why": "三定规定"});
+        cataloguer.post("/v1/chain", chain("registration")).await.expect_status(200);
+        let act = |act: &str| json!({"act": act, "reason": "误"});
+        let plain = |act: &str| json!({"act": act});
+        let way = [
+            (&cataloguer, draft("企业登记")), (&cataloguer, plain("submit")), (&checker, act("return")),
+            (&cataloguer, plain("submit")), (&checker, plain("check")), (&approver, publish()),
+            (&cataloguer, plain("change")), (&cataloguer, act("discard")), (&approver, act("revoke")),
+        ];
+        let mut number = 0;
+        for at in 0..way.len() {
+            let mut faults = Faults::at(PROVIDER);
+            while let Some(what) = faults.next() {
+                number += 1;
+                let name = format!("thing{number}");
+                let path = acts(&name);
+                for (desk, body) in &way[..at] {
+                    desk.post(&path, body.clone()).await.expect_status(200);
+                }
+                let (desk, body) = &way[at];
+                faults.set(&world);
+                until_done(&what, || desk.post(&path, body.clone()), done_before("catalog.turn")).await;
+                faults.lift(&world);
+                let view = cataloguer.get(&format!("/v1/compilations/{name}")).await.expect_status(200);
+                let history = view["history"].as_array().unwrap();
+                assert_eq!(history.len(), at + 1, "{what}: {}", body["act"]);
+                assert_eq!(history[0]["act"], body["act"], "{what}");
+                let quoted = format!("\"{name}\"");
+                assert_eq!(leaves(&world, PROVIDER, "catalog.compile", &quoted).await, at + 1, "{what}");
+                let there = usize::from((5..8).contains(&at));
+                let code = view["compilation"]["draft"]["entry"]["code"].as_str().unwrap().replace('/', "%2F");
+                let found = cataloguer.get(&format!("/v1/catalog/{code}")).await;
+                assert_eq!(usize::from(found.status == 200), there, "{what}: {}", body["act"]);
+            }
+            assert!(faults.met_any());
+        }
+    }
+}
+
+story! {
+    /// A duty is registered once and closed once, whichever commit failed.
+    async fn a_thing_of_the_chain(mut world: World) {
+        world.rest().await;
+        let cataloguer = world.as_(PROVIDER, "cataloguer").desk().await;
+        let mut number = 0;
+        for step in ["put", "close"] {
+            let mut faults = Faults::at(PROVIDER);
+            while let Some(what) = faults.next() {
+                number += 1;
+                let name = format!("duty{number}");
+                let put = json!({"things": [crate::compilation::duty(&name)], "why": "三定规定"});
+                let path = format!("/v1/chain/duty/{name}");
+                let close = format!("{path}?why=机构改革");
+                if step == "close" {
+                    cataloguer.post("/v1/chain", put.clone()).await.expect_status(200);
+                }
+                faults.set(&world);
+                match step {
+                    "put" => until_done(&what, || cataloguer.post("/v1/chain", put.clone()), succeeded).await,
+                    _ => {
+                        let close = || cataloguer.call("DELETE", &close);
+                        until_done(&what, close, done_before("catalog.no_thing")).await
+                    }
+                };
+                faults.lift(&world);
+                let view = cataloguer.get(&path).await.expect_status(200);
+                let (state, versions) = if step == "put" { ("open", 1) } else { ("closed", 2) };
+                assert_eq!(view["state"], state, "{what}");
+                assert_eq!(view["history"].as_array().unwrap().len(), versions, "{step}: {what}");
+            }
+            assert!(faults.met_any());
+        }
+    }
+}
+
+story! {
     /// A member's catalogue is taken over once.
     async fn a_harvest(mut world: World) {
         world.rest().await;
@@ -443,7 +526,7 @@ mod a_member_joins {
 }
 
 /// Which story walks the faults of which writing route.
-const WALKED: [(&str, &str, &str); 24] = [
+const WALKED: [(&str, &str, &str); 27] = [
     ("POST", "/v1/packs", "a_pack"),
     ("POST", "/v1/imports", "an_import"),
     ("POST", "/v1/records/{name}", "a_row"),
@@ -451,6 +534,9 @@ const WALKED: [(&str, &str, &str); 24] = [
     ("POST", "/v1/catalog", "an_entry"),
     ("DELETE", "/v1/catalog/{code}", "an_entry"),
     ("POST", "/v1/catalog/harvest", "a_harvest"),
+    ("POST", "/v1/compilations/{name}/acts", "a_compilation"),
+    ("POST", "/v1/chain", "a_thing_of_the_chain"),
+    ("DELETE", "/v1/chain/{kind}/{name}", "a_thing_of_the_chain"),
     ("POST", "/v1/requests", "a_request"),
     ("POST", "/v1/requests/{id}/answers", "an_answer_and_an_agreement"),
     ("POST", "/v1/requests/{id}/supplements", "a_supplement"),

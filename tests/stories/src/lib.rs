@@ -6,6 +6,7 @@ mod backup;
 mod bad_input;
 mod batch;
 mod catalogue;
+mod compilation;
 mod faults;
 mod faults_of_setup;
 mod filters;

@@ -13,6 +13,7 @@ mod verbs;
 
 pub use chain::{Known, MATTERS_MAX, THINGS_MAX, Thing, ThingKind, chain_flaws, thing_flaws};
 pub use draft::{Act, Attached, AttachedKind, Compilation, Draft, Links, State};
+pub use step::missing;
 pub use step::{Effect, REASON_CHARS_MAX, Refusal, Who, next_acts, step};
 pub use store::{DOSSIERS_PAGE_MAX, Dossier, Listing, Past, User, compilation, compilation_history, compilations};
 pub use things::{close_thing, put_things, thing, thing_history, thing_users, things};

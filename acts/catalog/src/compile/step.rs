@@ -119,12 +119,7 @@ pub fn step(
 }
 
 /// A draft that is begun, gone on with, or taken up again after a revocation.
-fn drafted(
-    name: &ResourceId,
-    before: Option<&Compilation>,
-    draft: &Draft,
-    who: &Who,
-) -> Result<Compilation, Refusal> {
+fn drafted(name: &ResourceId, before: Option<&Compilation>, draft: &Draft, who: &Who) -> Result<Compilation, Refusal> {
     let fresh = || Compilation {
         state: State::Draft,
         draft: draft.clone(),
@@ -169,10 +164,14 @@ fn own_check(name: &ResourceId, before: &Compilation, who: &Who) -> Result<(), R
 /// What may be done in a state, for whoever came at the wrong time.
 pub fn next_acts(state: State) -> (&'static str, &'static str) {
     match state {
-        State::Draft => ("编制人修改（draft）、提交（submit）或放弃（discard）", "draft, submit or discard by its cataloguer"),
+        State::Draft => {
+            ("编制人修改（draft）、提交（submit）或放弃（discard）", "draft, submit or discard by its cataloguer")
+        }
         State::DepartmentCheck => ("部门审核人通过（check）或退回（return）", "check or return by the checker"),
         State::AuthorityCheck => ("主管部门审批人发布（publish）或退回（return）", "publish or return by the approver"),
-        State::Published => ("编制人变更（change）或主管部门撤销（revoke）", "change by a cataloguer, revoke by the approver"),
+        State::Published => {
+            ("编制人变更（change）或主管部门撤销（revoke）", "change by a cataloguer, revoke by the approver")
+        }
         State::Revoked => ("编制人重新编制（draft）", "draft, which begins anew"),
     }
 }
@@ -229,7 +228,7 @@ impl From<Refusal> for Problem {
 }
 
 /// That there is no such compilation.
-pub(crate) fn missing(name: &ResourceId) -> Problem {
+pub fn missing(name: &ResourceId) -> Problem {
     Problem::new(
         Kind::Missing,
         "catalog.not_compiled",

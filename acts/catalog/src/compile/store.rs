@@ -167,12 +167,7 @@ pub(crate) async fn load_as_of<T: DeserializeOwned>(
 }
 
 /// Writes what an act made of a dossier, with its place in the history.
-pub(crate) async fn save<T: Serialize>(
-    tx: &mut Tx,
-    turn: Turn<'_>,
-    body: &T,
-    now: Timestamp,
-) -> Result<(), Problem> {
+pub(crate) async fn save<T: Serialize>(tx: &mut Tx, turn: Turn<'_>, body: &T, now: Timestamp) -> Result<(), Problem> {
     let body = serde_json::to_string(body).map_err(|it| broken(&it))?;
     let Turn { kind, name, version, state, owner, act, actor, why, links } = turn;
     ensure!(body.len() <= crate::decide::ENTRY_BYTES_MAX * 2, too_large(name, body.len()));
@@ -237,10 +232,7 @@ pub(crate) async fn users(reader: &mut Reader, kind: &str, name: &str) -> Result
 }
 
 /// The things that are named, as far as they are known.
-pub(crate) async fn known(
-    reader: &mut Reader,
-    named: impl Iterator<Item = (ThingKind, ResourceId)>,
-) -> Result<Known, Problem> {
+pub(crate) async fn known(reader: &mut Reader, named: Vec<(ThingKind, ResourceId)>) -> Result<Known, Problem> {
     let mut known = Known::new();
     for (kind, name) in named {
         if known.contains_key(&(kind, name.clone())) {

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::tests::{at, resource, salt, samples, stores};
-use crate::{CloseThing, Compile, Entry, PutThings, Publish, SecrecyReview, Withdraw};
+use crate::{CloseThing, Compile, Entry, Publish, PutThings, SecrecyReview, Withdraw};
 use ::store::{Store, transact};
 use policy::{Actor, Ask, Facts, Permit, Principal, Role, decide};
 use proptest::prelude::*;
@@ -160,7 +160,9 @@ fn who_may_return_depends_on_whose_turn_it_is() {
 #[test]
 fn a_reason_is_given_and_is_not_endless() {
     let name = resource("enterprise-base");
-    for (reason, fits) in [("", false), ("  ", false), ("误", true), (&"误".repeat(500), true), (&"误".repeat(501), false)] {
+    for (reason, fits) in
+        [("", false), ("  ", false), ("误", true), (&"误".repeat(500), true), (&"误".repeat(501), false)]
+    {
         let before = step(&name, None, &act(0, 0), &who("person:a"), &[]).unwrap().0;
         let came = step(&name, Some(&before), &Act::Discard { reason: reason.to_owned() }, &who("person:a"), &[]);
         assert_eq!(came.is_ok(), fits, "{reason}");
@@ -255,7 +257,10 @@ async fn an_entry_goes_its_way_and_the_old_one_stays_found() {
         };
         assert_eq!(title().await, Some((1, "企业登记".to_owned())));
         done(&store, "wang", "base", Act::Check).await.unwrap();
-        assert_eq!(done(&store, "wang", "base", Act::Publish { review: review() }).await.unwrap_err().code, "catalog.own_check");
+        assert_eq!(
+            done(&store, "wang", "base", Act::Publish { review: review() }).await.unwrap_err().code,
+            "catalog.own_check"
+        );
         done(&store, "zhao", "base", Act::Publish { review: review() }).await.unwrap();
         assert_eq!(title().await, Some((2, "企业登记（新）".to_owned())));
         // Past the compilation nobody publishes or withdraws it.
@@ -273,7 +278,8 @@ async fn an_entry_goes_its_way_and_the_old_one_stays_found() {
         let past = compilation_history(&mut store.read().await.unwrap(), &resource("base")).await.unwrap();
         let acts: Vec<_> = past.iter().rev().map(|it| (it.act.as_str(), it.actor.as_str())).collect();
         let (wang, li, zhao, sun) = ("person:wang", "person:li", "person:zhao", "person:sun");
-        let way = [("draft", wang), ("submit", wang), ("check", li), ("publish", zhao), ("change", sun), ("submit", sun)];
+        let way =
+            [("draft", wang), ("submit", wang), ("check", li), ("publish", zhao), ("change", sun), ("submit", sun)];
         assert_eq!(acts[..6], way);
         assert_eq!(acts[6..], [("check", wang), ("publish", zhao), ("revoke", zhao)]);
         assert_eq!(past[0].why, reason());
@@ -329,7 +335,10 @@ async fn nothing_is_submitted_without_its_duty_and_a_system_that_feeds_is_not_cl
         assert_eq!(put(&store, vec![system()]).await.unwrap(), 1);
         to_the_end(&store, "fed").await.unwrap();
         let problem = close(&store, ThingKind::System, "register", false).await.unwrap_err();
-        assert_eq!((problem.code.as_ref(), &problem.more["feeds"]), ("catalog.in_use", &serde_json::json!(["entry/fed"])));
+        assert_eq!(
+            (problem.code.as_ref(), &problem.more["feeds"]),
+            ("catalog.in_use", &serde_json::json!(["entry/fed"]))
+        );
         let fed = close(&store, ThingKind::System, "register", true).await.unwrap();
         assert_eq!(fed.len(), 1);
         let mut reader = store.read().await.unwrap();

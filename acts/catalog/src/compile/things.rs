@@ -22,18 +22,15 @@ fn check_why(why: &str) -> Result<(), Problem> {
 ///
 /// # Errors
 /// `catalog.chain` with every flaw, `catalog.reason`, `catalog.things_many`, `catalog.concurrent`.
-pub async fn put_things(
-    tx: &mut Tx,
-    permit: &Permit<PutThings>,
-    salt: Salt,
-    now: Timestamp,
-) -> Result<usize, Problem> {
+pub async fn put_things(tx: &mut Tx, permit: &Permit<PutThings>, salt: Salt, now: Timestamp) -> Result<usize, Problem> {
     let PutThings { things, why } = permit.ask();
     check_why(why)?;
     ensure!((1..=THINGS_MAX).contains(&things.len()), too_many(things.len()));
-    let own = things.iter().map(|it| (it.kind, it.name.clone()));
-    let linked = things.iter().flat_map(|it| it.links().map(|(_, kind, name)| (kind, name.clone())));
-    let mut known = rows::known(tx, own.chain(linked)).await?;
+    let mut named: Vec<(ThingKind, ResourceId)> = things.iter().map(|it| (it.kind, it.name.clone())).collect();
+    for thing in things {
+        named.extend(thing.links().map(|(_, kind, name)| (kind, name.clone())));
+    }
+    let mut known = rows::known(tx, named).await?;
     for thing in things {
         known.insert((thing.kind, thing.name.clone()), (thing.clone(), true));
     }

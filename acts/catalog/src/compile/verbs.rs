@@ -134,12 +134,7 @@ async fn published_before(
 
 /// The act with the code that its draft will bear: the one it has, the next of the front that is given, or the one
 /// that somebody chose, if it is free.
-async fn coded(
-    tx: &mut Tx,
-    name: &ResourceId,
-    act: &Act,
-    before: Option<&Compilation>,
-) -> Result<Act, Problem> {
+async fn coded(tx: &mut Tx, name: &ResourceId, act: &Act, before: Option<&Compilation>) -> Result<Act, Problem> {
     let (Act::Draft(draft) | Act::Change(Some(draft))) = act else { return Ok(act.clone()) };
     ensure!(draft.entry.entry == *name, other_name(name, &draft.entry.entry));
     let mut draft = draft.clone();
@@ -172,7 +167,7 @@ async fn coded_as(tx: &mut Tx, name: &ResourceId, entry: &Entry, had: &str) -> R
 /// As the store's.
 pub async fn flaws_now(reader: &mut Reader, draft: &Draft, now: Timestamp) -> Result<Vec<Flaw>, Problem> {
     let mut flaws = decide::flaws(&draft.entry, date_in_shanghai(now));
-    let named = draft.links.things().map(|(_, kind, name)| (kind, name.clone()));
+    let named = draft.links.things().map(|(_, kind, name)| (kind, name.clone())).collect();
     let known = rows::known(reader, named).await?;
     flaws.extend(chain_flaws(&draft.links, &known));
     Ok(flaws)

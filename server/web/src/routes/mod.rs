@@ -1,6 +1,7 @@
 //! The client port's routes, by act.
 
 pub(crate) mod catalog;
+pub(crate) mod compilation;
 pub(crate) mod exchange;
 pub(crate) mod federation;
 pub(crate) mod identity;
@@ -49,6 +50,12 @@ pub(crate) fn router(tenants: Tenants, refusals: Arc<Refusals>) -> Router {
         .route("/v1/catalog/{code}", get(catalog::entry).delete(catalog::withdraw))
         .route("/v1/catalog/dcat", get(catalog::dcat))
         .route("/v1/catalog/harvest", post(catalog::harvest))
+        .route("/v1/compilations", get(compilation::list))
+        .route("/v1/compilations/{name}", get(compilation::view))
+        .route("/v1/compilations/{name}/acts", post(compilation::act))
+        .route("/v1/chain", post(compilation::put_things))
+        .route("/v1/chain/{kind}", get(compilation::things))
+        .route("/v1/chain/{kind}/{name}", get(compilation::thing).delete(compilation::close_thing))
         .route("/v1/offers", get(exchange::offers))
         .route("/v1/members/{id}/offers", get(exchange::offers_of))
         .route("/v1/requests", get(exchange::requests).post(exchange::request))

@@ -1,22 +1,27 @@
-//! `yunhe catalog`: find what data exist, in Chinese or English, and gather the catalogues of members.
+//! `yunhe catalog`: find what data exist, in Chinese or English, and gather the catalogues of members. How an entry
+//! comes into the catalogue stands in `compile`.
 
-use super::pack::Review;
+use super::compile;
 use crate::client::encoded;
 use crate::context::Context;
-use crate::exit::{Failure, file_problem, json_problem};
+use crate::exit::Failure;
 use crate::output::{Voice, cell, facts, table};
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
-use std::path::PathBuf;
 
 const EXAMPLES: &str = "\
 示例 Examples:
   yunhe catalog search 法人 --sharing conditional --data ./hub
   yunhe catalog search 'air quality' --lang en --data ./hub
-  yunhe catalog show 320000-js-scjg-legal-person --data ./hub
+  yunhe catalog show 102001001/000001 --data ./hub
+  yunhe catalog draft entry.json --data ./node --as cataloguer
+  yunhe catalog submit enterprise-base --data ./node --as cataloguer
+  yunhe catalog check enterprise-base --data ./node --as checker
+  yunhe catalog publish enterprise-base --review 密审1号 --reviewed-by 保密办 --reviewed-on 2026-11-23 \\
+        --data ./node --as approver
   yunhe catalog harvest js-scjg --data ./hub --as cataloguer";
 
-/// 目录：检索、查看、汇聚。The catalogue: search, show, harvest.
+/// 目录：编制、检索、查看、汇聚。The catalogue: compile, search, show, harvest.
 #[derive(Args, Debug)]
 #[command(after_help = EXAMPLES)]
 pub struct Catalog {
@@ -28,18 +33,13 @@ pub struct Catalog {
 enum Act {
     /// 检索，并按各方面计数 Search, with counts by facet
     Search(Search),
-    /// 查看一个条目 One entry
+    /// 查看一个条目：目录代码查目录，条目名称查编制 One entry: by code as published, by name as compiled
     Show {
-        /// 目录代码 Its code
-        code: String,
+        /// 目录代码或条目名称 Its code, or its name
+        which: String,
     },
-    /// 发布条目 Publish an entry of our own
-    Publish {
-        /// 条目文件（JSON，字段见 yunhe schemas 的 pack-catalogue） The entry's file
-        file: PathBuf,
-        #[command(flatten)]
-        review: Review,
-    },
+    #[command(flatten)]
+    Compile(compile::Act),
     /// 撤下本单位的条目 Withdraw an entry of our own
     Withdraw {
         /// 条目名称 Its name
@@ -104,19 +104,18 @@ impl Catalog {
                 let value = client.get("/v1/catalog", &query).await?;
                 voice.answer(&value, || found(voice, &value));
             }
-            Act::Show { code } => {
-                let value = client.get(&format!("/v1/catalog/{}", encoded(&code)), &[]).await?;
+            // A code begins with a digit, a name with a letter.
+            Act::Show { which } if which.starts_with(|it: char| it.is_ascii_alphabetic()) => {
+                let value = client.get(&format!("/v1/compilations/{}", encoded(&which)), &[]).await?;
+                voice.answer(&value, || compile::shown(voice, &value));
+            }
+            Act::Show { which } => {
+                let value = client.get(&format!("/v1/catalog/{}", encoded(&which)), &[]).await?;
                 voice.answer(&value, || {
                     entry_lines(voice, super::pack::items(&value, "entries").first().unwrap_or(&value))
                 });
             }
-            Act::Publish { file, review } => {
-                let bytes = std::fs::read(&file).map_err(|it| file_problem(&file, &it))?;
-                let entry: Value =
-                    serde_json::from_slice(&bytes).map_err(|it| json_problem(&file.display().to_string(), &it))?;
-                let value = client.post("/v1/catalog", &json!({"entry": entry, "review": review.json()})).await?;
-                voice.answer(&value, || entry_lines(voice, &value));
-            }
+            Act::Compile(act) => return act.run(context).await,
             Act::Withdraw { entry } => {
                 let value = client.delete(&format!("/v1/catalog/{}", encoded(&entry)), &[]).await?;
                 voice.answer(&value, || voice.pick("条目已撤下", "the entry is withdrawn").to_owned());

@@ -4,6 +4,8 @@ pub mod agree;
 pub mod answer;
 pub mod backup;
 pub mod catalog;
+pub mod chain;
+pub mod compile;
 pub mod doctor;
 pub mod federation;
 pub mod import;
@@ -28,6 +30,7 @@ pub mod user;
 use crate::cli::Command;
 use crate::context::Context;
 use crate::exit::Failure;
+use ::catalog::compile::ThingKind;
 
 /// Carries out a command.
 ///
@@ -41,6 +44,9 @@ pub async fn run(command: Command, context: &Context) -> Result<(), Failure> {
         Command::Import(it) => it.run(context).await,
         Command::Record(it) => it.run(context).await,
         Command::Catalog(it) => it.run(context).await,
+        Command::Duty(it) => it.run(ThingKind::Duty, context).await,
+        Command::Matter(it) => it.run(ThingKind::Matter, context).await,
+        Command::System(it) => it.run(ThingKind::System, context).await,
         Command::Offer(it) => it.run(context).await,
         Command::Request(it) => it.run(context).await,
         Command::Answer(it) => it.run(context).await,
