@@ -1,4 +1,5 @@
-//! Compilation of the catalogue as the organisation's own people do it: entries on their way, and the chain behind them.
+//! Compilation of the catalogue as the organisation's own people do it: entries on their way, and the chain behind
+//! them.
 
 use crate::{Organisation, catalogs::Look, draw_salt, organisation::fault};
 use catalog::{

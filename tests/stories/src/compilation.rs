@@ -80,7 +80,8 @@ story! {
         cataloguer.post(&path, json!({"act": "submit"})).await.expect_status(200);
         checker.post(&path, json!({"act": "check"})).await.expect_status(200);
         approver.post(&path, publish()).await.expect_status(200);
-        assert_eq!((&entry().await["revision"], &entry().await["entry"]["title"]["zh"]), (&json!(2), &json!("市场主体登记信息")));
+        let changed = entry().await;
+        assert_eq!((&changed["revision"], &changed["entry"]["title"]["zh"]), (&json!(2), &json!("市场主体登记信息")));
         // Not past its compilation.
         cataloguer.call("DELETE", "/v1/catalog/enterprise-base").await.expect_problem("catalog.compiled", 409);
         cataloguer.post(&path, json!({"act": "revoke", "reason": "重复"})).await.expect_problem("policy.role", 403);
@@ -97,7 +98,8 @@ story! {
 }
 
 story! {
-    /// A system that feeds a published entry is closed only by somebody who says that he knows; as of before, it is open.
+    /// A system that feeds a published entry is closed only by somebody who says that he knows; as of before, it is
+    /// open.
     async fn a_system_is_closed(world: World) {
         let cataloguer = world.as_(AT, "cataloguer").desk().await;
         let chain = json!({"things": [duty("registration"), system("register")], "why": "三定规定"});
@@ -127,7 +129,8 @@ story! {
         assert_eq!((&view["state"], &view["users"][0]["published"]), (&json!("closed"), &json!(true)));
         let view = cataloguer.get(&format!("{path}?as_of={before}")).await.expect_status(200);
         assert_eq!(view["state"], "open");
-        assert_eq!(cataloguer.get("/v1/chain/system?state=closed").await.expect_status(200)[0]["thing"]["name"], "register");
+        let closed = cataloguer.get("/v1/chain/system?state=closed").await.expect_status(200);
+        assert_eq!(closed[0]["thing"]["name"], "register");
         cataloguer.call("DELETE", &close).await.expect_problem("catalog.no_thing", 404);
         cataloguer.get("/v1/chain/nothing").await.expect_problem("web.path", 422);
     }

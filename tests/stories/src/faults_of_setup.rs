@@ -173,7 +173,7 @@ story! {
 }
 
 story! {
-    /// Each act of a compilation is done once, whichever commit failed; so is the registration of a duty and its closing.
+    /// Each act of a compilation is done once, whichever commit failed.
     async fn a_compilation(mut world: World) {
         use crate::compilation::{acts, draft, duty, publish};
         world.rest().await;

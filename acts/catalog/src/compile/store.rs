@@ -53,8 +53,8 @@ const CODE_TAKEN: &str = "
      UNION SELECT entry AS name FROM catalog_entry WHERE code = $1 AND via IS NULL AND entry <> $2 LIMIT 1";
 const DRAW: &str = "UPDATE catalog_front SET next = next + 1 WHERE front = $1 RETURNING next";
 const FRONT: &str = "
-    INSERT INTO catalog_front (front, next) VALUES ($1, $2) ON CONFLICT (front) DO UPDATE SET next = catalog_front.next + 1
-    RETURNING next";
+    INSERT INTO catalog_front (front, next) VALUES ($1, $2)
+        ON CONFLICT (front) DO UPDATE SET next = catalog_front.next + 1 RETURNING next";
 const PASS: &str = "UPDATE catalog_front SET next = $2 WHERE front = $1 AND next <= $2";
 const CODES: &str = "
     SELECT code FROM catalog_entry WHERE via IS NULL AND code > $1 AND code < $2

@@ -1,5 +1,5 @@
-//! `yunhe catalog draft | submit | check | return | publish | change | revoke | discard | list`: an entry's way into the
-//! catalogue.
+//! `yunhe catalog draft | submit | check | return | publish | change | revoke | discard | list`: an entry's way into
+//! the catalogue.
 
 use super::pack::Review;
 use crate::client::{Client, encoded};
