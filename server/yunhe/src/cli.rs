@@ -1,8 +1,8 @@
 //! The command line: global options and the list of commands. Each command's own options stand with it.
 
 use crate::commands::{
-    agree, answer, backup, catalog, chain, doctor, federation, import, init, key, log, offer, openapi, pack, pull, query,
-    receipt, record, request, restore, revoke, schemas, serve, token, user,
+    agree, answer, backup, catalog, chain, doctor, federation, import, init, key, log, offer, openapi, pack, pull,
+    query, receipt, record, request, restore, revoke, schemas, serve, token, user,
 };
 use crate::demo;
 use clap::{Args, Parser, Subcommand, ValueEnum};
