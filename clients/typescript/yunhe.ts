@@ -154,6 +154,17 @@ export type Asked = {
   signature: Signature;
 };
 
+/** 挂接资源: what an entry is attached to. */
+export type Attached = {
+  /** What it is. */
+  kind: AttachedKind;
+  /** Its name there: a record type, a table, a path, an address. Never with a password. */
+  name: string;
+};
+
+/** Kinds of attached resources (库表、文件、服务接口) and our own record types. */
+export type AttachedKind = "record" | "table" | "file" | "service";
+
 /** From a leaf to the signature of its batch: the `batch` part of a receipt. */
 export type BatchProof = {
   /** The leaf's place in the batch. */
@@ -213,6 +224,107 @@ export type Change = {
 /** The three classes of the guide. */
 export type Class = "base" | "theme" | "department";
 
+/** One entry's compilation: the text that is worked on, and the one that stands in the catalogue meanwhile. */
+export type Compilation = {
+  /** Who of the department passed it. */
+  checker?: string | null;
+  /** Who wrote this revision: none of them may check it. */
+  compilers?: string[];
+  /** What is worked on; when published, what stands in the catalogue. */
+  draft: Draft;
+  /** What stands in the catalogue while a change is under way. */
+  live?: Draft | null;
+  /** Why it was returned last. */
+  returned?: string | null;
+  /** Where it is. */
+  state: State;
+};
+
+/** A compilation in a list. */
+export type CompilationLine = {
+  /** Its code. */
+  code: string;
+  /** Its name. */
+  entry: ResourceId;
+  /** The department that keeps the data. */
+  provider: Bilingual;
+  /** Whether it stands in the catalogue now. */
+  published: boolean;
+  /** Since when. */
+  since: string;
+  /** Where it is. */
+  state: State;
+  /** Its title. */
+  title: Bilingual;
+  /** The version of its dossier. */
+  version: number;
+};
+
+/** A compilation with its history. */
+export type CompilationView = {
+  /** What it says. */
+  compilation: Compilation;
+  /** Its name. */
+  entry: ResourceId;
+  /** What still stands in the way of passing it on: place, fact and remedy. */
+  flaws: unknown[];
+  /** What was done to it, the newest first. */
+  history: Past[];
+  /** Since when it stands so. */
+  since: string;
+  /** The version of its dossier. */
+  version: number;
+};
+
+/** What is done to a compilation. */
+export type CompileAsk = {
+  act: "draft";
+  /** The entry; name, code, provider, day and grade may be left out. A code without its serial number draws one. */
+  entry: Record<string, unknown>;
+  /** What lies behind it. */
+  links?: Links;
+} | {
+  act: "submit";
+} | {
+  act: "check";
+} | {
+  act: "return";
+  /** What is to be mended. */
+  reason: string;
+} | {
+  act: "publish";
+  /** That it holds no state secret. */
+  review: SecrecyReview;
+} | {
+  act: "change";
+  /** The entry, as for a draft. */
+  entry?: Record<string, unknown> | null;
+  /** What lies behind it. */
+  links?: Links;
+} | {
+  act: "revoke";
+  /** Why. */
+  reason: string;
+} | {
+  act: "discard";
+  /** Why. */
+  reason: string;
+};
+
+/** What an act came to. */
+export type Compiled = {
+  /** Its code, drawn where none was given. */
+  code: string;
+  /** The entry. */
+  entry: ResourceId;
+  /** The revision that stands in the catalogue, when it was just published. */
+  revision?: number | null;
+  /** Where it is now. */
+  state: State;
+  /** The version of its dossier now. */
+  version: number;
+};
+
 /** A value that a field is compared with. On the wire each is text in its only form: `{"decimal": "1.50"}`. */
 export type Constant = {
   text: string;
@@ -247,13 +359,69 @@ export type DeliveryId = string;
 
 export type Digest = string;
 
+/** 稿: an entry and its chain, as the cataloguer wrote them. */
+export type Draft = {
+  /** The entry. */
+  entry: Entry;
+  /** What lies behind it. */
+  links?: Links;
+};
+
 /** Entries of the membership log. */
 export type Entries = {
-  entries: Entry[];
+  entries: Entry2[];
+};
+
+/** Data that exist, whoever keeps them and however they are shared. */
+export type Entry = {
+  /** 信息资源分类. */
+  class: Class;
+  /** 信息资源代码: class, item, subject and detail, a slash, a serial number. */
+  code: string;
+  /** 共享条件, or for 不予共享 the law, regulation or policy that says so. */
+  condition?: Bilingual | null;
+  /** 更新周期. */
+  cycle: Cycle;
+  /** 信息资源摘要. */
+  description: Bilingual;
+  /** Its name within the organisation. */
+  entry: ResourceId;
+  /** 信息资源格式, lower-case: csv, json, parquet, shp, pdf … */
+  formats: string[];
+  /** Its grade: the highest of its items'. */
+  grade: Grade;
+  /** 信息项. */
+  items: Item[];
+  /** Words that people also search by. */
+  keywords?: string[];
+  /** 共享方式. */
+  method: Method;
+  /** The offer at the organisation's node through which it can be had. */
+  offer?: ResourceId | null;
+  /** 开放属性: whether it is open to the public. */
+  open: boolean;
+  /** 开放条件. */
+  open_condition?: Bilingual | null;
+  /** 信息资源提供方. */
+  provider: Bilingual;
+  /** 信息资源提供方代码: the unified social credit code (GB 32100). */
+  provider_code?: string | null;
+  /** 发布日期. */
+  published: string;
+  /** 关联资源: entries that belong with it. */
+  related?: ResourceId[];
+  /** 共享类型; independent of the grade. */
+  share: Sharing;
+  /** Whether its data were made by a generator: such data may never pass for real. */
+  synthetic?: boolean;
+  /** 主题: an entry of the code list `catalogue-themes`. */
+  theme: ResourceId;
+  /** 信息资源名称. */
+  title: Bilingual;
 };
 
 /** An entry with the signatures that make it count. */
-export type Entry = {
+export type Entry2 = {
   /** What it says. */
   body: EntryBody;
   /** Of distinct founders, by key in ascending order of its base64. */
@@ -485,6 +653,27 @@ export type IssuedToken = {
   token: string;
 };
 
+/** 信息项: one item of an entry. */
+export type Item = {
+  /** The field at the node that holds it. */
+  field?: FieldName | null;
+  /** Its grade. */
+  grade?: Grade | null;
+  /** 数据长度: characters of a text, digits of a number. */
+  length?: number | null;
+  /** Whether it is about natural persons. */
+  personal?: boolean;
+  /** Its title. */
+  title: Bilingual;
+  /** Its data type. */
+  type: ItemType;
+  /** Its UCUM unit. */
+  unit?: string | null;
+};
+
+/** Data types of the guide. */
+export type ItemType = "text" | "number" | "money" | "date" | "instant" | "boolean" | "file";
+
 /** A genesis with the digest that was told by another way. */
 export type Join = {
   digest: Digest;
@@ -518,6 +707,18 @@ export type LegalBasis = {
 /** The administrative level of a member. */
 export type Level = "nation" | "province" | "city" | "county";
 
+/** The chain behind an entry: 职责 → 事项 → 信息系统 → (entry) → 挂接资源. */
+export type Links = {
+  /** 职责: the duty for which the data are kept. */
+  duty?: ResourceId | null;
+  /** 事项: in which matters of that duty they come about. */
+  matters?: ResourceId[];
+  /** 挂接: where the data themselves are, once they are attached. */
+  resource?: Attached | null;
+  /** 信息系统: in which system they lie. */
+  system?: ResourceId | null;
+};
+
 /** The log that an organisation keeps. */
 export type LogKey = {
   /** Whose signature its checkpoints carry. */
@@ -541,6 +742,9 @@ export type Mask = "middle4" | "last4" | "first1" | "all";
 
 /** What a member is in its federation. */
 export type MemberRole = "hub" | "authority" | "department" | "enterprise";
+
+/** How what is shared reaches the asker (共享方式). */
+export type Method = "platform" | "mail" | "disk" | "medium" | "none";
 
 /** A password that an administrator gives. */
 export type NewPassword = {
@@ -672,6 +876,22 @@ export type PageAsk = {
   limit?: number | null;
   /** A condition in CEL. */
   where?: string | null;
+};
+
+/** One act in a dossier's history. */
+export type Past = {
+  /** What was done. */
+  act: string;
+  /** By whom. */
+  actor: string;
+  /** When. */
+  at: string;
+  /** The state that it led to. */
+  state: string;
+  /** The version that it made. */
+  version: number;
+  /** Why, where a reason was given. */
+  why: string;
 };
 
 /** The SHA-256 of a key's SubjectPublicKeyInfo: how a TLS key is known in a federation. */
@@ -1087,6 +1307,9 @@ export type Standing = {
   };
 };
 
+/** Where an entry is on its way. */
+export type State = "draft" | "department-check" | "authority-check" | "published" | "revoked";
+
 /** A signature and hash algorithm pair. `sm2-sm3` is planned: its name is reserved and refused until it is built. */
 export type Suite = "ed25519-sha256";
 
@@ -1176,6 +1399,75 @@ export type Test = {
   };
 };
 
+/** A duty, a matter or an information system. */
+export type Thing = {
+  /** 依据: the 三定 provision, the law or the list that gives a duty or a matter. */
+  basis?: string | null;
+  /** 所在云: where a system runs. */
+  cloud?: string | null;
+  /** 事项编码, or the number of a system in its register. */
+  code?: string | null;
+  /** Whether a system is connected to the sharing platform (接入共享平台). */
+  connected?: boolean;
+  /** The duty that a matter carries out, or a system serves. */
+  duty?: ResourceId | null;
+  /** What it is. */
+  kind: ThingKind;
+  /** The matters that run in a system. */
+  matters?: ResourceId[];
+  /** Its name. */
+  name: ResourceId;
+  /** 所属部门: the department that answers for it. */
+  owner: Bilingual;
+  /** That department's unified social credit code. */
+  owner_code?: string | null;
+  /** 网络安全保护等级 of a system, 1 to 4 (GB/T 22239). */
+  protection?: number | null;
+  /** Whether it was made up: such a thing may never pass for real. */
+  synthetic?: boolean;
+  /** Its title. */
+  title: Bilingual;
+};
+
+/** What a link of the chain is. */
+export type ThingKind = "duty" | "matter" | "system";
+
+/** A duty, a matter or a system in a list. */
+export type ThingLine = {
+  /** Since when it stands so. */
+  since: string;
+  /** `open` or `closed`. */
+  state: string;
+  /** What it says. */
+  thing: Thing;
+  /** The version of its dossier. */
+  version: number;
+};
+
+/** A duty, a matter or a system with its history and what leads to it. */
+export type ThingView = {
+  /** What was done to it, the newest first. */
+  history: Past[];
+  /** Since when it stands so. */
+  since: string;
+  /** `open` or `closed`. */
+  state: string;
+  /** What it says. */
+  thing: Thing;
+  /** What leads to it now: matters, systems, entries. */
+  users: User[];
+  /** The version of its dossier. */
+  version: number;
+};
+
+/** Duties, matters and systems to register. */
+export type ThingsAsk = {
+  /** What they say; all of them are taken, or none. */
+  things: Thing[];
+  /** Why, for the history. */
+  why: string;
+};
+
 export type TokenId = string;
 
 /** A token as a list shows it. */
@@ -1211,6 +1503,18 @@ export type TypeView = {
   rows: number;
   /** Its title. */
   title: Bilingual;
+};
+
+/** What leads to a thing: open things above it, and entries whose published text or draft names it. */
+export type User = {
+  /** `matter`, `system` or `entry`. */
+  kind: string;
+  /** Its name. */
+  name: string;
+  /** Whether it is an entry that stands in the catalogue. */
+  published: boolean;
+  /** The word for its state. */
+  state: string;
 };
 
 /** An account as a list shows it. */
@@ -1368,9 +1672,44 @@ export class Yunhe {
     return this.json("GET", `/v1/catalog/${encodeURIComponent(code)}`);
   }
 
+  /** 登记职责、事项、信息系统 · registers duties, matters, information systems */
+  putChain(body: ThingsAsk): Promise<unknown> {
+    return this.json("POST", "/v1/chain", {}, JSON.stringify(body));
+  }
+
+  /** 职责、事项或信息系统清单 · duties, matters or information systems */
+  chain(kind: string, query: { after?: string | null; limit?: number | null; owner?: string | null; state?: string | null } = {}): Promise<ThingLine[]> {
+    return this.json("GET", `/v1/chain/${encodeURIComponent(kind)}`, query);
+  }
+
+  /** 关闭职责、事项或系统 · closes a duty, a matter or a system */
+  closeChain(kind: string, name: string, query: { even_so?: boolean; why: string }): Promise<unknown> {
+    return this.json("DELETE", `/v1/chain/${encodeURIComponent(kind)}/${encodeURIComponent(name)}`, query);
+  }
+
+  /** 一项职责、事项或系统 · a duty, a matter or a system */
+  chainThing(kind: string, name: string, query: { as_of?: string | null } = {}): Promise<ThingView> {
+    return this.json("GET", `/v1/chain/${encodeURIComponent(kind)}/${encodeURIComponent(name)}`, query);
+  }
+
   /** 变更流 · a page of a change feed */
   changes(query: { after?: number; feed?: string | null; limit?: number | null } = {}): Promise<unknown> {
     return this.json("GET", "/v1/changes", query);
+  }
+
+  /** 编制中的目录条目 · catalogue entries on their way */
+  compilations(query: { after?: string | null; limit?: number | null; owner?: string | null; state?: string | null } = {}): Promise<CompilationLine[]> {
+    return this.json("GET", "/v1/compilations", query);
+  }
+
+  /** 一个条目的编制与经过 · an entry's compilation and its history */
+  compilation(name: string): Promise<CompilationView> {
+    return this.json("GET", `/v1/compilations/${encodeURIComponent(name)}`);
+  }
+
+  /** 编制、提交、审核、退回、发布、变更、撤销、放弃 · drafts, submits, checks, returns, publishes, changes, revokes or discards an entry */
+  compile(name: string, body: CompileAsk): Promise<Compiled> {
+    return this.json("POST", `/v1/compilations/${encodeURIComponent(name)}/acts`, {}, JSON.stringify(body));
   }
 
   /** 联邦成员 · the members of the federation */
