@@ -107,6 +107,8 @@ story! {
         world.until("the lost time is reclaimed", || async { receipts(&world, "js-scjg").await == before }).await;
         let there = agreement(&world, "js-scjg", &operation).await;
         assert_eq!((&there["state"], &there["day_rows"]), (&json!("live"), &used));
+        let code = || async { world.query(&operation, json!({"limit": 30})).await.code() };
+        world.until("the consumer has told all", || async { code().await != "exchange.reclaiming" }).await;
         let problem = world.query(&operation, json!({"limit": 30})).await.expect_problem("exchange.quota", 429);
         assert_eq!(problem["rows_left"], QUOTA - used.as_u64().unwrap());
         world.query(&operation, json!({"limit": 1})).await.expect_status(200);

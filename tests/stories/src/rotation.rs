@@ -1,12 +1,15 @@
 //! Keys are changed while the nodes run and calls go on: nothing is lost, and whoever shows the old key afterwards
 //! hears whose it was.
 
+use futures::future::join_all;
 use jiff::SignedDuration;
 use serde_json::json;
 use signing::{KeyRing, Rotated};
 use std::collections::BTreeSet;
 use testkit::{Hostile, World, story};
 
+/// Queries under way while keys change.
+const BUSY: usize = 60;
 /// Queries before, between and after the steps.
 const QUERIES: usize = 8;
 
@@ -51,8 +54,12 @@ story! {
             world.advance(SignedDuration::from_secs(599));
             assert_eq!(world.keys(id).messages.public(), before.messages.public());
             world.advance(SignedDuration::from_secs(1));
-            // The node's own job may be quicker than we are.
-            follow(&world, id).await;
+            // The node's own job may be quicker than we are. Whoever asks in that very moment is answered.
+            let asks = (0..BUSY).map(|_| world.query(&agreement, json!({"limit": 1})));
+            let (answers, _) = tokio::join!(join_all(asks), follow(&world, id));
+            for answer in answers {
+                answer.expect_status(200);
+            }
             assert_eq!(world.keys(id).messages.public(), messages);
             let after = queries(&world, &agreement).await;
             assert_eq!(after == signed, id == "nj-gxj", "receipts bear the provider's key of the moment");
