@@ -1,7 +1,7 @@
 //! Deliveries: the one transaction in which a delivery is issued, with its guards, and batches with their parts.
 
 use crate::{
-    AgreementId, Asked, DeliveryId, ReceiptBody, ReceiptId, agreement_facts,
+    AgreementId, Asked, DeliveryId, NewPage, ReceiptBody, ReceiptId, agreement_facts, follow,
     receipt::{self, Parts, add},
     store::{
         AGREEMENT_SPEND, NONCE_CLAIM, NONCE_FORGET, PARCEL_ADD, PARCEL_GET, PARCEL_LOST, PARCEL_READY, PART_ADD,
@@ -95,9 +95,11 @@ pub struct Issue {
     pub origin: Origin,
     /// The promise.
     pub integrate_by: Timestamp,
+    /// The page that the delivery is, where it is one: it comes to be with its receipt.
+    pub page: Option<NewPage>,
 }
 
-fn count(number: u64) -> i64 {
+pub(crate) fn count(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
 }
 
@@ -152,7 +154,9 @@ pub async fn issue(
     let log = LogPromise { origin: issue.origin.clone(), leaf: promised, integrate_by: issue.integrate_by };
     let (written, salt, asked) = (&leaf.body, &issue.salt.0, &issue.asked);
     add(tx, Side::Provider, &Parts { body, written, salt, log: &log, asked, proof: None }, now).await?;
-    if let (Some(parcel), Some(part)) = (body.delivery, body.part) {
+    if let Some(page) = &issue.page {
+        follow::add_page(tx, page, body).await?;
+    } else if let (Some(parcel), Some(part)) = (body.delivery, body.part) {
         let issued = tx.execute(PART_ISSUED, args![parcel.to_string(), part, body.id.to_string()]).await?;
         ensure!(
             issued == 1,
@@ -221,12 +225,26 @@ pub struct Parcel {
     pub format: String,
     /// The columns, in order.
     pub columns: Vec<FieldName>,
-    /// The feed position of the moment.
+    /// The feed position of the moment. The consumer is not told it: it counts what is none of its business.
     pub position: i64,
+    /// The feed's epoch then, and the agreement's revision: pages of changes go on only while both hold.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub epoch: Option<String>,
+    /// See above.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revision: Option<u32>,
     /// Whether all parts are there.
     pub ready: bool,
     /// The parts.
     pub parts: Vec<Part>,
+}
+
+impl Parcel {
+    /// What its consumer is told of it.
+    #[must_use]
+    pub fn told(self) -> Self {
+        Self { position: 0, epoch: None, revision: None, ..self }
+    }
 }
 
 /// A part of a batch.

@@ -3,7 +3,7 @@
 
 use crate::{
     AgreementId, DeliveryId,
-    store::{PULL_ADD, PULL_GET, PULL_PARTS, PULL_SET, PULL_UNDER_WAY, text},
+    store::{PULL_ADD, PULL_GET, PULL_PART, PULL_PARTS, PULL_SET, PULL_UNDER_WAY, text},
 };
 use ::store::{Reader, Tx, args};
 use policy::{Ask, Need, Permit, Role};
@@ -130,4 +130,12 @@ pub async fn pulls_under_way(reader: &mut Reader) -> Result<Vec<Pull>, Problem> 
 pub async fn pulled_parts(reader: &mut Reader, id: DeliveryId) -> Result<Vec<u32>, Problem> {
     let rows = reader.rows(PULL_PARTS, args![id.to_string()]).await?;
     rows.iter().map(|it| Ok(u32::try_from(it.int("part")?).unwrap_or(u32::MAX))).collect()
+}
+
+/// Whether we have taken over the receipt of a part or page.
+///
+/// # Errors
+/// Those of the store.
+pub async fn pulled_part(reader: &mut Reader, id: DeliveryId, part: u32) -> Result<bool, Problem> {
+    Ok(reader.row(PULL_PART, args![id.to_string(), part]).await?.is_some())
 }

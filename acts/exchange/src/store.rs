@@ -83,6 +83,22 @@ pub const MIGRATIONS: &[&str] = &[
         agreement $TEXT NOT NULL PRIMARY KEY, peer $TEXT NOT NULL, revocation $TEXT NOT NULL, at $INT NOT NULL,
         tried $INT NOT NULL);
     CREATE INDEX exchange_untold_tried ON exchange_untold (tried)",
+    // Pages of changes behind a batch, at the provider; deliveries into tables, at the consumer.
+    "
+    CREATE TABLE exchange_follow (
+        parcel $TEXT NOT NULL PRIMARY KEY, epoch $TEXT, position $INT NOT NULL, next $INT NOT NULL);
+    CREATE TABLE exchange_page (
+        parcel $TEXT NOT NULL, number $INT NOT NULL, behind $INT NOT NULL, upto $INT NOT NULL, digest $TEXT NOT NULL,
+        rows $INT NOT NULL, receipt $TEXT NOT NULL, as_of $INT NOT NULL, PRIMARY KEY (parcel, number));
+    CREATE TABLE exchange_plan (
+        name $TEXT NOT NULL PRIMARY KEY, agreement $TEXT NOT NULL, target $TEXT NOT NULL, state $TEXT NOT NULL,
+        wanted $TEXT NOT NULL, next_at $INT NOT NULL, document $TEXT NOT NULL, progress $TEXT NOT NULL,
+        at $INT NOT NULL);
+    CREATE UNIQUE INDEX exchange_plan_target ON exchange_plan (target) WHERE state <> 'ended';
+    CREATE INDEX exchange_plan_due ON exchange_plan (next_at) WHERE state = 'active';
+    CREATE TABLE exchange_run (
+        plan $TEXT NOT NULL, number $INT NOT NULL, document $TEXT NOT NULL, PRIMARY KEY (plan, number));
+    CREATE TABLE exchange_mark (plan $TEXT NOT NULL PRIMARY KEY, parcel $TEXT NOT NULL, next $INT NOT NULL)",
 ];
 
 // Requests.
@@ -233,6 +249,57 @@ pub(crate) const PULL_UNDER_WAY: &str = "
     SELECT document FROM exchange_pull WHERE state IN ('making', 'fetching') ORDER BY at LIMIT $1";
 pub(crate) const PULL_PARTS: &str = "
     SELECT part FROM exchange_receipt WHERE side = 'consumer' AND delivery = $1 ORDER BY part";
+pub(crate) const PULL_PART: &str = "
+    SELECT part FROM exchange_receipt WHERE side = 'consumer' AND delivery = $1 AND part = $2";
+
+// Pages behind a batch.
+pub(crate) const FOLLOW_OPEN: &str = "
+    INSERT INTO exchange_follow (parcel, epoch, position, next) VALUES ($1, $2, $3, $4)
+    ON CONFLICT (parcel) DO NOTHING";
+pub(crate) const FOLLOW_GET: &str = "SELECT epoch, position, next FROM exchange_follow WHERE parcel = $1";
+pub(crate) const FOLLOW_PASS: &str = "UPDATE exchange_follow SET position = $3 WHERE parcel = $1 AND position = $2";
+/// Of two asks for the same page at once one finds the follower where it was.
+pub(crate) const FOLLOW_NEXT: &str = "
+    UPDATE exchange_follow SET position = $4, next = next + 1 WHERE parcel = $1 AND position = $2 AND next = $3";
+pub(crate) const PAGE_ADD: &str = "
+    INSERT INTO exchange_page (parcel, number, behind, upto, digest, rows, receipt, as_of)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
+pub(crate) const PAGE_GET: &str = "
+    SELECT behind, upto, digest, rows, receipt, as_of FROM exchange_page WHERE parcel = $1 AND number = $2";
+
+// Deliveries into tables.
+pub(crate) const PLAN_ADD: &str = "
+    INSERT INTO exchange_plan (name, agreement, target, state, wanted, next_at, document, progress, at)
+    VALUES ($1, $2, $3, 'active', '', $4, $5, $6, $7) ON CONFLICT (name) DO NOTHING";
+pub(crate) const PLAN_GET: &str = "
+    SELECT state, wanted, next_at, document, progress FROM exchange_plan WHERE name = $1";
+pub(crate) const PLAN_LIST: &str = "
+    SELECT state, wanted, next_at, document, progress FROM exchange_plan ORDER BY at DESC, name LIMIT $1";
+pub(crate) const PLAN_DUE: &str = "
+    SELECT state, wanted, next_at, document, progress FROM exchange_plan
+     WHERE state = 'active' AND next_at <= $1 ORDER BY next_at, name LIMIT $2";
+pub(crate) const PLAN_OF_PARCEL: &str = "
+    SELECT name FROM exchange_plan WHERE agreement = $1 AND state <> 'ended' ORDER BY name";
+pub(crate) const PLAN_STATE: &str = "UPDATE exchange_plan SET state = $2 WHERE name = $1 AND state <> 'ended'";
+pub(crate) const PLAN_WANT: &str = "
+    UPDATE exchange_plan SET wanted = $2, next_at = 0 WHERE name = $1 AND state = 'active'";
+pub(crate) const PLAN_PROGRESS: &str = "UPDATE exchange_plan SET progress = $2 WHERE name = $1";
+/// Only where nobody has wanted a run meanwhile.
+pub(crate) const PLAN_NEXT: &str = "
+    UPDATE exchange_plan SET next_at = $3, wanted = $4 WHERE name = $1 AND next_at = $2 AND wanted = $5";
+pub(crate) const RUN_ADD: &str = "
+    INSERT INTO exchange_run (plan, number, document) VALUES ($1, $2, $3)
+    ON CONFLICT (plan, number) DO UPDATE SET document = excluded.document";
+pub(crate) const RUN_LIST: &str = "
+    SELECT document FROM exchange_run WHERE plan = $1 ORDER BY number DESC LIMIT $2";
+pub(crate) const RUN_FORGET: &str = "DELETE FROM exchange_run WHERE plan = $1 AND number <= $2";
+pub(crate) const MARK_GET: &str = "SELECT parcel, next FROM exchange_mark WHERE plan = $1";
+pub(crate) const MARK_SET: &str = "
+    INSERT INTO exchange_mark (plan, parcel, next) VALUES ($1, $2, $3)
+    ON CONFLICT (plan) DO UPDATE SET parcel = excluded.parcel, next = excluded.next";
+/// Zero rows: the page is in the table already.
+pub(crate) const MARK_NEXT: &str = "
+    UPDATE exchange_mark SET next = next + 1 WHERE plan = $1 AND parcel = $2 AND next = $3";
 
 /// Every statement, for the test that prepares them on both databases.
 #[cfg(test)]
@@ -284,4 +351,26 @@ pub(crate) const ALL: &[&str] = &[
     PULL_GET,
     PULL_UNDER_WAY,
     PULL_PARTS,
+    PULL_PART,
+    FOLLOW_OPEN,
+    FOLLOW_GET,
+    FOLLOW_PASS,
+    FOLLOW_NEXT,
+    PAGE_ADD,
+    PAGE_GET,
+    PLAN_ADD,
+    PLAN_GET,
+    PLAN_LIST,
+    PLAN_DUE,
+    PLAN_OF_PARCEL,
+    PLAN_STATE,
+    PLAN_WANT,
+    PLAN_PROGRESS,
+    PLAN_NEXT,
+    RUN_ADD,
+    RUN_LIST,
+    RUN_FORGET,
+    MARK_GET,
+    MARK_SET,
+    MARK_NEXT,
 ];

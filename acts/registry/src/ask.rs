@@ -2,7 +2,7 @@
 
 use crate::{ImportId, Mapping, RowId};
 use policy::{Ask, Need, Role};
-use schema::{RecordType, Value};
+use schema::{FieldName, RecordType, Value};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use vocabulary::{Date, ResourceId};
@@ -51,6 +51,50 @@ pub struct Remove {
 }
 
 impl Ask for Remove {
+    fn need(&self) -> Need<'_> {
+        Need::Role(&[Role::DataSteward])
+    }
+}
+
+/// Brings in changes that another organisation delivers: some columns of rows, and removals.
+#[derive(Clone, Debug)]
+pub struct Merge {
+    /// Into which type.
+    pub record: ResourceId,
+    /// Which columns are delivered, the key among them; the others are ours and stay as they are.
+    pub columns: Vec<FieldName>,
+    /// Rows, values in the order of the columns.
+    pub rows: Vec<Vec<Value>>,
+    /// Keys of rows to take out, values in the order of the type's key.
+    pub removed: Vec<Vec<Value>>,
+    /// Names the first new row; those after it follow. The edge draws it.
+    pub first: RowId,
+    /// Why, in words.
+    pub why: String,
+}
+
+impl Ask for Merge {
+    fn need(&self) -> Need<'_> {
+        Need::Role(&[Role::DataSteward])
+    }
+}
+
+/// Puts a delivered set of rows in place of all that is there.
+#[derive(Clone, Debug)]
+pub struct Replace {
+    /// In which type.
+    pub record: ResourceId,
+    /// Which columns are delivered, the key among them; the others are ours and stay as they are.
+    pub columns: Vec<FieldName>,
+    /// Under which name the set is staged.
+    pub run: String,
+    /// Names the first new row; those after it follow. The edge draws it.
+    pub first: RowId,
+    /// Why, in words.
+    pub why: String,
+}
+
+impl Ask for Replace {
     fn need(&self) -> Need<'_> {
         Need::Role(&[Role::DataSteward])
     }

@@ -50,6 +50,25 @@ pub fn key(record: &RecordType, values: &[Value]) -> Vec<Value> {
     record.key_indexes().into_iter().filter_map(|it| values.get(it).cloned()).collect()
 }
 
+/// The rows with what the current row of their key holds in the fields `keep`.
+pub fn keeping(
+    record: &RecordType,
+    rows: &[Incoming],
+    current: &HashMap<Vec<Value>, Current>,
+    keep: &[usize],
+) -> Vec<Incoming> {
+    let kept = |row: &Incoming| {
+        let mut row = row.clone();
+        if let Some(current) = current.get(&key(record, &row.values)) {
+            for at in keep {
+                row.values[*at] = current.values[*at].clone();
+            }
+        }
+        row
+    };
+    rows.iter().map(kept).collect()
+}
+
 /// The fate of each row, in order, against the current rows of their keys.
 pub fn fates(record: &RecordType, rows: &[Incoming], current: &HashMap<Vec<Value>, Current>) -> Vec<Fate> {
     let indexes = record.key_indexes();

@@ -16,6 +16,7 @@ mod digest;
 mod fault;
 mod id;
 mod import;
+mod merge;
 mod query;
 mod rows;
 mod single;
@@ -23,17 +24,22 @@ mod sql;
 mod store;
 mod types;
 
-pub use ask::{Import, Install, Remove, SecrecyReview, Write};
+pub use ask::{Import, Install, Merge, Remove, Replace, SecrecyReview, Write};
 pub use change::{Announcement, Cause, Change, FEED, Origin, changes};
 pub use digest::{ROWS_FORMAT, RowsDigest, digest};
 pub use id::{ImportId, RowId, Run};
 pub use import::*;
-pub use query::{PAGE_ROWS_MAX, Selection, Stamp, Stored, Version, by_key, by_runs, count, history, page, select};
+pub use merge::{merge, replace, stage};
+pub use query::{
+    PAGE_ROWS_MAX, Selection, Stamp, Stored, Version, by_key, by_runs, count, history, page, select, touched,
+};
 pub use rows::{WRITE_ROWS_MAX, Written, remove, write};
 pub use single::{WHY_CHARS_MAX, check_why, row_values};
 pub use types::{Installed, install, migrate, record_type, types};
 
 #[cfg(test)]
 mod digest_tests;
+#[cfg(test)]
+mod merge_tests;
 #[cfg(test)]
 mod tests;

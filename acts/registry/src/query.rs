@@ -172,6 +172,31 @@ pub async fn by_runs(
     Ok(())
 }
 
+/// Of the rows that changes name in their runs, those within `selection`, which names a position: as they were then,
+/// whatever has become of them since.
+///
+/// # Errors
+/// As [`select`], or what `take` said.
+pub async fn touched(
+    reader: &mut Reader,
+    record: &RecordType,
+    runs: &[Run],
+    selection: &Selection,
+    mut take: impl FnMut(Stored) -> Result<(), Problem>,
+) -> Result<(), Problem> {
+    selection.check(record)?;
+    let fields: Vec<_> = selection.columns.iter().filter_map(|it| record.field(it.as_str())).collect();
+    let ids: Vec<String> = runs.iter().flat_map(|it| it.ids()).map(|it| it.uuid().simple().to_string()).collect();
+    let mut seen = std::collections::HashSet::with_capacity(ids.len());
+    let ids: Vec<&String> = ids.iter().filter(|it| seen.insert(*it)).collect();
+    for some in ids.chunks(crate::rows::WRITE_ROWS_MAX) {
+        let list = serde_json::to_string(some).map_err(|it| fault::internal("ids", &it))?;
+        let (sql, args) = Table::new(record, reader.dialect()).touched(selection, list);
+        reader.each(sql, args, |row| take(stored(row, fields.iter().copied())?)).await?;
+    }
+    Ok(())
+}
+
 /// When and by whom a version began or ended.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Stamp {

@@ -41,6 +41,17 @@ pub struct Written {
     pub removed: u64,
 }
 
+impl Written {
+    /// Counts what another write did as well.
+    pub(crate) fn add(&mut self, other: &Self) {
+        self.change = other.change.or(self.change);
+        self.added += other.added;
+        self.changed += other.changed;
+        self.same += other.same;
+        self.removed += other.removed;
+    }
+}
+
 /// Writes rows by their keys.
 ///
 /// # Errors
@@ -56,7 +67,7 @@ pub async fn write(tx: &mut Tx, permit: &Permit<Write>, now: Timestamp) -> Resul
         rows.push(Incoming { id: ask.first.plus(at), line: None, values: values.clone() });
     }
     let cause = Cause::new(permit.principal(), &ask.why, now);
-    let applied = apply(tx, &record, &rows, Change { cause, import: None }).await?;
+    let applied = apply(tx, &record, &rows, Change { cause, import: None, keep: &[] }).await?;
     ensure!(!applied.fates.iter().any(|it| matches!(it, Fate::Duplicate(_))), duplicate());
     Ok(applied.written)
 }
@@ -70,7 +81,7 @@ fn too_many(rows: usize) -> Problem {
     )
 }
 
-fn duplicate() -> Problem {
+pub(crate) fn duplicate() -> Problem {
     Problem::new(
         Kind::Unprocessable,
         "registry.duplicate_key",
@@ -94,22 +105,32 @@ pub async fn remove(tx: &mut Tx, permit: &Permit<Remove>, now: Timestamp) -> Res
     let keys = cell::keys_json(&record, ask.keys.iter().map(|it| it.iter().collect()));
     let found = tx.rows(table.named(), args![keys]).await?;
     let ids: Result<Vec<RowId>, Problem> = found.iter().map(|it| stored_id(it.value(0))).collect();
-    let mut ids = ids?;
+    let cause = Cause::new(permit.principal(), &ask.why, now);
+    take_out(tx, &record, ids?, &cause).await
+}
+
+/// Takes the rows of those names out of the current state, with one entry in the feed.
+pub(crate) async fn take_out(
+    tx: &mut Tx,
+    record: &RecordType,
+    mut ids: Vec<RowId>,
+    cause: &Cause,
+) -> Result<Written, Problem> {
     ids.sort_unstable();
     ids.dedup();
     if ids.is_empty() {
         return Ok(Written::default());
     }
     let announcement = Announcement::Rows {
-        record: ask.record.clone(),
-        cause: Cause::new(permit.principal(), &ask.why, now),
+        record: record.name.clone(),
+        cause: cause.clone(),
         origin: None,
         added: vec![],
         changed: vec![],
         removed: Run::fold(ids.iter().copied()),
     };
     let change = announce(tx, &announcement).await?;
-    end(tx, &table, &ids, change).await?;
+    end(tx, &Table::new(record, tx.dialect()), &ids, change).await?;
     Ok(Written { change: Some(change), removed: ids.len() as u64, ..Written::default() })
 }
 
@@ -124,6 +145,8 @@ pub(crate) fn stored_id(cell: &Arg) -> Result<RowId, Problem> {
 pub(crate) struct Change<'a> {
     pub(crate) cause: Cause,
     pub(crate) import: Option<(ImportId, &'a Origin)>,
+    /// Fields that are not written: they keep what the current row of the key holds.
+    pub(crate) keep: &'a [usize],
 }
 
 /// What became of the rows.
@@ -142,6 +165,13 @@ pub(crate) async fn apply(
 ) -> Result<Applied, Problem> {
     let table = Table::new(record, tx.dialect());
     let current = current(tx, &table, record, rows, change.import.map(|it| it.0)).await?;
+    let kept;
+    let rows = if change.keep.is_empty() {
+        rows
+    } else {
+        kept = decide::keeping(record, rows, &current, change.keep);
+        &kept
+    };
     let fates = decide::fates(record, rows, &current);
     let mut written = Written::default();
     let (mut into, mut added, mut changed) = (Vec::new(), Vec::new(), Vec::new());

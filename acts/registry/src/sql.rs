@@ -331,6 +331,31 @@ impl<'a> Table<'a> {
         )
     }
 
+    /// Of the rows whose ids `$1` lists in hex, those of a selection at its position: `_id`, `_change`, its columns.
+    pub(crate) fn touched(&self, selection: &Selection, ids: String) -> Parts {
+        let (m, p) = (self.field_list("m."), self.field_list("p."));
+        let at = parameter(&FieldType::Integer, self.dialect, 2);
+        let mut args = vec![Arg::Text(ids), Arg::Int(selection.as_of.unwrap_or(i64::MAX))];
+        let (filter, values) = selection.filter.sql(self.record, self.dialect, args.len() + 1);
+        args.extend(values.iter().map(crate::cell::arg));
+        let columns = selection.columns.iter().filter_map(|name| Some((name, self.record.field(name.as_str())?)));
+        let columns: String = columns.map(|(name, field)| format!(", {}", self.read(name, field, "t."))).collect();
+        let sql = format!(
+            "SELECT t._id, t._change{columns} FROM
+              (SELECT m._id, m._change{m} FROM {main} AS m JOIN store_change AS c ON c.id = m._change
+                WHERE m.{ids} AND c.position <= {at}
+               UNION ALL
+               SELECT p._id, p._change{p} FROM {past} AS p JOIN store_change AS c ON c.id = p._change
+                 JOIN store_change AS u ON u.id = p._until
+                WHERE p.{ids} AND c.position <= {at} AND (u.position IS NULL OR u.position > {at})) AS t
+              WHERE {filter}",
+            main = self.main,
+            past = self.past,
+            ids = self.ids(),
+        );
+        (Statement::built(sql), args)
+    }
+
     /// `FROM … WHERE …` of a selection and its arguments.
     fn from(&self, selection: &Selection) -> (String, Vec<Arg>) {
         let mut args: Vec<Arg> = selection.as_of.map(Arg::Int).into_iter().collect();

@@ -46,6 +46,7 @@ impl Jobs {
         let tasks = vec![
             run(organisation, &stop, SEQUENCE_REST, "sequence", |it| Box::pin(async move { it.sequence_once().await })),
             run(organisation, &stop, WORK_REST, "pull", |it| Box::pin(async move { it.carry_pulls().await })),
+            run(organisation, &stop, WORK_REST, "deliver", |it| Box::pin(async move { it.carry_deliveries().await })),
             run(organisation, &stop, WORK_REST, "acknowledge", |it| {
                 Box::pin(async move { Ok(!it.acknowledge_due().await?.is_empty()) })
             }),

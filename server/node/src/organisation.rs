@@ -60,6 +60,8 @@ pub struct Organisation {
     pub(crate) seen: Mutex<BTreeMap<&'static str, Timestamp>>,
     /// How the jobs fare.
     pub(crate) jobs: Mutex<BTreeMap<&'static str, crate::jobs::JobState>>,
+    /// Digests over what a consumer should hold are made one at a time.
+    pub(crate) tallying: tokio::sync::Semaphore,
     folder: PathBuf,
     clock: Arc<dyn Clock>,
     pins: Arc<PinSet>,
@@ -176,6 +178,7 @@ impl Organisation {
             messages,
             tls: LiveTls { own: RwLock::new((keys.tls.clone(), certificate)), hosts: RwLock::default() },
             resting: Mutex::default(),
+            tallying: tokio::sync::Semaphore::new(1),
             federation: federation.clone(),
             store,
             keys,

@@ -57,7 +57,7 @@ fn part_name(id: DeliveryId, number: u32) -> String {
 impl Organisation {
     /// The permit of a batch, decided on what is there now. What was `paid` for is not refused for a spent quota: it
     /// was counted when it was issued.
-    async fn batch_permit(
+    pub(crate) async fn batch_permit(
         &self,
         incoming: &Incoming,
         agreement: AgreementId,
@@ -90,7 +90,8 @@ impl Organisation {
         Format::parse(&ask.format)?;
         let again = self.parcel_of(incoming, ask.id).await.is_ok();
         let (permit, view) = self.batch_permit(incoming, ask.agreement, &ask.purpose, again).await?;
-        let position = self.store.read().await?.feed_head(registry::FEED).await?.map_or(0, |it| it.position);
+        let head = self.store.read().await?.feed_head(registry::FEED).await?;
+        let position = head.as_ref().map_or(0, |it| it.position);
         let terms = &view.agreement.body.terms;
         let parcel = Parcel {
             id: ask.id,
@@ -99,6 +100,8 @@ impl Organisation {
             format: ask.format,
             columns: permit.restriction().columns.clone(),
             position,
+            epoch: head.map(|it| it.epoch),
+            revision: view.agreement.body.revision.into(),
             ready: false,
             parts: Vec::new(),
         };
@@ -109,10 +112,10 @@ impl Organisation {
         if opened || !ours.ready {
             self.make_in_background(ours.clone(), permit.restriction().clone());
         }
-        Outcome::json(&ours)
+        Outcome::json(&ours.told())
     }
 
-    async fn parcel_of(&self, incoming: &Incoming, id: DeliveryId) -> Result<Parcel, Problem> {
+    pub(crate) async fn parcel_of(&self, incoming: &Incoming, id: DeliveryId) -> Result<Parcel, Problem> {
         exchange::parcel(&mut self.store.read().await?, id, &incoming.member.organisation.id).await
     }
 
@@ -189,7 +192,7 @@ impl Organisation {
     /// # Errors
     /// `exchange.parcel_missing`.
     pub async fn tell_parcel(self: &Arc<Self>, incoming: &Incoming, id: DeliveryId) -> Result<Outcome, Problem> {
-        Outcome::json(&self.parcel_of(incoming, id).await?)
+        Outcome::json(&self.parcel_of(incoming, id).await?.told())
     }
 
     /// Hands out a part with its receipt: issued the first time, the same one ever after.
@@ -205,7 +208,10 @@ impl Organisation {
         let ask: PartAsk = incoming.json()?;
         let parcel = self.parcel_of(incoming, id).await?;
         ensure!(parcel.ready, being_made());
-        let part = parcel.parts.iter().find(|it| it.number == number).ok_or_else(|| no_part(number))?;
+        let Some(part) = parcel.parts.iter().find(|it| it.number == number) else {
+            ensure!(parcel.format == "arrow", no_part(number));
+            return self.hand_out_page(incoming, &parcel, number, ask).await;
+        };
         let known = exchange::part_receipt(&mut self.store.read().await?, id, number).await?;
         let (permit, view) = self.batch_permit(incoming, parcel.agreement, &ask.purpose, known.is_some()).await?;
         let bytes = self.blobs.get(&part_name(id, number)).await?;
@@ -247,7 +253,7 @@ impl Organisation {
         Ok(Outcome { body: bytes, media, receipt })
     }
 
-    async fn issued_before(&self, incoming: &Incoming, id: ReceiptId) -> Result<Receipt, Problem> {
+    pub(crate) async fn issued_before(&self, incoming: &Incoming, id: ReceiptId) -> Result<Receipt, Problem> {
         let nonce = incoming.nonce();
         transact!(self.store, None, |tx| exchange::claim(tx, &nonce).await)?;
         let view = exchange::receipt(&mut self.store.read().await?, id).await?;
@@ -263,7 +269,7 @@ impl Organisation {
 }
 
 /// Whether a receipt was refused because its part has one.
-fn issued_meanwhile(problem: &Problem) -> bool {
+pub(crate) fn issued_meanwhile(problem: &Problem) -> bool {
     ["store.duplicate", "exchange.part_issued"].contains(&problem.code.as_ref())
 }
 

@@ -20,7 +20,7 @@ use tokio::time::Instant;
 use vocabulary::{Digest, Kind, Problem, date_in_shanghai, ensure};
 
 /// A part is at most this long.
-const PART_BYTES_MAX: usize = 256 << 20;
+pub(crate) const PART_BYTES_MAX: usize = 256 << 20;
 
 /// What to fetch.
 #[derive(Clone, Debug, Deserialize, schemars::JsonSchema)]
@@ -49,7 +49,7 @@ fn spent(problem: &Problem) -> bool {
 /// What is so only for the moment: nobody answers, our countersignatures are still on their way, or a clock is off.
 const PASSES: [&str; 3] = ["exchange.receipt_due", "peer.clock", "receipt.promise"];
 
-fn passes(problem: &Problem) -> bool {
+pub(crate) fn passes(problem: &Problem) -> bool {
     [502, 503].contains(&problem.kind.status()) || PASSES.contains(&problem.code.as_ref())
 }
 
@@ -83,7 +83,7 @@ fn differs(what: &str, id: DeliveryId) -> Problem {
     )
 }
 
-fn part_name(id: DeliveryId, number: u32) -> String {
+pub(crate) fn part_name(id: DeliveryId, number: u32) -> String {
     format!("pull/{id}/{number}")
 }
 

@@ -10,7 +10,7 @@ use crate::{
 };
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use evidence::BEHIND_LEAVES_MAX;
-use exchange::{AgreementId, Deliver, Issue, Query, Receipt, ReceiptBody, ReceiptId, Side};
+use exchange::{AgreementId, Deliver, Issue, NewPage, Query, Receipt, ReceiptBody, ReceiptId, Side};
 use jiff::ToSpan as _;
 use peer::Call;
 use policy::{AgreementState, Permit, Principal};
@@ -172,6 +172,17 @@ impl Organisation {
         permit: &Permit<Deliver>,
         body: ReceiptBody,
     ) -> Result<Receipt, Problem> {
+        self.issue_as(incoming, permit, body, None).await
+    }
+
+    /// Issues a receipt, for a page where it is one of changes.
+    pub(crate) async fn issue_as(
+        &self,
+        incoming: &Incoming,
+        permit: &Permit<Deliver>,
+        body: ReceiptBody,
+        page: Option<NewPage>,
+    ) -> Result<Receipt, Problem> {
         self.may_issue(&body.consumer)?;
         let issue = Issue {
             body,
@@ -180,6 +191,7 @@ impl Organisation {
             nonce: incoming.nonce(),
             origin: self.origin()?,
             integrate_by: integrate_by(incoming.now),
+            page,
         };
         let (now, behind) = (incoming.now, self.log_behind());
         ensure!(behind < BEHIND_LEAVES_MAX, evidence::Fault::Behind(behind));

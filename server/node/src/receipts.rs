@@ -137,6 +137,9 @@ impl Organisation {
                 return Ok(false);
             }
         }
+        if self.will_ask(&receipt.body).await? {
+            return Ok(false);
+        }
         let (salt, now) = (draw_salt()?, self.now());
         transact!(self.store, None, |tx| exchange::take_missed(tx, receipt, salt, now).await)
     }

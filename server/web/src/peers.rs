@@ -11,7 +11,7 @@ use axum::{
     response::{IntoResponse, Response},
     routing::{get, post},
 };
-use exchange::{DeliveryId, RequestId};
+use exchange::{AgreementId, DeliveryId, RequestId};
 use http::{HeaderValue, StatusCode, header};
 use node::{Incoming, Organisation, Outcome};
 use peer::{
@@ -30,11 +30,13 @@ pub fn router(tenants: Tenants) -> Router {
         .route("/peer/v1/requests/{id}", get(tell_request))
         .route("/peer/v1/requests/{id}/agreement", get(tell_agreement))
         .route("/peer/v1/agreements", post(countersigned))
+        .route("/peer/v1/agreements/{id}/shape", get(tell_shape))
         .route("/peer/v1/revocations", post(revoked))
         .route("/peer/v1/query", post(query))
         .route("/peer/v1/parcels", post(open_parcel))
         .route("/peer/v1/parcels/{id}", get(tell_parcel))
         .route("/peer/v1/parcels/{id}/parts/{number}", post(hand_out))
+        .route("/peer/v1/parcels/{id}/standing", post(tell_standing))
         .route("/peer/v1/acknowledgements", post(acknowledged))
         .route("/peer/v1/receipts/open", get(open_receipts))
         .route("/peer/v1/held/{kind}", get(held))
@@ -172,6 +174,16 @@ async fn hand_out(
     request: Request,
 ) -> Response {
     judged(&tenants, request, |org, it| async move { org.hand_out(&it, id, number).await }).await
+}
+
+/// `GET /peer/v1/agreements/{id}/shape`: in which shape rows come under an agreement.
+async fn tell_shape(State(tenants): State<Tenants>, Path(id): Path<AgreementId>, request: Request) -> Response {
+    judged(&tenants, request, |org, it| async move { org.tell_shape(&it, id).await }).await
+}
+
+/// `POST /peer/v1/parcels/{id}/standing`: what waits behind a batch, and what its consumer should hold.
+async fn tell_standing(State(tenants): State<Tenants>, Path(id): Path<DeliveryId>, request: Request) -> Response {
+    judged(&tenants, request, |org, it| async move { org.tell_standing(&it, id).await }).await
 }
 
 /// `POST /peer/v1/acknowledgements`: countersignatures of receipts.

@@ -2,15 +2,15 @@
 //! in `clients/`; a test walks it with a stranger. Schemas come from the types themselves.
 
 use crate::routes::{catalog::HarvestAsk, exchange, federation, identity, log, registry};
-use ::exchange::{AgreementView, Pull, Receipt, ReceiptView, RequestView};
+use ::exchange::{AgreementView, PlanView, Pull, Receipt, ReceiptView, RequestView};
 use ::identity::Scope;
 use ::registry::RowsDigest;
 use catalog::{compile::Compiled, search::Found};
 use node::{
     AnswerDraft, CloseAsk, CompilationLine, CompilationView, CompileAsk, Credentials, DcatAsk, DigestAsk, DossiersAsk,
     ImportAsk, ImportReport, InstalledPack, IssuedToken, MomentAsk, NewToken, NewUser, OfferView, Page, PageAsk,
-    PullAsk, PutAsk, PutReport, QueryAnswer, QueryAsk, RemoveAsk, RequestDraft, SearchAsk, ThingLine, ThingView,
-    ThingsAsk, TokenView, TypeView, UserView,
+    PlanAsk, PullAsk, PutAsk, PutReport, QueryAnswer, QueryAsk, RemoveAsk, RequestDraft, RunAsk, SearchAsk, ThingLine,
+    ThingView, ThingsAsk, TokenView, TypeView, UserView,
 };
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 
@@ -312,6 +312,25 @@ pub const ROUTES: &[Route] = &[
     get("/v1/pulls/{id}/parts/{number}", "pulledPart", "已取得的分片", "a part that is here")
         .scope(Exchange)
         .gives_bytes(BYTES),
+    get("/v1/deliveries", "deliveries", "入表交付计划", "deliveries into tables")
+        .scope(Exchange)
+        .gives::<Vec<PlanView>>(),
+    post("/v1/deliveries", "planDelivery", "新建入表交付计划", "plans a delivery into a table")
+        .scope(Exchange)
+        .takes::<PlanAsk>()
+        .gives::<PlanView>(),
+    get("/v1/deliveries/{name}", "delivery", "一个交付计划及其近期运行", "a delivery with its last runs")
+        .scope(Exchange)
+        .gives::<PlanView>(),
+    post("/v1/deliveries/{name}/run", "runDelivery", "立即运行，可要求全量重做", "runs it now, anew if so wanted")
+        .scope(Exchange)
+        .takes::<RunAsk>()
+        .gives::<PlanView>(),
+    post("/v1/deliveries/{name}/pause", "pauseDelivery", "暂停", "lets it rest").scope(Exchange).gives::<PlanView>(),
+    post("/v1/deliveries/{name}/resume", "resumeDelivery", "恢复", "lets it go on").scope(Exchange).gives::<PlanView>(),
+    post("/v1/deliveries/{name}/end", "endDelivery", "结束；表中数据保留", "ends it; the table stays as it is")
+        .scope(Exchange)
+        .gives::<PlanView>(),
     get("/v1/receipts", "receipts", "回执列表", "receipts, newest first")
         .scope(Exchange)
         .asks::<log::ReceiptsAsk>()

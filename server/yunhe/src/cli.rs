@@ -1,8 +1,8 @@
 //! The command line: global options and the list of commands. Each command's own options stand with it.
 
 use crate::commands::{
-    agree, answer, backup, catalog, chain, doctor, federation, import, init, key, log, offer, openapi, pack, pull,
-    query, receipt, record, request, restore, revoke, schemas, serve, token, user,
+    agree, answer, backup, catalog, chain, deliver, doctor, federation, import, init, key, log, offer, openapi, pack,
+    pull, query, receipt, record, request, restore, revoke, schemas, serve, token, user,
 };
 use crate::demo;
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -106,6 +106,8 @@ pub enum Command {
     Query(query::Query),
     /// 依协议批量获取 Fetch all permitted rows under an agreement
     Pull(pull::Pull),
+    /// 入表交付：依协议持续写入本单位的表 Deliveries into tables of our own
+    Deliver(deliver::Deliver),
     /// 回执：列出、取出、核验、确认 Receipts: list, take out, verify, acknowledge
     Receipt(receipt::Receipt),
     /// 存证日志 The log of evidence

@@ -525,8 +525,53 @@ mod a_member_joins {
     }
 }
 
+story! {
+    /// A delivery into a table is planned once and steered once, whichever commit failed.
+    async fn a_delivery_plan(mut world: World) {
+        crate::deliver::table(&world, 40).await;
+        let agreement = world.agree_operation("2026-12-31").await;
+        let steward = world.as_("nj-gxj", "data-steward").desk().await;
+        world.rest().await;
+        let mut number = 0;
+        for step in ["create", "run", "pause", "resume", "end"] {
+            let mut faults = Faults::at("nj-gxj");
+            while let Some(what) = faults.next() {
+                number += 1;
+                let path = format!("/v1/deliveries/plan-{number}");
+                let target = json!({"record": "operation-copy"});
+                let name = format!("plan-{number}");
+                let ask = json!({"name": name, "agreement": agreement, "target": target, "mode": "full"});
+                if step != "create" {
+                    steward.post("/v1/deliveries", ask.clone()).await.expect_status(200);
+                }
+                if step == "resume" {
+                    steward.post(&format!("{path}/pause"), json!({})).await.expect_status(200);
+                }
+                faults.set(&world);
+                let (route, body) = match step {
+                    "create" => ("/v1/deliveries".to_owned(), ask),
+                    _ => (format!("{path}/{step}"), json!({})),
+                };
+                until_done(&what, || steward.post(&route, body.clone()), succeeded).await;
+                faults.lift(&world);
+                let now = steward.get(&path).await.expect_status(200);
+                let state = match step {
+                    "pause" => "paused",
+                    "end" => "ended",
+                    _ => "active",
+                };
+                assert_eq!((&now["state"], now["next_run"].is_string()), (&json!(state), step == "run"), "{step}: {what}");
+                steward.post(&format!("{path}/end"), json!({})).await.expect_status(200);
+            }
+            assert!(faults.met_any(), "{step}");
+        }
+        let all = steward.get("/v1/deliveries").await.expect_status(200);
+        assert_eq!(all.as_array().unwrap().len(), number);
+    }
+}
+
 /// Which story walks the faults of which writing route.
-const WALKED: [(&str, &str, &str); 27] = [
+const WALKED: [(&str, &str, &str); 32] = [
     ("POST", "/v1/packs", "a_pack"),
     ("POST", "/v1/imports", "an_import"),
     ("POST", "/v1/records/{name}", "a_row"),
@@ -544,6 +589,11 @@ const WALKED: [(&str, &str, &str); 27] = [
     ("POST", "/v1/agreements/{id}/revocation", "a_revocation"),
     ("POST", "/v1/queries", "a_query_and_its_acknowledgement"),
     ("POST", "/v1/pulls", "a_batch"),
+    ("POST", "/v1/deliveries", "a_delivery_plan"),
+    ("POST", "/v1/deliveries/{name}/run", "a_delivery_plan"),
+    ("POST", "/v1/deliveries/{name}/pause", "a_delivery_plan"),
+    ("POST", "/v1/deliveries/{name}/resume", "a_delivery_plan"),
+    ("POST", "/v1/deliveries/{name}/end", "a_delivery_plan"),
     ("POST", "/v1/receipts/acknowledge", "a_query_and_its_acknowledgement"),
     ("POST", "/v1/federation", "joining"),
     ("POST", "/v1/federation/entries", "an_entry_of_the_membership_log"),

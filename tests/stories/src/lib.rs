@@ -7,6 +7,7 @@ mod bad_input;
 mod batch;
 mod catalogue;
 mod compilation;
+mod deliver;
 mod faults;
 mod faults_of_setup;
 mod filters;

@@ -4,18 +4,20 @@ use testkit::{Database, Hostile, World};
 use web::{Method, Port, ROUTES};
 
 /// The routes between nodes, as `server/web/src/peers.rs` mounts them.
-const PEER_ROUTES: [(&str, &str); 16] = [
+const PEER_ROUTES: [(&str, &str); 18] = [
     ("GET", "/peer/v1/offers"),
     ("POST", "/peer/v1/requests"),
     ("GET", "/peer/v1/requests/{request}"),
     ("GET", "/peer/v1/requests/{request}/agreement"),
     ("POST", "/peer/v1/agreements"),
+    ("GET", "/peer/v1/agreements/{agreement}/shape"),
     ("POST", "/peer/v1/revocations"),
     ("POST", "/peer/v1/query"),
     ("GET", "/peer/v1/receipts/open"),
     ("POST", "/peer/v1/parcels"),
     ("GET", "/peer/v1/parcels/{delivery}"),
     ("POST", "/peer/v1/parcels/{delivery}/parts/{number}"),
+    ("POST", "/peer/v1/parcels/{delivery}/standing"),
     ("POST", "/peer/v1/acknowledgements"),
     ("GET", "/peer/v1/held/{kind}"),
     ("GET", "/peer/v1/log/proof/{leaf}"),
@@ -44,6 +46,7 @@ pub(crate) fn path(pattern: &str) -> String {
         (_, "name") => "legal-person".to_owned(),
         (_, "kind") => "receipts".to_owned(),
         (_, "leaf") => format!("ed25519-sha256:{}", "0".repeat(64)),
+        (_, "agreement") => format!("agr_{uuid}"),
         (_, "request") | ("requests", _) => format!("req_{uuid}"),
         (_, "delivery") | ("pulls", _) => format!("dlv_{uuid}"),
         ("agreements", _) => format!("agr_{uuid}"),

@@ -15,6 +15,7 @@ mod writing;
 
 pub use csv::{CELL_BYTES_MAX, ROW_BYTES_MAX};
 pub use mapping::{Delimiter, Fill, Mapping};
+pub(crate) use progress::many;
 pub use progress::{Progress, State, import_progress, imports};
 pub use reject::{Reject, csv_line, rejects, rejects_csv};
 pub use text::Encoding;

@@ -85,7 +85,7 @@ impl Writing<'_> {
     ) -> Result<(u64, u64), Problem> {
         let id = origin.import;
         let cause = Cause::new(self.permit.principal(), &self.permit.ask().why, now);
-        let change = rows::Change { cause, import: Some((id, origin)) };
+        let change = rows::Change { cause, import: Some((id, origin)), keep: &[] };
         let Applied { written, fates } = apply(tx, &self.installed.record, rows, change).await?;
         // After the rows were read: a revision in between would have waited for us, one before shows itself here.
         let revision = record_type(tx, &self.installed.record.name).await?.revision;

@@ -2,6 +2,7 @@
 
 pub(crate) mod catalog;
 pub(crate) mod compilation;
+mod delivery;
 pub(crate) mod exchange;
 pub(crate) mod federation;
 pub(crate) mod identity;
@@ -70,6 +71,12 @@ pub(crate) fn router(tenants: Tenants, refusals: Arc<Refusals>) -> Router {
         .route("/v1/pulls", post(exchange::pull))
         .route("/v1/pulls/{id}", get(exchange::pull_state))
         .route("/v1/pulls/{id}/parts/{number}", get(exchange::pulled_part))
+        .route("/v1/deliveries", get(delivery::list).post(delivery::plan))
+        .route("/v1/deliveries/{name}", get(delivery::show))
+        .route("/v1/deliveries/{name}/run", post(delivery::run))
+        .route("/v1/deliveries/{name}/pause", post(delivery::pause))
+        .route("/v1/deliveries/{name}/resume", post(delivery::resume))
+        .route("/v1/deliveries/{name}/end", post(delivery::end))
         .route("/v1/receipts", get(log::receipts))
         .route("/v1/receipts/acknowledge", post(log::acknowledge))
         .route("/v1/receipts/{id}", get(log::receipt))

@@ -6,6 +6,7 @@ pub mod backup;
 pub mod catalog;
 pub mod chain;
 pub mod compile;
+pub mod deliver;
 pub mod doctor;
 pub mod federation;
 pub mod import;
@@ -54,6 +55,7 @@ pub async fn run(command: Command, context: &Context) -> Result<(), Failure> {
         Command::Revoke(it) => it.run(context).await,
         Command::Query(it) => it.run(context).await,
         Command::Pull(it) => it.run(context).await,
+        Command::Deliver(it) => it.run(context).await,
         Command::Receipt(it) => it.run(context).await,
         Command::Log(it) => it.run(context).await,
         Command::Backup(it) => it.run(context).await,
