@@ -379,7 +379,8 @@ fn gone(id: DeliveryId) -> Problem {
         "exchange.page_gone",
         format!("批次 {id} 之后的变更已接续不上（提供方曾恢复备份或协议已修订）；请重新全量交付"),
         format!(
-            "changes behind batch {id} cannot go on: a backup was restored, or the agreement was revised; fetch the whole set anew"
+            "changes behind batch {id} cannot go on: a backup was restored, or the agreement was revised; fetch the \
+             whole set anew"
         ),
     )
 }

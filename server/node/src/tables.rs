@@ -145,14 +145,14 @@ impl Table {
 
     /// Checks that a table that nobody has filled yet holds nothing, unless its rows may go.
     pub(crate) async fn check_empty(&self) -> Result<(), Problem> {
-        let rows = self.rows().await?;
+        let (rows, name) = (self.rows().await?, &self.record.name);
         ensure!(
             rows == 0,
             Problem::new(
                 Kind::Conflict,
                 "exchange.target_not_empty",
-                format!("目标 {} 已有 {rows} 行，交付会以所交付的行取代；确认可取代时请加 takes_over（--takes-over）", self.record.name),
-                format!("target {} holds {rows} rows, which the delivery would replace; say takes_over (--takes-over) if it may", self.record.name),
+                format!("目标 {name} 已有 {rows} 行，交付会将其取代；确认可取代时请加 takes_over（--takes-over）"),
+                format!("{name} holds {rows} rows, which would be replaced; say takes_over (--takes-over) if they may"),
             )
             .field("/target")
         );

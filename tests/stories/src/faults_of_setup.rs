@@ -560,7 +560,8 @@ story! {
                     "end" => "ended",
                     _ => "active",
                 };
-                assert_eq!((&now["state"], now["next_run"].is_string()), (&json!(state), step == "run"), "{step}: {what}");
+                let found = (&now["state"], now["next_run"].is_string());
+                assert_eq!(found, (&json!(state), step == "run"), "{step}: {what}");
                 steward.post(&format!("{path}/end"), json!({})).await.expect_status(200);
             }
             assert!(faults.met_any(), "{step}");
