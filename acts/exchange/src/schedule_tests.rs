@@ -9,7 +9,8 @@ struct Calendar;
 impl WorkingDays for Calendar {
     fn is_working(&self, day: Date) -> Option<bool> {
         let weekend = matches!(day.weekday(), Weekday::Saturday | Weekday::Sunday);
-        (day.year() != 2030).then_some(!weekend && !(day.month() == 10 && day.day() <= 7))
+        let off = day.month() == 10 && day.day() <= 7;
+        (day.year() != 2030).then_some(!weekend && !off)
     }
 }
 
