@@ -12,7 +12,10 @@ use std::{
     path::PathBuf,
     time::Duration,
 };
-use testkit::{Desk, Founding, Province, import_path, install_cryptography, own_loopback, pack_files};
+use testkit::{
+    Desk, Founding, Province, enter_administrators, import_path, install_cryptography, open_account, own_loopback,
+    own_token, pack_files,
+};
 use vocabulary::{Bilingual, FederationName};
 use yunhe::Process;
 
@@ -54,10 +57,11 @@ fn review() -> Value {
     json!({"number": "bench", "by": "reviewer", "on": "2026-11-23"})
 }
 
-/// The program and its administrator; the program is killed when this is dropped.
+/// The program and its administrators; the program is killed when this is dropped.
 struct Node {
     process: Process,
     admin: Desk,
+    security: Desk,
 }
 
 impl Node {
@@ -120,9 +124,9 @@ impl Node {
     }
 
     async fn somebody(&self, role: &str) -> Desk {
-        self.admin.post("/v1/users", json!({"name": role, "roles": [role]})).await.expect_status(200);
-        let token = self.admin.post("/v1/tokens", json!({"user": role, "days": 1})).await.expect_status(200);
-        Desk::new(self.process.client, ORGANISATION, Some(token["token"].as_str().unwrap().to_owned()))
+        open_account(&self.admin, &self.security, role, &[role]).await;
+        let token = own_token(&Desk::new(self.process.client, ORGANISATION, None), role, &[]).await;
+        self.admin.showing(&token)
     }
 }
 
@@ -136,10 +140,14 @@ pub async fn run(report: &mut Report) {
     let folder = tempfile::tempdir().unwrap();
     let config = config();
     let (_, card) = node::init(folder.path(), &config).await.unwrap().remove(0);
-    let token = fs::read_to_string(folder.path().join(ORGANISATION).join("tokens/admin")).unwrap();
-    let admin = Desk::new(config.client, ORGANISATION, Some(token.trim().to_owned()));
+    enter_administrators(folder.path(), &config).await;
+    let desk = |name: &str| {
+        let token = fs::read_to_string(folder.path().join(ORGANISATION).join("tokens").join(name)).unwrap();
+        Desk::new(config.client, ORGANISATION, Some(token))
+    };
+    let (admin, security) = (desk("sysadmin"), desk("secadmin"));
     let process = Process::new(program, folder.path().to_owned(), config.client, config.peer);
-    let mut node = Node { process, admin };
+    let mut node = Node { process, admin, security };
     node.start(report, "fresh").await;
     node.tell(report, "fresh").await;
     node.use_it(card).await;

@@ -38,7 +38,7 @@ fn now() -> Timestamp {
 
 fn permit<A: policy::Ask>(ask: A) -> Permit<A> {
     let organisation = OrganisationId::new("js-scjg").unwrap();
-    let principal = Principal::job(organisation.clone(), "bench", [Role::Administrator, Role::DataSteward]);
+    let principal = Principal::job(organisation.clone(), "bench", [Role::SystemAdministrator, Role::DataSteward]);
     decide(&Facts { organisation, principal, now: now(), agreement: None }, ask).unwrap()
 }
 

@@ -114,5 +114,5 @@ roles! {
     Harvest: Cataloguer;
     PutThings: Cataloguer;
     CloseThing: Cataloguer;
-    ForgetSource: Cataloguer, Administrator;
+    ForgetSource: Cataloguer, SystemAdministrator;
 }

@@ -60,7 +60,7 @@ macro_rules! administrators {
     ($($ask:ty),*) => {$(
         impl Ask for $ask {
             fn need(&self) -> Need<'_> {
-                Need::Role(&[Role::Administrator])
+                Need::Role(&[Role::SystemAdministrator])
             }
         }
     )*};

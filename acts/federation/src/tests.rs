@@ -588,7 +588,7 @@ async fn stores() -> (Vec<Store>, tempfile::TempDir) {
 }
 
 fn permit<A: Ask>(ask: A) -> Permit<A> {
-    let principal = Principal::job(id(1), "federation", [Role::Administrator]);
+    let principal = Principal::job(id(1), "federation", [Role::SystemAdministrator]);
     policy::decide(&Facts { organisation: id(1), principal, now: at(0), agreement: None }, ask).unwrap()
 }
 

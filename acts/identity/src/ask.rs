@@ -1,21 +1,32 @@
 //! What may be asked of identity, and what each ask needs.
 
 use crate::{AccountName, ApplicationName, PasswordHash, Scope, TokenDigest, TokenId};
-use policy::{Ask, Need, Role};
+use policy::{ADMINISTRATORS, Ask, Need, Role};
 use std::collections::BTreeSet;
 use vocabulary::{Bilingual, Personal, Timestamp};
 
-/// Opens an account.
+/// Opens an account. It has no roles: those are the security administrator's to grant.
 #[derive(Clone, Debug)]
 pub struct CreateAccount {
     /// What its holder signs in with.
     pub name: AccountName,
     /// The holder's name.
     pub person: Personal<String>,
-    /// What is kept of the password.
+    /// What is kept of the first password, which its holder must change.
     pub password: PasswordHash,
-    /// What the holder may do.
-    pub roles: BTreeSet<Role>,
+}
+
+/// Puts an account into an office of one of the three administrators, where nobody is in it.
+#[derive(Clone, Debug)]
+pub struct Appoint {
+    /// Which of the three.
+    pub office: Role,
+    /// What its holder signs in with; opened when it is not there.
+    pub name: AccountName,
+    /// The holder's name.
+    pub person: Personal<String>,
+    /// What is kept of the first password, which its holder must change.
+    pub password: PasswordHash,
 }
 
 /// Gives an account exactly these roles.
@@ -36,13 +47,28 @@ pub struct SetEnabled {
     pub enabled: bool,
 }
 
-/// Gives an account a new password and ends its tokens.
+/// Gives an account a new password and ends its tokens. Until the security administrator unlocks it nobody signs in with
+/// it, so that no administrator alone can take an account over.
 #[derive(Clone, Debug)]
 pub struct ResetPassword {
     /// Whose.
     pub account: AccountName,
     /// What is kept of it.
     pub password: PasswordHash,
+}
+
+/// Unlocks an account: its failed sign-ins are forgotten, and a password that was reset opens it.
+#[derive(Clone, Debug)]
+pub struct Unlock {
+    /// Which.
+    pub account: AccountName,
+}
+
+/// Takes an account's second factor away, so that its holder can enrol another.
+#[derive(Clone, Debug)]
+pub struct ResetFactor {
+    /// Whose.
+    pub account: AccountName,
 }
 
 /// Registers an application system of the organisation.
@@ -98,29 +124,37 @@ pub struct RevokeToken {
 #[derive(Clone, Debug)]
 pub struct ListIdentities;
 
-macro_rules! administrators {
-    ($($ask:ty),*) => {
+macro_rules! by {
+    ($role:ident: $($ask:ty),*) => {
         $(impl Ask for $ask {
             fn need(&self) -> Need<'_> {
-                Need::Role(&[Role::Administrator])
+                Need::Role(&[Role::$role])
             }
         })*
     };
 }
 
-administrators!(
-    CreateAccount,
-    SetRoles,
-    SetEnabled,
-    ResetPassword,
-    RegisterApplication,
-    RetireApplication,
-    IssueToken,
-    RevokeToken
-);
+by!(SystemAdministrator: CreateAccount, SetEnabled, ResetPassword, RegisterApplication, RetireApplication);
+by!(SecurityAdministrator: SetRoles, Unlock, ResetFactor, RevokeToken);
+
+impl Ask for Appoint {
+    fn need(&self) -> Need<'_> {
+        Need::Job
+    }
+}
+
+impl Ask for IssueToken {
+    /// A person's token is made by that person alone: nobody can be spoken for.
+    fn need(&self) -> Need<'_> {
+        match &self.holder {
+            Holder::Account(name) => Need::Oneself(name.as_str()),
+            Holder::Application(_) => Need::Role(&[Role::SecurityAdministrator]),
+        }
+    }
+}
 
 impl Ask for ListIdentities {
     fn need(&self) -> Need<'_> {
-        Need::Role(&[Role::Administrator, Role::Auditor])
+        Need::Role(&ADMINISTRATORS)
     }
 }

@@ -1,4 +1,6 @@
-//! Passwords: Argon2id as OWASP sets it (19 MiB, two passes, one lane), in PHC text so that parameters can grow.
+//! Passwords: Argon2id as OWASP sets it (19 MiB, two passes, one lane), in PHC text so that parameters can grow, over
+//! the password's keyed SM3 by the organisation's pepper: the database alone is not enough to try one. Which version of
+//! the pepper is kept beside; a hash of an older one, or of none, is made anew at the next sign-in.
 //!
 //! Making or checking one takes tens of milliseconds of a core: the edge does it outside the unit of work, on a thread
 //! that may block.
@@ -6,9 +8,11 @@
 use argon2::{
     Algorithm, Argon2, Params, PasswordHasher, PasswordVerifier, Version, password_hash::phc::PasswordHash as Phc,
 };
+use signing::{PepperPurpose, Peppers};
 use std::fmt;
 use unicode_normalization::UnicodeNormalization;
 use vocabulary::{Kind, Personal, Problem, ensure};
+use zeroize::Zeroizing;
 
 /// Memory of one hash: 19 MiB.
 const MEMORY_KIB: u32 = 19 * 1024;
@@ -18,8 +22,12 @@ const PASSES: u32 = 2;
 const LANES: u32 = 1;
 /// Bytes that come out.
 const OUTPUT_BYTES: usize = 32;
-/// Fewer characters are refused.
+/// Fewer characters are refused, unless three classes of them make up for it.
 pub const PASSWORD_CHARS_MIN: usize = 12;
+/// Fewer are refused however mixed.
+pub const MIXED_CHARS_MIN: usize = 8;
+/// So many of the four classes (capitals, small letters, digits, anything else) make a shorter password do.
+pub const CLASSES_MIN: usize = 3;
 /// More characters are refused, so that nobody makes us hash a book.
 pub const PASSWORD_CHARS_MAX: usize = 128;
 /// A password has at least this many characters that differ.
@@ -50,12 +58,19 @@ impl Password {
     pub fn check(&self, login: &str) -> Result<(), Problem> {
         let text = self.0.open();
         let weak = |zh: String, en: String| Problem::new(Kind::Unprocessable, "identity.password_weak", zh, en);
-        let chars = text.chars().count();
+        let (chars, classes) = (text.chars().count(), classes(text));
+        let long = chars >= PASSWORD_CHARS_MIN || (chars >= MIXED_CHARS_MIN && classes >= CLASSES_MIN);
         ensure!(
-            (PASSWORD_CHARS_MIN..=PASSWORD_CHARS_MAX).contains(&chars),
+            long && chars <= PASSWORD_CHARS_MAX,
             weak(
-                format!("密码应为 {PASSWORD_CHARS_MIN}–{PASSWORD_CHARS_MAX} 个字符，现为 {chars} 个"),
-                format!("a password has {PASSWORD_CHARS_MIN} to {PASSWORD_CHARS_MAX} characters; this has {chars}"),
+                format!(
+                    "密码应有 {PASSWORD_CHARS_MIN}–{PASSWORD_CHARS_MAX} 个字符，或至少 {MIXED_CHARS_MIN} 个且含大写、\
+                     小写、数字、其他四类中的 {CLASSES_MIN} 类；现为 {chars} 个、{classes} 类"
+                ),
+                format!(
+                    "a password has {PASSWORD_CHARS_MIN} to {PASSWORD_CHARS_MAX} characters, or {MIXED_CHARS_MIN} of \
+                     {CLASSES_MIN} of the classes capital, small letter, digit, other; this has {chars} of {classes}"
+                ),
             )
         );
         let distinct = text.chars().collect::<std::collections::BTreeSet<_>>().len();
@@ -74,37 +89,61 @@ impl Password {
     }
 }
 
+fn classes(text: &str) -> usize {
+    let is: [fn(char) -> bool; 4] = [
+        char::is_uppercase,
+        char::is_lowercase,
+        |it| it.is_ascii_digit(),
+        |it| !it.is_uppercase() && !it.is_lowercase() && !it.is_ascii_digit(),
+    ];
+    is.iter().filter(|is| text.chars().any(**is)).count()
+}
+
 /// What is kept of a password.
 #[derive(Clone, PartialEq, Eq)]
-pub struct PasswordHash(String);
+pub struct PasswordHash {
+    text: String,
+    /// The version of the pepper; 0: none, as it was before there were any.
+    pepper: u32,
+}
 
 impl PasswordHash {
     /// Hashes `password` with a salt that the edge has drawn. Slow on purpose.
     ///
     /// # Errors
     /// `identity.fault` when the hash cannot be made: a bug or too little memory.
-    pub fn make(password: &Password, salt: [u8; 16]) -> Result<Self, Problem> {
-        let made: Phc = hasher()?.hash_password_with_salt(password.bytes(), &salt).map_err(|it| fault(&it))?;
-        Ok(Self(made.to_string()))
+    pub fn make(password: &Password, salt: [u8; 16], peppers: &Peppers) -> Result<Self, Problem> {
+        let pepper = peppers.newest();
+        let seasoned = seasoned(password, pepper, peppers).ok_or_else(|| fault(&"no pepper of that version"))?;
+        let made: Phc = hasher()?.hash_password_with_salt(&seasoned, &salt).map_err(|it| fault(&it))?;
+        Ok(Self { text: made.to_string(), pepper })
     }
 
     /// Whether `password` is the one. Slow on purpose, and as slow where it is not.
-    pub(crate) fn admits(&self, password: &Password) -> bool {
-        let parsed = Phc::new(&self.0);
-        parsed.is_ok_and(|it| Argon2::default().verify_password(password.bytes(), &it).is_ok())
+    pub(crate) fn admits(&self, password: &Password, peppers: &Peppers) -> bool {
+        let Some(seasoned) = seasoned(password, self.pepper, peppers) else {
+            tracing::error!(version = self.pepper, "a password's pepper is not in the key folder");
+            return false;
+        };
+        let parsed = Phc::new(&self.text);
+        parsed.is_ok_and(|it| Argon2::default().verify_password(&seasoned, &it).is_ok())
     }
 
     /// Stands in where there is no account, so that the time to refuse is the same.
     pub(crate) fn nobody() -> Self {
-        Self(NOBODY.to_owned())
+        Self { text: NOBODY.to_owned(), pepper: 0 }
     }
 
-    pub(crate) fn stored(text: &str) -> Self {
-        Self(text.to_owned())
+    pub(crate) fn stored(text: &str, pepper: u32) -> Self {
+        Self { text: text.to_owned(), pepper }
     }
 
     pub(crate) fn as_str(&self) -> &str {
-        &self.0
+        &self.text
+    }
+
+    pub(crate) fn pepper(&self) -> u32 {
+        self.pepper
     }
 }
 
@@ -112,6 +151,15 @@ impl fmt::Debug for PasswordHash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("•")
     }
+}
+
+/// What is hashed of a password: its keyed SM3, or of old the password itself.
+fn seasoned(password: &Password, pepper: u32, peppers: &Peppers) -> Option<Zeroizing<Vec<u8>>> {
+    if pepper == 0 {
+        return Some(Zeroizing::new(password.bytes().to_vec()));
+    }
+    let mac = peppers.mac(pepper, PepperPurpose::Password, &[password.bytes()])?;
+    Some(Zeroizing::new(mac.to_vec()))
 }
 
 fn hasher() -> Result<Argon2<'static>, Problem> {

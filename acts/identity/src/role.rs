@@ -4,29 +4,31 @@ use policy::Role;
 use vocabulary::{Bilingual, Kind, Problem};
 
 /// Every role.
-pub const ROLES: [Role; 9] = [
-    Role::Administrator,
+pub const ROLES: [Role; 10] = [
+    Role::SystemAdministrator,
+    Role::SecurityAdministrator,
+    Role::AuditAdministrator,
     Role::DataSteward,
     Role::Cataloguer,
     Role::Requester,
     Role::Checker,
     Role::Approver,
     Role::ProviderOfficer,
-    Role::Auditor,
     Role::Application,
 ];
 
 /// The word for a role in the database and in formats.
 pub fn role_word(role: Role) -> &'static str {
     match role {
-        Role::Administrator => "administrator",
+        Role::SystemAdministrator => "system-administrator",
+        Role::SecurityAdministrator => "security-administrator",
+        Role::AuditAdministrator => "audit-administrator",
         Role::DataSteward => "data-steward",
         Role::Cataloguer => "cataloguer",
         Role::Requester => "requester",
         Role::Checker => "checker",
         Role::Approver => "approver",
         Role::ProviderOfficer => "provider-officer",
-        Role::Auditor => "auditor",
         Role::Application => "application",
     }
 }
@@ -34,14 +36,15 @@ pub fn role_word(role: Role) -> &'static str {
 /// The title of a role.
 pub fn role_title(role: Role) -> Bilingual {
     let (zh, en) = match role {
-        Role::Administrator => ("系统管理员", "administrator"),
+        Role::SystemAdministrator => ("系统管理员", "system administrator"),
+        Role::SecurityAdministrator => ("安全管理员", "security administrator"),
+        Role::AuditAdministrator => ("审计管理员", "audit administrator"),
         Role::DataSteward => ("数据管理员", "data steward"),
         Role::Cataloguer => ("目录编制人", "cataloguer"),
         Role::Requester => ("申请人", "requester"),
         Role::Checker => ("本部门审核人", "checker of the own department"),
         Role::Approver => ("主管部门审批人", "approver of the authority in charge"),
         Role::ProviderOfficer => ("提供方经办人", "officer of the provider"),
-        Role::Auditor => ("审计员", "auditor"),
         Role::Application => ("应用系统", "application system"),
     };
     Bilingual::new(zh, en)

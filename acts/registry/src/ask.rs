@@ -16,7 +16,7 @@ pub struct Install {
 
 impl Ask for Install {
     fn need(&self) -> Need<'_> {
-        Need::Role(&[Role::Administrator])
+        Need::Role(&[Role::SystemAdministrator])
     }
 }
 

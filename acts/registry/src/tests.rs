@@ -56,7 +56,7 @@ pub(crate) async fn world() -> World {
 
 pub(crate) fn permit<A: policy::Ask>(ask: A) -> Permit<A> {
     let organisation = OrganisationId::new("js-scjg").unwrap();
-    let principal = Principal::job(organisation.clone(), "test", [Role::Administrator, Role::DataSteward]);
+    let principal = Principal::job(organisation.clone(), "test", [Role::SystemAdministrator, Role::DataSteward]);
     decide(&Facts { organisation, principal, now: at(0), agreement: None }, ask).unwrap()
 }
 

@@ -7,12 +7,14 @@
 
 mod certificate;
 mod key;
+mod pepper;
 mod purpose;
 mod ring;
 mod sealed;
 
 pub use certificate::{Certificate, Pin, TlsKey};
 pub use key::{PublicKey, Sign, Signer, SigningKey};
+pub use pepper::{PEPPER_BYTES, PEPPERS_MAX, PepperPurpose, Peppers};
 pub use purpose::Purpose;
 pub use ring::{KeyRing, Rotated};
 pub use sealed::{PASSPHRASE_CHARS_MIN, Sealed};

@@ -1,6 +1,8 @@
-//! The keys of one organisation on disk: one PEM file each, readable by its owner alone.
+//! The keys of one organisation on disk: one PEM file each, readable by its owner alone; and its peppers, 32 bytes in
+//! base64 each.
 
-use crate::{SigningKey, TlsKey};
+use crate::{PEPPER_BYTES, PEPPERS_MAX, Peppers, SigningKey, TlsKey};
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write as _};
 use std::path::Path;
@@ -34,7 +36,11 @@ impl Rotated {
     }
 }
 
-/// The four keys of an organisation. They are separate, so that losing one does not lose the others, and so that each
+fn pepper_file(version: u32) -> String {
+    format!("pepper-{version}.key")
+}
+
+/// The four keys and the peppers of an organisation. They are separate, so that losing one does not lose the others, and so that each
 /// can live where it must (the log's in hardware, the packs' offline).
 #[derive(Clone, Debug)]
 pub struct KeyRing {
@@ -46,6 +52,8 @@ pub struct KeyRing {
     pub log: SigningKey,
     /// Signs packs.
     pub packs: SigningKey,
+    /// Stands before stored passwords.
+    pub peppers: Peppers,
 }
 
 impl KeyRing {
@@ -60,6 +68,7 @@ impl KeyRing {
             messages: SigningKey::generate(suite)?,
             log: SigningKey::generate(suite)?,
             packs: SigningKey::generate(suite)?,
+            peppers: Peppers::new(draw()?),
         })
     }
 
@@ -79,6 +88,7 @@ impl KeyRing {
         write(&folder.join(MESSAGES), &ring.messages.to_pem())?;
         write(&folder.join(LOG), &ring.log.to_pem())?;
         write(&folder.join(PACKS), &ring.packs.to_pem())?;
+        write_pepper(folder, ring.peppers.first())?;
         File::open(folder).and_then(|it| it.sync_all()).map_err(|it| unusable(folder, &it))?;
         Ok(ring)
     }
@@ -153,7 +163,7 @@ impl KeyRing {
         File::open(folder).and_then(|it| it.sync_all()).map_err(|it| unusable(folder, &it))
     }
 
-    /// Reads the four keys from `folder`.
+    /// Reads the keys from `folder`. A folder from before there were peppers is given its first one.
     ///
     /// # Errors
     /// `signing.folder` when a file is missing, `signing.exposed` when others may read it, `signing.key` when it is no
@@ -164,8 +174,54 @@ impl KeyRing {
             messages: SigningKey::from_pem(&read(&folder.join(MESSAGES))?)?,
             log: SigningKey::from_pem(&read(&folder.join(LOG))?)?,
             packs: SigningKey::from_pem(&read(&folder.join(PACKS))?)?,
+            peppers: open_peppers(folder)?,
         })
     }
+}
+
+fn draw() -> Result<[u8; PEPPER_BYTES], Problem> {
+    let mut secret = [0; PEPPER_BYTES];
+    getrandom::fill(&mut secret).map_err(|it| {
+        Problem::new(
+            Kind::Internal,
+            "signing.entropy",
+            format!("系统未提供随机数：{it}"),
+            format!("the system gave no randomness: {it}"),
+        )
+    })?;
+    Ok(secret)
+}
+
+fn write_pepper(folder: &Path, secret: &[u8; PEPPER_BYTES]) -> Result<(), Problem> {
+    write(&folder.join(pepper_file(1)), &Zeroizing::new(STANDARD.encode(secret)))
+}
+
+fn open_peppers(folder: &Path) -> Result<Peppers, Problem> {
+    let first = folder.join(pepper_file(1));
+    if !first.exists() {
+        match write_pepper(folder, &draw()?) {
+            // Two processes that open the folder for the first time: the one that came first has drawn it.
+            Err(problem) if problem.code == "signing.exists" => {}
+            done => done?,
+        }
+    }
+    let mut peppers = Peppers::new(read_pepper(&first)?);
+    for version in 2..=u32::try_from(PEPPERS_MAX).unwrap_or(u32::MAX) {
+        let path = folder.join(pepper_file(version));
+        if !path.exists() {
+            break;
+        }
+        peppers = peppers.and(version, read_pepper(&path)?);
+    }
+    Ok(peppers)
+}
+
+fn read_pepper(path: &Path) -> Result<[u8; PEPPER_BYTES], Problem> {
+    let text = read(path)?;
+    let mut secret = [0; PEPPER_BYTES];
+    let length = STANDARD.decode_slice(text.trim(), &mut secret);
+    ensure!(length == Ok(PEPPER_BYTES), unusable(path, &"not the base64 of 32 bytes"));
+    Ok(secret)
 }
 
 fn write(path: &Path, pem: &str) -> Result<(), Problem> {

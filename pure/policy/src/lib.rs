@@ -3,6 +3,7 @@
 //! Pure. Invariants, each with a test:
 //! - only [`decide`] makes a permit; it is neither cloned nor stored, and carries what was asked;
 //! - a delivery's restriction never shows a column, a row or an unmasked value beyond the agreement's terms;
+//! - nobody acts as two of the three administrators, and what is not an administrator's no administrator does;
 //! - a condition of the asker may look only at columns it may see as they are: never at a masked or withheld one.
 
 mod decide;
@@ -16,7 +17,7 @@ pub use decide::{Ask, Facts, Need, Permit, decide};
 pub use delivery::{AgreementFacts, AgreementState, DeliveryNeed, Terms};
 pub use mask::Mask;
 pub use offer::{AnswerStep, Level, MemberFacts, MemberRole, Offer, Quota, Sharing, Who};
-pub use principal::{Actor, Principal, Role};
+pub use principal::{ADMINISTRATORS, Actor, Principal, Role};
 pub use restriction::Restriction;
 
 #[cfg(test)]

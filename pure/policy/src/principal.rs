@@ -9,8 +9,12 @@ use vocabulary::OrganisationId;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Role {
-    /// 系统管理员: accounts, packs, settings; no data.
-    Administrator,
+    /// 系统管理员: which accounts there are, packs, connections, settings; no data, no roles, no logs.
+    SystemAdministrator,
+    /// 安全管理员: roles, scopes of tokens, unlocking; no accounts, no settings, no data.
+    SecurityAdministrator,
+    /// 审计管理员: reads every log and changes nothing.
+    AuditAdministrator,
     /// 数据管理员: imports and corrects records.
     DataSteward,
     /// 目录编制人: catalogue entries.
@@ -23,8 +27,6 @@ pub enum Role {
     Approver,
     /// 提供方经办人: answers for the provider, signs and revokes agreements.
     ProviderOfficer,
-    /// 审计员: reads logs and receipts; changes nothing.
-    Auditor,
     /// 应用系统: queries under agreements.
     Application,
 }
@@ -63,6 +65,18 @@ pub struct Principal {
     pub actor: Actor,
     /// What the account may do there; empty for another organisation's node.
     pub roles: BTreeSet<Role>,
+}
+
+/// The three administrators (三员): who decides that an account exists, who decides what it may do, and who looks at what
+/// both did are three people.
+pub const ADMINISTRATORS: [Role; 3] =
+    [Role::SystemAdministrator, Role::SecurityAdministrator, Role::AuditAdministrator];
+
+impl Role {
+    /// Whether it is one of the three administrators.
+    pub fn administers(self) -> bool {
+        ADMINISTRATORS.contains(&self)
+    }
 }
 
 impl Principal {

@@ -177,12 +177,91 @@ fn roles_count_only_at_home() {
     assert_eq!(permit.restriction().filter, Filter::never());
     assert!(permit.restriction().columns.is_empty());
     let code = |facts: &Facts| decide(facts, Steward).map(|_| ()).unwrap_err();
-    let missing = code(&home(&[Role::Auditor], "js-scjg"));
+    let missing = code(&home(&[Role::AuditAdministrator], "js-scjg"));
     assert_eq!(missing.code, "policy.role");
     assert!(missing.detail.en.contains("data-steward"), "{}", missing.detail.en);
     assert_eq!(code(&home(&[Role::DataSteward], "nj-gxj")).code, "policy.organisation");
     assert!(decide(&facts(None), ByMember(org("nj-gxj"))).is_ok());
     assert!(decide(&facts(None), ByMember(org("js-data"))).is_err());
+}
+
+struct Open(&'static [Role]);
+
+impl Ask for Open {
+    fn need(&self) -> Need<'_> {
+        Need::Anyone { administrators: self.0 }
+    }
+}
+
+struct Own;
+
+impl Ask for Own {
+    fn need(&self) -> Need<'_> {
+        Need::Oneself("zhang")
+    }
+}
+
+struct Machine;
+
+impl Ask for Machine {
+    fn need(&self) -> Need<'_> {
+        Need::Job
+    }
+}
+
+fn person(name: &str, roles: &[Role]) -> Facts {
+    let actor = Actor::Person(name.to_owned());
+    let principal = Principal { organisation: org("js-scjg"), actor, roles: roles.iter().copied().collect() };
+    Facts { principal, ..facts(None) }
+}
+
+/// What is open to all is open to the named administrators alone, and to nobody of another organisation.
+#[test]
+fn of_the_administrators_only_the_named_pass() {
+    let code = |it: Result<Permit<Open>, vocabulary::Problem>| it.map(|_| ()).map_err(|it| it.code.into_owned());
+    for role in ADMINISTRATORS {
+        for open in [&[][..], &[Role::SystemAdministrator], &[Role::SecurityAdministrator, Role::AuditAdministrator]] {
+            let done = code(decide(&person("zhang", &[role]), Open(open)));
+            assert_eq!(done.is_ok(), open.contains(&role), "{role:?} {open:?}");
+            assert!(done.is_ok() || done == Err("policy.role".to_owned()));
+        }
+    }
+    assert!(decide(&person("zhang", &[Role::Requester]), Open(&[])).is_ok());
+    assert!(decide(&person("zhang", &[]), Open(&[])).is_ok());
+    assert_eq!(code(decide(&facts(None), Open(&[]))), Err("policy.organisation".to_owned()));
+}
+
+/// Two of the three in one hand open nothing, whatever is asked.
+#[test]
+fn crossed_administrators_open_nothing() {
+    for one in ADMINISTRATORS {
+        for other in ADMINISTRATORS.into_iter().filter(|it| *it != one) {
+            let facts = person("zhang", &[one, other, Role::DataSteward]);
+            let codes = [
+                decide(&facts, Open(&ADMINISTRATORS)).map(|_| ()),
+                decide(&facts, Steward).map(|_| ()),
+                decide(&facts, Own).map(|_| ()),
+            ];
+            for code in codes {
+                assert_eq!(code.unwrap_err().code, "policy.crossed", "{one:?} {other:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn ones_own_is_ones_own_and_the_machines_the_machines() {
+    let code = |it: Result<(), vocabulary::Problem>| it.map_err(|it| it.code.into_owned());
+    let own = |facts: &Facts| code(decide(facts, Own).map(|_| ()));
+    assert_eq!(own(&person("zhang", &[])), Ok(()));
+    assert_eq!(own(&person("li", &ADMINISTRATORS[..1])), Err("policy.oneself".to_owned()));
+    let job = Facts { principal: Principal::job(org("js-scjg"), "zhang", []), ..facts(None) };
+    assert_eq!(own(&job), Err("policy.oneself".to_owned()));
+    let machine = |facts: &Facts| code(decide(facts, Machine).map(|_| ()));
+    assert_eq!(machine(&job), Ok(()));
+    assert_eq!(machine(&person("zhang", &[])), Err("policy.job".to_owned()));
+    let elsewhere = Facts { principal: Principal::job(org("nj-gxj"), "zhang", []), ..facts(None) };
+    assert_eq!(machine(&elsewhere), Err("policy.organisation".to_owned()));
 }
 
 #[test]

@@ -5,6 +5,7 @@
 //! state hangs on the handle, so two organisations in one process share nothing but the process.
 
 mod access;
+mod administrators;
 mod agreements;
 mod backup;
 mod batch;
@@ -40,6 +41,7 @@ mod store;
 mod tables;
 
 pub use access::{Incoming, Outcome};
+pub use administrators::{OFFICES, appoint, office_word};
 pub use backup::{FeedState, FileState, LogState, Manifest, back_up, organisations_in, verify_backup};
 pub use catalogs::SearchAsk;
 pub use clock::{Clock, ManualClock, SystemClock};
@@ -58,7 +60,10 @@ pub use membership::{Card, init, make_card};
 pub use organisation::{Organisation, migrate as make_tables};
 pub use packs::{InstalledPack, Packs};
 pub use parcels::PART_ROWS;
-pub use people::{Credentials, IssuedToken, NewToken, NewUser, TokenView, UserView};
+pub use people::{
+    ApplicationView, Credentials, Enrolled, Enrolling, IssuedToken, NewApplication, NewToken, NewUser, OpenedUser,
+    TokenView, UserView,
+};
 pub use pulls::PullAsk;
 pub use queries::{QueryAnswer, QueryAsk};
 pub use reclaim::Reclaimed;

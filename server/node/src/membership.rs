@@ -11,8 +11,7 @@ use federation::{
     Entry, Genesis, Keys, LogKey,
     ask::{Adopt, Confirm, Pin},
 };
-use identity::{AccountName, CreateAccount, Holder, IssueToken, Scope, TokenId, TokenSecret};
-use jiff::ToSpan as _;
+use identity::{Holder, IssueToken, Scope, TokenId, TokenSecret};
 use peer::Call;
 use policy::{MemberRole, Principal, Role};
 use serde::Deserialize;
@@ -26,9 +25,6 @@ use std::{
 };
 use store::transact;
 use vocabulary::{Digest, FederationName, Kind, Problem, Timestamp, ensure};
-
-/// The administrator's first token lives this long.
-const FIRST_TOKEN_DAYS: i64 = 365;
 
 /// What an organisation hands to the founders to become a member.
 pub type Card = federation::Organisation;
@@ -76,8 +72,8 @@ pub fn make_card(
     })
 }
 
-/// Makes a node's data folder: configuration, keys, cards (`<org>/card.json`) and the administrator's token
-/// (`<org>/tokens/admin`). What is there already is never written over.
+/// Makes a node's data folder: configuration, keys, cards (`<org>/card.json`) and the three administrators
+/// with their first passwords (`<org>/first/sysadmin`, `secadmin`, `auditadmin`). What is there already is never written over.
 ///
 /// # Errors
 /// `signing.exists` when there are keys already, and what the disk says.
@@ -95,8 +91,7 @@ pub async fn init(folder: &Path, config: &NodeConfig) -> Result<Vec<(PathBuf, Ca
         std::fs::write(&path, text).map_err(|it| fault("card", &it))?;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let organisation = Organisation::open(&home, &config.federation, one, clock).await?;
-        let token = organisation.first_administrator().await?;
-        write_secret(&home.join("tokens"), "admin", &token)?;
+        organisation.first_administrators().await?;
         organisation.close().await;
         cards.push((path, card));
     }
@@ -104,40 +99,18 @@ pub async fn init(folder: &Path, config: &NodeConfig) -> Result<Vec<(PathBuf, Ca
     Ok(cards)
 }
 
-fn write_secret(folder: &Path, name: &str, secret: &str) -> Result<(), Problem> {
-    std::fs::create_dir_all(folder).map_err(|it| fault("token folder", &it))?;
+/// Writes a first password where only its owner reads it; one that was never used is replaced.
+pub(crate) fn write_secret(folder: &Path, name: &str, secret: &str) -> Result<PathBuf, Problem> {
+    std::fs::create_dir_all(folder).map_err(|it| fault("folder of first passwords", &it))?;
+    let path = folder.join(name);
     let mut options = std::fs::OpenOptions::new();
-    options.write(true).create_new(true).mode(0o600);
-    let mut file = options.open(folder.join(name)).map_err(|it| fault("token file", &it))?;
-    file.write_all(secret.as_bytes()).map_err(|it| fault("token file", &it))
-}
-
-/// A password that nobody knows: the account signs in with tokens until its holder sets one.
-pub(crate) async fn no_password(name: &AccountName) -> Result<identity::PasswordHash, Problem> {
-    let secret: [u8; 24] = draw_bytes()?;
-    let text = base64::Engine::encode(&base64::engine::general_purpose::STANDARD, secret);
-    identity::new_password(name, identity::Password::new(&text), draw_bytes()?).await
+    options.write(true).create(true).truncate(true).mode(0o600);
+    let mut file = options.open(&path).map_err(|it| fault("first password", &it))?;
+    file.write_all(secret.as_bytes()).map_err(|it| fault("first password", &it))?;
+    Ok(path)
 }
 
 impl Organisation {
-    async fn first_administrator(&self) -> Result<String, Problem> {
-        let now = self.now();
-        let principal = self.job("init", [Role::Administrator]);
-        let name = AccountName::new("admin")?;
-        let create = CreateAccount {
-            name: name.clone(),
-            person: vocabulary::Personal::new("系统管理员".to_owned()),
-            roles: BTreeSet::from([Role::Administrator]),
-            password: no_password(&name).await?,
-        };
-        let create = self.permit(&principal, create)?;
-        let salt = draw_salt()?;
-        transact!(self.store, None, |tx| identity::create_account(tx, &create, salt, now).await)?;
-        let expires_at = now.saturating_add((FIRST_TOKEN_DAYS * 24).hours()).unwrap_or(now);
-        let scopes = BTreeSet::from([Scope::All]);
-        Ok(self.new_token(&principal, Holder::Account(name), (scopes, expires_at)).await?.token)
-    }
-
     pub(crate) async fn new_token(
         &self,
         principal: &Principal,
@@ -208,7 +181,7 @@ impl Organisation {
     /// does not hold.
     pub async fn follow_membership(&self) -> Result<bool, Problem> {
         let Ok(view) = self.members() else { return Ok(false) };
-        let (principal, now) = (self.job("membership", [Role::Administrator]), self.now());
+        let (principal, now) = (self.job("membership", [Role::SystemAdministrator]), self.now());
         let hub = view.members().find(|it| it.organisation.roles.contains(&MemberRole::Hub));
         let Some(hub) = hub else { return Ok(false) };
         if hub.organisation.id == *self.id() {

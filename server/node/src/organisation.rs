@@ -94,7 +94,7 @@ pub(crate) fn database_url(folder: &Path, config: &OrganisationConfig) -> (Strin
     (url, config.id.as_str().replace('-', "_"))
 }
 
-async fn open_store(folder: &Path, config: &OrganisationConfig) -> Result<Store, Problem> {
+pub(crate) async fn open_store(folder: &Path, config: &OrganisationConfig) -> Result<Store, Problem> {
     let (url, schema) = database_url(folder, config);
     let store = Store::open(&url, &schema).await?;
     migrate(&store).await?;

@@ -217,6 +217,6 @@ pub(crate) struct ReadRecords;
 
 impl policy::Ask for ReadRecords {
     fn need(&self) -> policy::Need<'_> {
-        policy::Need::Role(&[policy::Role::DataSteward, policy::Role::Auditor])
+        policy::Need::Role(&[policy::Role::DataSteward, policy::Role::AuditAdministrator])
     }
 }

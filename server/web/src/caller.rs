@@ -9,7 +9,7 @@ use http::{header, request::Parts};
 use http_body_util::{BodyExt as _, Limited};
 use node::Organisation;
 use peer::SlowBody;
-use policy::Principal;
+use policy::{Principal, Role};
 use serde::de::DeserializeOwned;
 use std::sync::Arc;
 use vocabulary::{Kind, Problem};
@@ -30,7 +30,20 @@ impl FromRequestParts<Tenants> for Caller {
         let path = parts.extensions.get::<MatchedPath>();
         let route = path.and_then(|it| Route::find(&parts.method, it.as_str()));
         let principal = org.caller(token, &route.map(Route::scopes).unwrap_or_default()).await?;
+        org.permit(&principal, Call { administrators: route.map(|it| it.administrators).unwrap_or_default() })?;
         Ok(Self { org, principal })
+    }
+}
+
+/// Calling a route at all; what is done there asks for leave by itself.
+#[derive(Debug)]
+struct Call {
+    administrators: &'static [Role],
+}
+
+impl policy::Ask for Call {
+    fn need(&self) -> policy::Need<'_> {
+        policy::Need::Anyone { administrators: self.administrators }
     }
 }
 

@@ -7,11 +7,13 @@ use ::identity::Scope;
 use ::registry::RowsDigest;
 use catalog::{compile::Compiled, search::Found};
 use node::{
-    AnswerDraft, CloseAsk, CompilationLine, CompilationView, CompileAsk, Credentials, DcatAsk, DigestAsk, DossiersAsk,
-    ImportAsk, ImportReport, InstalledPack, IssuedToken, MomentAsk, NewToken, NewUser, OfferView, Page, PageAsk,
-    PlanAsk, PullAsk, PutAsk, PutReport, QueryAnswer, QueryAsk, RemoveAsk, RequestDraft, RunAsk, SearchAsk, ThingLine,
-    ThingView, ThingsAsk, TokenView, TypeView, UserView,
+    AnswerDraft, ApplicationView, CloseAsk, CompilationLine, CompilationView, CompileAsk, Credentials, DcatAsk,
+    DigestAsk, DossiersAsk, Enrolled, Enrolling, ImportAsk, ImportReport, InstalledPack, IssuedToken, MomentAsk,
+    NewApplication, NewToken, NewUser, OfferView, OpenedUser, Page, PageAsk, PlanAsk, PullAsk, PutAsk, PutReport,
+    QueryAnswer, QueryAsk, RemoveAsk, RequestDraft, RunAsk, SearchAsk, ThingLine, ThingView, ThingsAsk, TokenView,
+    TypeView, UserView,
 };
+use policy::Role;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 
 /// HTTP methods in use.
@@ -71,6 +73,8 @@ pub struct Route {
     pub scope: Option<Scope>,
     /// Whether it only looks, though it is no `GET`: what it asks for may stand in no URL.
     pub looks: bool,
+    /// Which of the three administrators may call it at all; what they may do there, the verb's permit says.
+    pub administrators: &'static [Role],
     pub(crate) query: Option<SchemaOf>,
     pub(crate) body: Option<Content>,
     pub(crate) answer: Content,
@@ -94,6 +98,31 @@ impl Route {
 
     const fn looks(self) -> Self {
         Self { looks: true, ..self }
+    }
+
+    /// Business, or data: for no administrator.
+    const fn business(self) -> Self {
+        Self { administrators: &[], ..self }
+    }
+
+    /// Business that the audit administrator looks at.
+    const fn audited(self) -> Self {
+        Self { administrators: &[Role::AuditAdministrator], ..self }
+    }
+
+    /// Also for the audit administrator, who only looks.
+    const fn shown_to_audit(self) -> Self {
+        Self { administrators: &[Role::SystemAdministrator, Role::AuditAdministrator], ..self }
+    }
+
+    /// The security administrator's alone.
+    const fn of_security(self) -> Self {
+        Self { administrators: &[Role::SecurityAdministrator], ..self }
+    }
+
+    /// For all three administrators.
+    const fn of_all_three(self) -> Self {
+        Self { administrators: &policy::ADMINISTRATORS, ..self }
     }
 
     const fn asks<T: JsonSchema>(self) -> Self {
@@ -139,7 +168,22 @@ impl Method {
 /// A route for whoever shows a token; it takes nothing and gives JSON, unless more is said.
 const fn route(method: Method, path: &'static str, name: &'static str, zh: &'static str, en: &'static str) -> Route {
     let answer = Content::AnyJson;
-    Route { method, path, name, port: Port::Token, zh, en, scope: None, looks: false, query: None, body: None, answer }
+    // What is not said to be business is the system administrator's to try, and closed to the other two.
+    let administrators = &[Role::SystemAdministrator];
+    Route {
+        method,
+        path,
+        name,
+        port: Port::Token,
+        zh,
+        en,
+        scope: None,
+        looks: false,
+        administrators,
+        query: None,
+        body: None,
+        answer,
+    }
 }
 
 const fn get(path: &'static str, name: &'static str, zh: &'static str, en: &'static str) -> Route {
@@ -180,23 +224,30 @@ pub const ROUTES: &[Route] = &[
     ),
     public(get("/openapi.json", "openapi", "本接口说明", "this description")),
     public(get("/v1/node", "node", "节点属于哪个机构", "whose node this is")),
-    get("/v1/packs", "packs", "已安装的数据包", "installed packs").gives::<Vec<InstalledPack>>(),
+    get("/v1/packs", "packs", "已安装的数据包", "installed packs").of_all_three().gives::<Vec<InstalledPack>>(),
     post("/v1/packs", "installPack", "安装数据包", "installs a pack")
         .takes::<registry::PackFiles>()
         .gives::<InstalledPack>(),
     post("/v1/imports", "import", "导入文件（正文即文件）", "imports a file: the body")
+        .business()
         .scope(Record)
         .asks::<ImportAsk>()
         .takes_bytes()
         .gives::<ImportReport>(),
-    get("/v1/imports/{id}", "importProgress", "导入进度", "how far an import is").scope(Record).gives::<ImportReport>(),
+    get("/v1/imports/{id}", "importProgress", "导入进度", "how far an import is")
+        .business()
+        .scope(Record)
+        .gives::<ImportReport>(),
     get("/v1/imports/{id}/rejects", "importRejects", "被拒绝的行（CSV）", "the rows turned away, as CSV")
+        .business()
         .scope(Record)
         .gives_bytes("text/csv"),
     get("/v1/records", "recordTypes", "记录类型与行数", "record types with their counts")
+        .business()
         .scope(Record)
         .gives::<Vec<TypeView>>(),
     get("/v1/records/{name}", "records", "前若干行，可指定历史时刻", "the first rows, now or as of a time")
+        .business()
         .scope(Record)
         .asks::<registry::FirstAsk>()
         .gives::<Page>(),
@@ -206,15 +257,18 @@ pub const ROUTES: &[Route] = &[
         "按主键、条件取一页记录，可指定历史时刻",
         "a page of rows by key, condition and where the last ended, now or as of a time",
     )
+    .business()
     .scope(Record)
     .looks()
     .takes::<PageAsk>()
     .gives::<Page>(),
     post("/v1/records/{name}", "putRow", "写入一行记录", "writes one row")
+        .business()
         .scope(Record)
         .takes::<PutAsk>()
         .gives::<PutReport>(),
     post("/v1/records/{name}/removals", "removeRow", "移除一行记录，历史保留", "takes one row out; its history stays")
+        .business()
         .scope(Record)
         .takes::<RemoveAsk>(),
     get(
@@ -223,16 +277,24 @@ pub const ROUTES: &[Route] = &[
         "全部记录的摘要，可跨库比对",
         "a digest over all rows, the same on every database",
     )
+    .audited()
     .scope(Record)
     .asks::<DigestAsk>()
     .gives::<RowsDigest>(),
     post("/v1/records/{name}/history", "recordHistory", "一行的全部版本", "every version of a row")
+        .business()
         .scope(Record)
         .looks()
         .takes::<registry::KeyAsk>(),
-    get("/v1/changes", "changes", "变更流", "a page of a change feed").scope(Record).asks::<registry::FeedAsk>(),
-    get("/v1/catalog", "searchCatalog", "检索目录", "searches the catalogue").asks::<SearchAsk>().gives::<Found>(),
-    post("/v1/catalog", "publishEntry", "发布目录条目", "publishes a catalogue entry").takes_any(),
+    get("/v1/changes", "changes", "变更流", "a page of a change feed")
+        .audited()
+        .scope(Record)
+        .asks::<registry::FeedAsk>(),
+    get("/v1/catalog", "searchCatalog", "检索目录", "searches the catalogue")
+        .shown_to_audit()
+        .asks::<SearchAsk>()
+        .gives::<Found>(),
+    post("/v1/catalog", "publishEntry", "发布目录条目", "publishes a catalogue entry").business().takes_any(),
     either(
         get(
             "/v1/catalog/dcat",
@@ -243,9 +305,11 @@ pub const ROUTES: &[Route] = &[
         .asks::<DcatAsk>()
         .gives_json("application/ld+json"),
     ),
-    get("/v1/catalog/{code}", "catalogEntry", "一个目录条目", "one catalogue entry"),
-    delete("/v1/catalog/{code}", "withdrawEntry", "撤销本机构的目录条目", "withdraws an entry of our own"),
-    post("/v1/catalog/harvest", "harvest", "采集成员目录", "takes over a member's catalogue").takes::<HarvestAsk>(),
+    get("/v1/catalog/{code}", "catalogEntry", "一个目录条目", "one catalogue entry").shown_to_audit(),
+    delete("/v1/catalog/{code}", "withdrawEntry", "撤销本机构的目录条目", "withdraws an entry of our own").business(),
+    post("/v1/catalog/harvest", "harvest", "采集成员目录", "takes over a member's catalogue")
+        .business()
+        .takes::<HarvestAsk>(),
     get("/v1/compilations", "compilations", "编制中的目录条目", "catalogue entries on their way")
         .asks::<DossiersAsk>()
         .gives::<Vec<CompilationLine>>(),
@@ -257,9 +321,11 @@ pub const ROUTES: &[Route] = &[
         "编制、提交、审核、退回、发布、变更、撤销、放弃",
         "drafts, submits, checks, returns, publishes, changes, revokes or discards an entry",
     )
+    .business()
     .takes::<CompileAsk>()
     .gives::<Compiled>(),
     post("/v1/chain", "putChain", "登记职责、事项、信息系统", "registers duties, matters, information systems")
+        .business()
         .takes::<ThingsAsk>(),
     get("/v1/chain/{kind}", "chain", "职责、事项或信息系统清单", "duties, matters or information systems")
         .asks::<DossiersAsk>()
@@ -268,48 +334,68 @@ pub const ROUTES: &[Route] = &[
         .asks::<MomentAsk>()
         .gives::<ThingView>(),
     delete("/v1/chain/{kind}/{name}", "closeChain", "关闭职责、事项或系统", "closes a duty, a matter or a system")
+        .business()
         .asks::<CloseAsk>(),
     get("/v1/offers", "offers", "本机构的提供", "what this organisation offers")
+        .of_all_three()
         .scope(Exchange)
         .gives::<Vec<OfferView>>(),
     get("/v1/members/{id}/offers", "offersOf", "某成员的提供", "what a member offers")
         .scope(Exchange)
         .gives::<Vec<OfferView>>(),
-    get("/v1/requests", "requests", "申请列表", "requests known here").scope(Exchange).gives::<Vec<RequestView>>(),
+    get("/v1/requests", "requests", "申请列表", "requests known here")
+        .audited()
+        .scope(Exchange)
+        .gives::<Vec<RequestView>>(),
     post("/v1/requests", "request", "提出共享申请", "asks for access")
+        .business()
         .scope(Exchange)
         .takes::<RequestDraft>()
         .gives::<RequestView>(),
     get("/v1/requests/{id}", "requestView", "申请及其最新经过", "a request with its latest news")
+        .audited()
         .scope(Exchange)
         .gives::<RequestView>(),
     post("/v1/requests/{id}/answers", "answerRequest", "答复申请", "answers a request on one step")
+        .business()
         .scope(Exchange)
         .takes::<AnswerDraft>()
         .gives::<RequestView>(),
     post("/v1/requests/{id}/supplements", "supplementRequest", "补正申请", "supplements a request")
+        .business()
         .scope(Exchange)
         .takes::<exchange::Note>()
         .gives::<RequestView>(),
     post("/v1/requests/{id}/agreement", "signAgreement", "签署协议", "signs the agreement")
+        .business()
         .scope(Exchange)
         .gives::<AgreementView>(),
-    get("/v1/agreements", "agreements", "协议列表", "agreements").scope(Exchange).gives::<Vec<AgreementView>>(),
-    get("/v1/agreements/{id}", "agreement", "一份协议", "one agreement").scope(Exchange).gives::<AgreementView>(),
+    get("/v1/agreements", "agreements", "协议列表", "agreements")
+        .audited()
+        .scope(Exchange)
+        .gives::<Vec<AgreementView>>(),
+    get("/v1/agreements/{id}", "agreement", "一份协议", "one agreement")
+        .audited()
+        .scope(Exchange)
+        .gives::<AgreementView>(),
     post("/v1/agreements/{id}/revocation", "revokeAgreement", "撤销协议，立即生效", "revokes an agreement at once")
+        .business()
         .scope(Exchange)
         .takes::<exchange::Reason>()
         .gives::<AgreementView>(),
     post("/v1/queries", "query", "依协议查询并取得回执", "one receipted query under an agreement")
+        .business()
         .scope(Exchange)
         .takes::<QueryAsk>()
         .gives::<QueryAnswer>(),
     post("/v1/pulls", "pull", "开始批量获取", "begins to fetch a batch")
+        .business()
         .scope(Exchange)
         .takes::<PullAsk>()
         .gives::<Pull>(),
-    get("/v1/pulls/{id}", "pullState", "批量获取进度", "how far a batch is").scope(Exchange).gives::<Pull>(),
+    get("/v1/pulls/{id}", "pullState", "批量获取进度", "how far a batch is").business().scope(Exchange).gives::<Pull>(),
     get("/v1/pulls/{id}/parts/{number}", "pulledPart", "已取得的分片", "a part that is here")
+        .business()
         .scope(Exchange)
         .gives_bytes(BYTES),
     get("/v1/deliveries", "deliveries", "入表交付计划", "deliveries into tables")
@@ -332,12 +418,14 @@ pub const ROUTES: &[Route] = &[
         .scope(Exchange)
         .gives::<PlanView>(),
     get("/v1/receipts", "receipts", "回执列表", "receipts, newest first")
+        .audited()
         .scope(Exchange)
         .asks::<log::ReceiptsAsk>()
         .gives::<Vec<ReceiptView>>(),
     post("/v1/receipts/acknowledge", "acknowledge", "立即确认应确认的回执", "countersigns what is due now")
+        .business()
         .scope(Exchange),
-    get("/v1/receipts/{id}", "receipt", "回执文件", "a receipt as a file").scope(Exchange).gives::<Receipt>(),
+    get("/v1/receipts/{id}", "receipt", "回执文件", "a receipt as a file").audited().scope(Exchange).gives::<Receipt>(),
     public(get("/v1/log", "log", "存证日志现状", "where the log stands")),
     public(
         get("/log/{path}", "logFile", "存证日志文件（C2SP tlog-tiles）", "the log's files (C2SP tlog-tiles)")
@@ -349,22 +437,57 @@ pub const ROUTES: &[Route] = &[
     public(get("/v1/federation/log", "membershipLog", "成员日志", "the membership log")),
     post("/v1/federation/entries", "adoptEntries", "采纳成员日志条目", "takes over membership entries")
         .takes::<federation::Entries>(),
-    get("/v1/users", "users", "账户列表", "accounts").gives::<Vec<UserView>>(),
-    post("/v1/users", "createUser", "开立账户", "opens an account").takes::<NewUser>(),
-    post("/v1/users/{name}/password", "resetPassword", "重置账户密码", "gives an account a new password")
+    get("/v1/users", "users", "账户列表", "accounts").of_all_three().gives::<Vec<UserView>>(),
+    post("/v1/users", "createUser", "开立账户，不含角色", "opens an account, without roles")
+        .takes::<NewUser>()
+        .gives::<OpenedUser>(),
+    post("/v1/users/{name}/roles", "setRoles", "授予账户角色", "gives an account exactly these roles")
+        .of_security()
+        .takes::<identity::Roles>(),
+    post("/v1/users/{name}/state", "setUserState", "停用或启用账户", "disables an account, or enables it again")
+        .takes::<identity::State>(),
+    post("/v1/users/{name}/password", "resetPassword", "重置账户密码，待解锁后生效", "gives an account a new password")
         .takes::<identity::NewPassword>(),
+    post("/v1/users/{name}/unlock", "unlockUser", "解锁账户", "unlocks an account").of_security(),
+    delete(
+        "/v1/users/{name}/second-factor",
+        "resetSecondFactor",
+        "撤销账户的动态口令",
+        "takes an account's second factor away",
+    )
+    .of_security(),
     public(
-        post("/v1/sessions", "signIn", "以密码登录", "signs in with a password")
+        post("/v1/sessions", "signIn", "以密码（和动态码）登录", "signs in with a password, and a code")
             .takes::<Credentials>()
             .gives::<IssuedToken>(),
     ),
-    delete("/v1/sessions", "signOut", "退出登录", "signs out: the token that is shown ends"),
+    delete("/v1/sessions", "signOut", "退出登录", "signs out: the token that is shown ends").of_all_three(),
     public(
         post("/v1/passwords", "changePassword", "修改自己的密码", "changes one's own password").takes::<Credentials>(),
     ),
+    public(
+        post("/v1/second-factors", "enrolSecondFactor", "绑定自己的动态口令", "begins one's own second factor")
+            .takes::<Credentials>()
+            .gives::<Enrolling>(),
+    ),
+    public(
+        post("/v1/second-factors/confirmation", "confirmSecondFactor", "确认动态口令", "confirms a second factor")
+            .takes::<Credentials>()
+            .gives::<Enrolled>(),
+    ),
+    get("/v1/applications", "applications", "应用系统列表", "application systems")
+        .of_all_three()
+        .gives::<Vec<ApplicationView>>(),
+    post("/v1/applications", "registerApplication", "登记应用系统", "registers an application system")
+        .takes::<NewApplication>(),
+    delete("/v1/applications/{name}", "retireApplication", "注销应用系统", "retires an application system"),
     get("/v1/tokens", "tokens", "令牌列表", "tokens, never their secrets")
+        .of_all_three()
         .asks::<identity::TokensAsk>()
         .gives::<Vec<TokenView>>(),
-    post("/v1/tokens", "createToken", "签发令牌", "issues a token").takes::<NewToken>().gives::<IssuedToken>(),
-    delete("/v1/tokens/{id}", "revokeToken", "撤销令牌", "takes a token back"),
+    post("/v1/tokens", "createToken", "签发令牌：本人的，或应用系统的", "issues a token: one's own, or a program's")
+        .of_security()
+        .takes::<NewToken>()
+        .gives::<IssuedToken>(),
+    delete("/v1/tokens/{id}", "revokeToken", "撤销令牌", "takes a token back").of_security(),
 ];

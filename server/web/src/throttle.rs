@@ -26,7 +26,7 @@ pub(crate) const SIGN_INS_MAX: u32 = 20;
 pub(crate) const REFUSALS_MAX: u32 = 600;
 
 /// Where a password is shown.
-const KNOCKS: [&str; 2] = ["/v1/sessions", "/v1/passwords"];
+const KNOCKS: [&str; 4] = ["/v1/sessions", "/v1/passwords", "/v1/second-factors", "/v1/second-factors/confirmation"];
 
 /// Refusals by address, in windows of [`WINDOW_SECONDS`].
 #[derive(Debug)]

@@ -1,8 +1,8 @@
 //! The command line: global options and the list of commands. Each command's own options stand with it.
 
 use crate::commands::{
-    agree, answer, backup, catalog, chain, deliver, doctor, federation, import, init, key, log, offer, openapi, pack,
-    pull, query, receipt, record, request, restore, revoke, schemas, serve, token, user,
+    agree, answer, application, appoint, backup, catalog, chain, deliver, doctor, federation, import, init, key, log,
+    offer, openapi, pack, pull, query, receipt, record, request, restore, revoke, schemas, serve, token, user,
 };
 use crate::demo;
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -58,7 +58,7 @@ pub struct Global {
     #[arg(long, global = true, value_name = "TOKEN", env = "YUNHE_TOKEN", hide_env_values = true)]
     pub token: Option<String>,
     /// 用 DIR/<单位>/tokens/NAME 中的令牌 Use the token of that name in the data folder
-    #[arg(long = "as", global = true, value_name = "NAME", default_value = "admin")]
+    #[arg(long = "as", global = true, value_name = "NAME", default_value = "sysadmin")]
     pub role: String,
     /// 节点上的哪个单位 Which organisation of the node
     #[arg(long, global = true, value_name = "ID", env = "YUNHE_ORG")]
@@ -74,7 +74,7 @@ pub struct Global {
 /// All commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// 新建节点：配置、密钥、名片、管理员令牌 Make a node: configuration, keys, card, administrator's token
+    /// 新建节点：配置、密钥、名片、三名管理员 Make a node: configuration, keys, card, three administrators
     Init(Box<init::Init>),
     /// 运行节点 Run a node
     Serve(serve::Serve),
@@ -126,6 +126,10 @@ pub enum Command {
     User(user::User),
     /// 令牌 Tokens
     Token(token::Token),
+    /// 应用系统 Application systems
+    Application(application::Application),
+    /// 在本机任命管理员，仅当无人在任 Appoint an administrator on this machine, while there is none
+    Appoint(appoint::Appoint),
     /// 演示：三个节点、八个步骤 The demo: three nodes, eight steps
     Demo(demo::Demo),
     /// 写出各格式的 JSON Schema Write the JSON schemas of all formats

@@ -36,9 +36,13 @@ const MAY_BE_HEARD: &[&str] = &[
     "exchange.agreement_missing",
 ];
 
-/// Somebody who may do everything, by that name.
+/// Somebody who may do all business and keeps the node, by that name.
 pub(crate) fn everyone(org: &Organisation, name: &str) -> Principal {
-    Principal::job(org.id().clone(), name, identity::ROLES)
+    Principal::job(
+        org.id().clone(),
+        name,
+        identity::ROLES.into_iter().filter(|it| !it.administers() || *it == policy::Role::SystemAdministrator),
+    )
 }
 
 pub(crate) fn draft(id: RequestId, offer: Offer) -> RequestDraft {

@@ -51,6 +51,11 @@ impl<'a> Faults<'a> {
         !missed
     }
 
+    /// A number of its own for each fault of a walk.
+    pub(crate) fn number(&self) -> u32 {
+        2 * self.next + u32::from(matches!(self.fault, Fault::Persisted))
+    }
+
     pub(crate) fn met_any(&self) -> bool {
         self.next > 0
     }

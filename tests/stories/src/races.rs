@@ -93,7 +93,7 @@ story! {
             states
         };
         let acknowledge = async || {
-            world.as_("nj-gxj", "auditor").post("/v1/receipts/acknowledge", json!({})).await.expect_status(200)
+            world.application().post("/v1/receipts/acknowledge", json!({})).await.expect_status(200)
         };
         acknowledge().await;
         // They might still be under way.

@@ -2,18 +2,8 @@
 
 use jiff::SignedDuration;
 use serde_json::{Value, json};
-use testkit::{Desk, World, story};
+use testkit::{Desk, PASSWORD, World, own_token, story};
 use web::{Method, Port, ROUTES};
-
-const PASSWORD: &str = "长江 runs to the sea 7";
-
-/// An account with that password.
-async fn account(world: &World, id: &str, name: &str, role: &str) {
-    let admin = world.as_(id, "administrator");
-    admin.post("/v1/users", json!({"name": name, "roles": [role]})).await.expect_status(200);
-    let path = format!("/v1/users/{name}/password");
-    admin.post(&path, json!({"password": PASSWORD})).await.expect_status(200);
-}
 
 fn credentials(name: &str, password: &str) -> Value {
     json!({"name": name, "password": password})
@@ -28,7 +18,7 @@ story! {
     /// A person signs in with a password, works with the roles of the account for some hours, and signs out; a changed
     /// password ends what was there before.
     async fn a_person_signs_in(world: World) {
-        account(&world, "js-scjg", "zhang", "data-steward").await;
+        world.account("js-scjg", "zhang", "data-steward").await;
         let stranger = world.stranger("js-scjg").desk().await;
         stranger.post("/v1/sessions", credentials("zhang", "wrong")).await.expect_problem("identity.credentials", 401);
         stranger.post("/v1/sessions", credentials("nobody", PASSWORD)).await
@@ -56,7 +46,7 @@ story! {
         stranger.post("/v1/sessions", credentials("zhang", PASSWORD)).await.expect_problem("identity.credentials", 401);
         let new = credentials("zhang", "another river to the sea");
         stranger.post("/v1/sessions", new).await.expect_status(200);
-        // Only an administrator gives somebody else a password.
+        // Only the system administrator gives somebody else a password.
         let checker = world.as_("js-scjg", "checker");
         let body = json!({"password": PASSWORD});
         checker.post("/v1/users/zhang/password", body).await.expect_problem("policy.role", 403);
@@ -72,7 +62,7 @@ story! {
     /// Five wrong passwords lock a name for a quarter of an hour, the right one included; an unknown name looks the
     /// same.
     async fn a_name_is_locked(world: World) {
-        account(&world, "js-scjg", "zhang", "auditor").await;
+        world.account("js-scjg", "zhang", "requester").await;
         let stranger = world.stranger("js-scjg").desk().await;
         for name in ["zhang", "nobody"] {
             for _ in 0..5 {
@@ -91,7 +81,7 @@ story! {
     /// An address that has failed to sign in twenty times within a minute waits until it is over, whatever names it
     /// tries and however right the password; tokens pass all the same.
     async fn an_address_is_told_to_wait(world: World) {
-        account(&world, "js-scjg", "zhang", "auditor").await;
+        world.account("js-scjg", "zhang", "requester").await;
         let stranger = world.stranger("js-scjg").desk().await;
         world.token("js-scjg", "auditor").await;
         for number in 0..20 {
@@ -135,12 +125,12 @@ story! {
     }
 }
 
-/// A token of these scopes for a person with that role.
+/// A token of these scopes of an own account with that role.
 async fn scoped(world: &World, id: &str, role: &str, scopes: &[&str]) -> Desk {
-    world.token(id, role).await;
-    let ask = json!({"user": role, "days": 1, "scopes": scopes});
-    let issued = world.as_(id, "administrator").post("/v1/tokens", ask).await.expect_status(200);
-    world.with_token(id, issued["token"].as_str().unwrap()).desk().await
+    let name = format!("{role}-{}", scopes.join("-"));
+    world.account(id, &name, role).await;
+    let stranger = world.stranger(id).desk().await;
+    stranger.showing(&own_token(&stranger, &name, scopes).await)
 }
 
 story! {
@@ -150,7 +140,9 @@ story! {
         let agreement = world.agree_base().await;
         let ask = json!({"application": "board", "days": 1, "scopes": ["exchange"]});
         let admin = world.as_("nj-gxj", "administrator");
-        let issued = admin.post("/v1/tokens", ask).await.expect_status(200);
+        admin.post("/v1/applications", json!({"name": "board"})).await.expect_status(200);
+        let security = world.as_("nj-gxj", "security-administrator");
+        let issued = security.post("/v1/tokens", ask).await.expect_status(200);
         let exchange = world.with_token("nj-gxj", issued["token"].as_str().unwrap()).desk().await;
         exchange.post("/v1/queries", json!({"agreement": agreement, "limit": 1})).await.expect_status(200);
         let refused = exchange.get("/v1/records").await.expect_problem("identity.scope", 403);
@@ -165,12 +157,14 @@ story! {
         let steward = scoped(&world, "js-scjg", "data-steward", &["read", "exchange"]).await;
         let draft = World::draft("legal-person-base", "2026-12-31");
         steward.post("/v1/requests", draft).await.expect_problem("policy.role", 403);
-        // No token makes one that may do more than it.
-        let admin = scoped(&world, "js-scjg", "administrator", &["read", "exchange", "record"]).await;
-        let wider = json!({"user": "administrator", "days": 1, "scopes": ["all"]});
-        admin.post("/v1/tokens", wider).await.expect_problem("identity.scope", 403);
-        let unknown = json!({"user": "administrator", "days": 1, "scopes": ["everything"]});
-        let problem = world.as_("js-scjg", "administrator").post("/v1/tokens", unknown).await;
+        // No token makes one that may do more than it, and nobody makes one for somebody else.
+        let wider = json!({"user": "data-steward-record", "days": 1, "scopes": ["all"]});
+        record.post("/v1/tokens", wider.clone()).await.expect_problem("identity.scope", 403);
+        for role in ["data-steward", "security-administrator"] {
+            world.as_("js-scjg", role).post("/v1/tokens", wider.clone()).await.expect_problem("policy.oneself", 403);
+        }
+        let unknown = json!({"user": "data-steward", "days": 1, "scopes": ["everything"]});
+        let problem = world.as_("js-scjg", "data-steward").post("/v1/tokens", unknown).await;
         assert_eq!(problem.expect_problem("identity.no_scope", 422)["field"], "/scopes");
         let listed = world.as_("js-scjg", "auditor").get("/v1/tokens").await.expect_status(200);
         let scopes: Vec<_> = listed.as_array().unwrap().iter().map(|it| it["scopes"].clone()).collect();
@@ -183,7 +177,7 @@ story! {
 #[tokio::test]
 async fn every_route_asks_for_its_scope() {
     let world = World::new(testkit::Database::Sqlite).await;
-    let tokens = ["read", "exchange", "record"].map(|it| (it, scoped_of_auditor(&world, it)));
+    let tokens = ["read", "exchange", "record"].map(|it| (it, scoped_of_requester(&world, it)));
     for (scope, token) in tokens {
         let desk = token.await;
         for route in ROUTES.iter().filter(|it| it.port == Port::Token) {
@@ -209,6 +203,6 @@ async fn every_route_asks_for_its_scope() {
     }
 }
 
-async fn scoped_of_auditor(world: &World, scope: &str) -> Desk {
-    scoped(world, "nj-gxj", "auditor", &[scope]).await
+async fn scoped_of_requester(world: &World, scope: &str) -> Desk {
+    scoped(world, "nj-gxj", "requester", &[scope]).await
 }

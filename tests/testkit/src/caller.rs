@@ -68,6 +68,12 @@ impl Desk {
         Self { http: http_client(), address, organisation: organisation.to_owned(), token }
     }
 
+    /// The same desk, showing another token.
+    #[must_use]
+    pub fn showing(&self, token: &str) -> Self {
+        Self { token: Some(token.to_owned()), ..self.clone() }
+    }
+
     fn request(&self, method: Method, path: &str) -> RequestBuilder {
         let request = self.http.request(method, format!("http://{}{path}", self.address));
         let request = request.header("yunhe-organisation", &self.organisation);

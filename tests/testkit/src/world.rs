@@ -5,30 +5,29 @@ use crate::{
     database::{Database, Home, draw_number},
     founding::Founding,
     node::Node,
+    people::{Held, again, principal, somebody},
     relay::Relay,
 };
 use federation::Change;
 use jiff::SignedDuration;
-use node::{ManualClock, NewToken, NewUser, NodeConfig, Organisation, OrganisationConfig};
+use node::{ManualClock, NodeConfig, Organisation, OrganisationConfig};
 use policy::{Level, MemberRole, Principal, Role};
 use signing::KeyRing;
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeMap,
     net::{IpAddr, Ipv4Addr, SocketAddr},
     sync::Arc,
     time::Duration,
 };
 use tempfile::TempDir;
 use tokio::sync::Mutex;
-use vocabulary::{Bilingual, FederationName, OrganisationId, Problem, Timestamp};
+use vocabulary::{Bilingual, FederationName, OrganisationId, Timestamp};
 
 /// Who is in the world, node by node: the hub and authority in charge, the provider, and a node with two tenants.
 pub const ORGANISATIONS: [&[&str]; 3] = [&["js-data"], &["js-scjg"], &["nj-data", "nj-gxj"]];
 
 /// Small parts, so that a small sample makes many.
 const PART_ROWS: usize = 16;
-/// Tokens live this long.
-const TOKEN_DAYS: u32 = 90;
 /// A story waits for the world's own jobs this long at most.
 const PATIENCE: Duration = Duration::from_secs(60);
 /// How often it looks.
@@ -47,7 +46,7 @@ pub struct World {
     nodes: Vec<Node>,
     founding: Founding,
     federation: FederationName,
-    tokens: Mutex<BTreeMap<(String, String), String>>,
+    tokens: Mutex<BTreeMap<(String, String), Held>>,
     // Dropped in this order, after the nodes.
     pub(crate) home: Home,
     folder: TempDir,
@@ -274,22 +273,25 @@ impl World {
         Caller { world: self, organisation, token: Token::None }
     }
 
-    /// The token of a role's account; made, and used once, at the first call.
+    /// The token of a role's account; made, and used once, at the first call. An administrator's is a session, which is
+    /// begun anew when it has ended.
     pub async fn token(&self, id: &str, role: &str) -> String {
         let name = (id.to_owned(), role.to_owned());
         let mut tokens = self.tokens.lock().await;
-        if let Some(token) = tokens.get(&name) {
-            return token.clone();
-        }
+        let held = tokens.get(&name).cloned();
         let made = {
             let role = role.to_owned();
-            self.on(id, async move |org| {
-                let token = new_token(&org, &role).await?;
-                org.caller(&token, &[]).await.map(|_| token)
+            self.on(id, async move |org| match held {
+                Some(held) => again(&org, &role, &held).await,
+                None => {
+                    let held = somebody(&org, &role).await?;
+                    org.caller(&held.token, &[]).await.map(|_| held)
+                }
             })
         };
-        let token = made.await.unwrap();
-        tokens.insert(name, token.clone());
+        let held = made.await.unwrap();
+        let token = held.token.clone();
+        tokens.insert(name, held);
         token
     }
 
@@ -385,19 +387,5 @@ impl World {
 }
 
 fn administrator(org: &Organisation) -> Principal {
-    Principal::job(org.id().clone(), "testkit", [Role::Administrator])
-}
-
-async fn new_token(org: &Organisation, role: &str) -> Result<String, Problem> {
-    let principal = administrator(org);
-    let (user, application) = match role {
-        "application" => (None, Some("policy-platform".to_owned())),
-        role => {
-            let roles = BTreeSet::from([serde_json::from_value(role.into()).unwrap()]);
-            org.create_user(&principal, NewUser { name: role.to_owned(), person: None, roles }).await?;
-            (Some(role.to_owned()), None)
-        }
-    };
-    let ask = NewToken { user, application, title: None, days: TOKEN_DAYS, scopes: Vec::new() };
-    Ok(org.create_token(&principal, ask).await?.token)
+    principal(org, Role::SystemAdministrator)
 }

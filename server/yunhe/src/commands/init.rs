@@ -19,10 +19,11 @@ const EXAMPLES: &str = "\
         --division 320000 --level province
   yunhe init ./node --config yunhe.toml      （一个节点上有多个单位时 several organisations in one node）
 
-随后 Then: yunhe serve --data ./node；名片 the card: ./node/<id>/card.json；管理员令牌 the token: ./node/<id>/tokens/admin";
+随后 Then: yunhe serve --data ./node；名片 the card: ./node/<id>/card.json；三名管理员的初始密码 first passwords: ./node/<id>/first/
+各由本人 Each by the person: yunhe user change-password NAME；user enrol NAME；user confirm NAME；user sign-in NAME --save NAME";
 
-/// 新建节点：配置、密钥、名片、管理员令牌；已有的不会覆盖。
-/// Make a node: configuration, keys, card, administrator's token; what is there is never written over.
+/// 新建节点：配置、密钥、名片、三名管理员；已有的不会覆盖。
+/// Make a node: configuration, keys, card, three administrators; what is there is never written over.
 #[derive(Args, Debug)]
 #[command(after_help = EXAMPLES)]
 pub struct Init {
@@ -100,21 +101,24 @@ impl Init {
         let cards = node::init(&self.folder, &config).await?;
         let value = Value::from_iter(cards.iter().map(|(path, card)| {
             json!({"organisation": card.id, "title": card.title, "card": path, "key": card.keys.messages.first(),
-                   "token": self.folder.join(card.id.as_str()).join("tokens/admin")})
+                   "first_passwords": self.folder.join(card.id.as_str()).join("first")})
         }));
         let voice = context.voice();
         voice.answer(&value, || {
             let rows: Vec<Vec<String>> = cell::list(&value, "")
                 .iter()
                 .map(|it| {
-                    ["/organisation", "/title", "/card", "/token"].iter().map(|at| cell::at(voice, it, at)).collect()
+                    ["/organisation", "/title", "/card", "/first_passwords"]
+                        .iter()
+                        .map(|at| cell::at(voice, it, at))
+                        .collect()
                 })
                 .collect();
             let titles = [
                 ("单位", "Organisation"),
                 ("名称", "Title"),
                 ("名片", "Card"),
-                ("管理员令牌", "Administrator's token"),
+                ("三名管理员的初始密码", "First passwords of the three administrators"),
             ];
             let next = format!("yunhe serve --data {}", self.folder.display());
             format!("{}{} {next}\n", table(voice, &titles, &rows), voice.pick("启动节点：", "run it:"))

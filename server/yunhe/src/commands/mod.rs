@@ -2,6 +2,8 @@
 
 pub mod agree;
 pub mod answer;
+pub mod application;
+pub mod appoint;
 pub mod backup;
 pub mod catalog;
 pub mod chain;
@@ -65,6 +67,8 @@ pub async fn run(command: Command, context: &Context) -> Result<(), Failure> {
         Command::Federation(it) => it.run(context).await,
         Command::User(it) => it.run(context).await,
         Command::Token(it) => it.run(context).await,
+        Command::Application(it) => it.run(context).await,
+        Command::Appoint(it) => it.run(context).await,
         Command::Demo(it) => it.run(context).await,
         Command::Schemas(it) => it.run(context),
         Command::Openapi(it) => it.run(context),

@@ -57,6 +57,9 @@ impl Serve {
             let home = folder.join(one.id.as_str());
             organisations.push(Organisation::open(&home, &config.federation, one, clock.clone()).await?);
         }
+        for organisation in &organisations {
+            say_vacancies(organisation).await?;
+        }
         let served = web::serve(&config, web::Tenants::new(organisations)).await?;
         tracing::info!(client = %served.client, peers = ?served.peers, "the node serves");
         let voice = context.voice();
@@ -105,6 +108,26 @@ impl Serve {
         tracing_subscriber::registry().with(log).with(spans.map(|it| it.with_filter(requests))).init();
         Ok(exporter)
     }
+}
+
+/// Says which of the three administrators nobody is yet, and how that is mended.
+async fn say_vacancies(organisation: &Organisation) -> Result<(), Problem> {
+    for (office, waiting) in organisation.vacancies().await? {
+        let (organisation, office) = (organisation.id(), node::office_word(office));
+        match waiting {
+            Some(name) => tracing::warn!(
+                %organisation,
+                office,
+                %name,
+                "an administrator has not come in yet: yunhe user change-password, enrol, confirm; the first password is \
+                 in the folder `first`, and `yunhe appoint` makes another"
+            ),
+            None => {
+                tracing::warn!(%organisation, office, "nobody is this administrator: yunhe appoint, on this machine")
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Every connection and file needs a descriptor: as many as the system lets us have, which is often far more than what

@@ -12,11 +12,11 @@ use vocabulary::Problem;
 
 const EXAMPLES: &str = "\
 示例 Examples:
-  yunhe token new --user zhang --save steward --data ./scjg        （之后 then: --as steward）
-  yunhe token new --application huiqi --title-zh 惠企政策平台 --title-en 'Policy platform' --data ./nj --org nj-gxj
-  yunhe token new --application board --scope read --data ./nj --org nj-gxj
-  yunhe token list --data ./scjg
-  yunhe token revoke tok_0197… --data ./scjg";
+  yunhe token new --user zhang --save steward --as zhang --data ./scjg   （本人的 one's own；之后 then: --as steward）
+  yunhe token new --application huiqi --save huiqi --as secadmin --data ./nj --org nj-gxj
+  yunhe token new --application board --scope read --as secadmin --data ./nj --org nj-gxj
+  yunhe token list --as secadmin --data ./scjg
+  yunhe token revoke tok_0197… --as secadmin --data ./scjg";
 
 /// 令牌。Tokens.
 #[derive(Args, Debug)]
@@ -42,18 +42,12 @@ enum Act {
 
 #[derive(Args, Debug)]
 struct New {
-    /// 给账号 For a person
+    /// 给本人 For oneself, by account
     #[arg(long, value_name = "ACCOUNT", required_unless_present = "application")]
     user: Option<String>,
-    /// 给应用系统，新的会登记 For an application system, which is registered if it is new
+    /// 给已登记的应用系统，由安全管理员 For an application system that is registered, by the security administrator
     #[arg(long, value_name = "NAME", conflicts_with = "user")]
     application: Option<String>,
-    /// 应用系统中文名 The system's title in Chinese
-    #[arg(long, requires = "title_en")]
-    title_zh: Option<String>,
-    /// 应用系统英文名 The system's title in English
-    #[arg(long, requires = "title_zh")]
-    title_en: Option<String>,
     /// 有效天数 For how many days
     #[arg(long, default_value_t = 90)]
     days: u32,
@@ -83,9 +77,6 @@ impl Token {
             if let Some(text) = text {
                 body[name] = json!(text);
             }
-        }
-        if let (Some(zh), Some(en)) = (&new.title_zh, &new.title_en) {
-            body["title"] = json!({"zh": zh, "en": en});
         }
         let value = context.client()?.post("/v1/tokens", &body).await?;
         hand_over(context, &value, new.save.as_deref())

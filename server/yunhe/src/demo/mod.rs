@@ -6,6 +6,7 @@
 
 mod agree;
 mod deliver;
+mod enter;
 mod entries;
 mod find;
 mod foreign;

@@ -18,7 +18,7 @@ const fn seat(place: Place, organisation: &'static str, token: &'static str) -> 
 }
 
 /// 江苏省数据局, administrator.
-pub const HUB_ADMIN: Seat = seat(Place::Hub, "js-data", "admin");
+pub const HUB_ADMIN: Seat = seat(Place::Hub, "js-data", "sysadmin");
 /// 江苏省数据局, who keeps the common catalogue.
 pub const HUB_CATALOGUER: Seat = seat(Place::Hub, "js-data", "cataloguer");
 /// 江苏省数据局, who answers as the authority in charge.
@@ -26,7 +26,7 @@ pub const HUB_APPROVER: Seat = seat(Place::Hub, "js-data", "approver");
 /// 江苏省数据局, who asks for data.
 pub const HUB_REQUESTER: Seat = seat(Place::Hub, "js-data", "requester");
 /// 江苏省市场监督管理局, administrator.
-pub const PROVIDER_ADMIN: Seat = seat(Place::Provider, "js-scjg", "admin");
+pub const PROVIDER_ADMIN: Seat = seat(Place::Provider, "js-scjg", "sysadmin");
 /// 江苏省市场监督管理局, who imports.
 pub const PROVIDER_STEWARD: Seat = seat(Place::Provider, "js-scjg", "steward");
 /// 江苏省市场监督管理局, who publishes.
@@ -34,13 +34,13 @@ pub const PROVIDER_CATALOGUER: Seat = seat(Place::Provider, "js-scjg", "catalogu
 /// 江苏省市场监督管理局, who answers and revokes.
 pub const PROVIDER_OFFICER: Seat = seat(Place::Provider, "js-scjg", "officer");
 /// 南京市数据局, administrator.
-pub const CITY_ADMIN: Seat = seat(Place::City, "nj-data", "admin");
+pub const CITY_ADMIN: Seat = seat(Place::City, "nj-data", "sysadmin");
 /// 南京市数据局, who imports.
 pub const CITY_STEWARD: Seat = seat(Place::City, "nj-data", "steward");
 /// 南京市数据局, who publishes.
 pub const CITY_CATALOGUER: Seat = seat(Place::City, "nj-data", "cataloguer");
 /// 南京市工业和信息化局, administrator.
-pub const BUREAU_ADMIN: Seat = seat(Place::City, "nj-gxj", "admin");
+pub const BUREAU_ADMIN: Seat = seat(Place::City, "nj-gxj", "sysadmin");
 /// 南京市工业和信息化局, who asks.
 pub const BUREAU_REQUESTER: Seat = seat(Place::City, "nj-gxj", "requester");
 /// 南京市工业和信息化局, who checks before a request leaves.
@@ -48,11 +48,23 @@ pub const BUREAU_CHECKER: Seat = seat(Place::City, "nj-gxj", "checker");
 /// 惠企政策平台 of 南京市工业和信息化局.
 pub const PLATFORM: Seat = seat(Place::City, "nj-gxj", "platform");
 /// Somebody who is no member, at first.
-pub const STRANGER_ADMIN: Seat = seat(Place::Stranger, "wx-stranger", "admin");
+pub const STRANGER_ADMIN: Seat = seat(Place::Stranger, "wx-stranger", "sysadmin");
+
+impl Seat {
+    /// Somebody else of the same organisation.
+    pub const fn with(self, token: &'static str) -> Self {
+        Self { token, ..self }
+    }
+
+    /// The security administrator of the same organisation.
+    pub const fn security(self) -> Self {
+        self.with("secadmin")
+    }
+}
 
 /// A person to open an account for: who opens it, the token's name, the person, the roles.
 pub struct Person {
-    /// The organisation's administrator.
+    /// The organisation's system administrator.
     pub by: Seat,
     /// The account and its token.
     pub name: &'static str,

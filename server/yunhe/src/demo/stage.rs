@@ -12,6 +12,7 @@ use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::{Duration, Instant};
+use tokio::io::AsyncWriteExt as _;
 use tokio::process::Command;
 use vocabulary::{Kind, Problem, ensure};
 
@@ -253,14 +254,35 @@ impl Stage {
     /// # Errors
     /// The problem that the command ended with.
     pub async fn command(&self, arguments: &[&str]) -> Result<Value, Problem> {
+        self.command_told(arguments, &[]).await
+    }
+
+    /// Runs this program as somebody without a token, and tells it these lines.
+    ///
+    /// # Errors
+    /// The problem that the command ended with.
+    pub async fn tell(&self, seat: Seat, arguments: &[&str], lines: &[&str]) -> Result<Value, Problem> {
+        let folder = self.process(seat.place).folder.display().to_string();
+        let mut all = vec!["--data", folder.as_str(), "--org", seat.organisation];
+        all.extend(arguments);
+        self.command_told(&all, lines).await
+    }
+
+    async fn command_told(&self, arguments: &[&str], lines: &[&str]) -> Result<Value, Problem> {
         let mut command = Command::new(&self.program);
         for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("YUNHE_")) {
             command.env_remove(name);
         }
         // Away from any data folder: what is said to work offline has nothing to fall back on.
         command.current_dir(&self.folder).arg("--json").args(arguments);
-        command.stdin(Stdio::null()).kill_on_drop(true);
-        let output = command.output().await.map_err(|it| file_problem(&self.program, &it))?;
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
+        let mut child = command.spawn().map_err(|it| file_problem(&self.program, &it))?;
+        let text = lines.iter().map(|it| format!("{it}\n")).collect::<String>();
+        if let Some(mut input) = child.stdin.take() {
+            // A command that asks for nothing may have ended already.
+            let _ = input.write_all(text.as_bytes()).await;
+        }
+        let output = child.wait_with_output().await.map_err(|it| file_problem(&self.program, &it))?;
         if output.status.success() {
             return Ok(serde_json::from_slice(&output.stdout).unwrap_or(Value::Null));
         }

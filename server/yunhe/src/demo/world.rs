@@ -1,5 +1,6 @@
 //! Three nodes, one federation, and everybody's account.
 
+use super::enter;
 use super::people::{BUREAU_ADMIN, CITY_ADMIN, HUB_ADMIN, PEOPLE, PROVIDER_ADMIN, Seat};
 use super::process::Place;
 use super::stage::{Stage, seconds};
@@ -84,6 +85,13 @@ pub async fn build(stage: &mut Stage) -> Result<(), Problem> {
         let line = format!("{names}（{role}） http://{} · mTLS {peers} · {}", node.client, seconds(took));
         stage.say(&line, &line);
     }
+    for seat in MEMBERS {
+        enter::administrators(stage, seat).await?;
+    }
+    stage.say(
+        "每个单位三员分设：系统、安全、审计管理员各改初始密码、绑定动态口令、登录",
+        "each organisation has three administrators: each changed the first password, enrolled a code and signed in",
+    );
     found(stage).await?;
     accounts(stage).await
 }
@@ -212,31 +220,26 @@ pub async fn export(stage: &Stage, seat: Seat) -> Result<String, Problem> {
 pub async fn stranger(stage: &mut Stage) -> Result<String, Problem> {
     init(stage, Place::Stranger, &[STRANGER]).await?;
     stage.process_mut(Place::Stranger).start().await?;
+    enter::administrators(stage, super::people::STRANGER_ADMIN).await?;
     Ok(card(stage, super::people::STRANGER_ADMIN))
 }
 
 async fn accounts(stage: &mut Stage) -> Result<(), Problem> {
     for it in PEOPLE {
-        stage.ask(it.by, &["user", "add", it.name, "--person", it.person, "--roles", it.roles]).await?;
-        stage.ask(it.by, &["token", "new", "--user", it.name, "--save", it.name]).await?;
+        let opened = stage.ask(it.by, &["user", "add", it.name, "--person", it.person]).await?;
+        stage.ask(it.by.security(), &["user", "grant", it.name, "--roles", it.roles]).await?;
+        enter::person(stage, it.by.with(it.name), &cell::at(stage.voice, &opened, "/first_password")).await?;
     }
-    let platform = [
-        "token",
-        "new",
-        "--application",
-        "huiqi",
-        "--title-zh",
-        "惠企政策平台",
-        "--title-en",
-        "Policy platform",
-        "--save",
-        "platform",
-    ];
+    let platform = ["application", "add", "huiqi", "--title-zh", "惠企政策平台", "--title-en", "Policy platform"];
     stage.ask(BUREAU_ADMIN, &platform).await?;
+    let token = ["token", "new", "--application", "huiqi", "--save", "platform"];
+    stage.ask(BUREAU_ADMIN.security(), &token).await?;
     let accounts: Value = stage.ask(BUREAU_ADMIN, &["user", "list"]).await?;
     stage.check(
         "各岗位账号分设，应用系统惠企政策平台有自己的令牌",
         "every post has its own account, the policy platform its own token",
-        crate::commands::pack::items(&accounts, "users").len() == 3,
-    )
+        crate::commands::pack::items(&accounts, "users").len() == 5,
+    )?;
+    let alone = stage.ask(BUREAU_ADMIN, &["user", "grant", "checker", "--roles", "checker,requester"]).await;
+    stage.judge_refusal(alone, "policy.role", ("系统管理员自行授予角色", "the system administrator grants roles alone"))
 }

@@ -6,6 +6,8 @@ use serde_json::Value;
 use std::{path::Path, process::Stdio};
 use tokio::{io::AsyncWriteExt as _, process::Command};
 
+const FIRST: &str = "a password of ones own 7\n";
+
 /// Runs the program with `lines` on its standard input; its answer, or the problem it ended with.
 async fn yunhe(folder: &Path, arguments: &[&str], lines: &str) -> Result<Value, Value> {
     let mut command = Command::new(env!("CARGO_BIN_EXE_yunhe"));
@@ -29,21 +31,61 @@ async fn a_person_signs_in_works_and_signs_out() {
     node.start().await.unwrap();
     let say = async |arguments: &[&str], lines: &str| yunhe(&node.folder, arguments, lines).await;
     let (old, new) = ("长江 runs to the sea 7\n", "another river to the sea\n");
-    say(&["user", "add", "zhang", "--roles", "auditor"], "").await.unwrap();
+    let opened = say(&["user", "add", "zhang"], "").await.unwrap();
+    let first = opened["first_password"].as_str().unwrap().to_owned();
+    let alone = say(&["user", "grant", "zhang", "--roles", "requester"], "").await.unwrap_err();
+    assert_eq!(alone["code"], "policy.role", "the system administrator grants nothing");
+    say(&["user", "grant", "zhang", "--roles", "requester", "--as", "secadmin"], "").await.unwrap();
+    let given = say(&["user", "sign-in", "zhang"], &format!("{first}\n")).await.unwrap_err();
+    assert_eq!(given["code"], "identity.change_first");
+    say(&["user", "change-password", "zhang"], &format!("{first}\n{FIRST}")).await.unwrap();
     say(&["user", "reset-password", "zhang"], old).await.unwrap();
+    let locked = say(&["user", "sign-in", "zhang"], old).await.unwrap_err();
+    assert_eq!(locked["code"], "identity.awaits_unlock");
+    say(&["user", "unlock", "zhang", "--as", "secadmin"], "").await.unwrap();
     let wrong = say(&["user", "sign-in", "zhang"], new).await.unwrap_err();
     assert_eq!(wrong["code"], "identity.credentials");
     say(&["user", "change-password", "zhang"], &format!("{old}{new}")).await.unwrap();
     let saved = say(&["user", "sign-in", "zhang", "--save", "zhang"], new).await.unwrap();
     assert!(saved["saved"].is_string() && !saved.to_string().contains("yht_"), "{saved}");
-    let tokens = say(&["token", "list", "--as", "zhang"], "").await.unwrap();
-    assert_eq!(tokens.as_array().unwrap().len(), 2, "the administrator's and the session: {tokens}");
+    let tokens = say(&["token", "list", "--as", "auditadmin"], "").await.unwrap();
+    assert_eq!(tokens.as_array().unwrap().len(), 4, "three administrators' sessions and this one: {tokens}");
     say(&["user", "sign-out", "--as", "zhang"], "").await.unwrap();
-    let over = say(&["token", "list", "--as", "zhang"], "").await.unwrap_err();
+    let over = say(&["agree", "list", "--as", "zhang"], "").await.unwrap_err();
     assert_eq!(over["code"], "identity.token_revoked");
     // A program's token for reading alone.
-    let narrow = ["token", "new", "--application", "board", "--scope", "read", "--save", "board"];
+    let narrow = ["token", "new", "--application", "board", "--scope", "read", "--save", "board", "--as", "secadmin"];
+    let unknown = say(&narrow, "").await.unwrap_err();
+    assert_eq!(unknown["code"], "identity.no_application");
+    say(&["application", "add", "board"], "").await.unwrap();
     say(&narrow, "").await.unwrap();
     let refused = say(&["token", "new", "--application", "other", "--as", "board"], "").await.unwrap_err();
     assert_eq!(refused["code"], "identity.scope");
+}
+
+/// An office is filled on the machine while nobody is in it; once somebody came in, no more.
+#[tokio::test]
+async fn an_office_is_filled_on_the_machine_while_it_is_vacant() {
+    let folder = tempfile::tempdir().unwrap();
+    let home = folder.path().join("node");
+    let department: &[MemberRole] = &[MemberRole::Department];
+    let (node, _) = init(&home, &[("js-scjg", department)]).await;
+    let say = async |arguments: &[&str], lines: &str| yunhe(&node.folder, arguments, lines).await;
+    // All three have come in.
+    for office in ["system", "security", "audit"] {
+        let refused = say(&["appoint", office, "--name", "li"], "").await.unwrap_err();
+        assert_eq!(refused["code"], "identity.in_office", "{office}");
+    }
+    let other = folder.path().join("other");
+    let config = node::NodeConfig {
+        organisation: vec![crate::town::organisation("nj-gxj", department)],
+        ..node::NodeConfig::read(&home).unwrap()
+    };
+    node::init(&other, &config).await.unwrap();
+    // Nobody has: the first password of another account opens an office just so, and one account holds one office.
+    let say = async |arguments: &[&str]| yunhe(&other, arguments, "").await;
+    let appointed = say(&["appoint", "audit", "--name", "li"]).await.unwrap();
+    assert!(std::fs::read_to_string(appointed["first_password"].as_str().unwrap()).unwrap().len() >= 20);
+    let crossed = say(&["appoint", "security", "--name", "li"]).await.unwrap_err();
+    assert_eq!(crossed["code"], "identity.apart");
 }

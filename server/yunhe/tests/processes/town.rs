@@ -13,7 +13,10 @@ use std::{
     path::{Path, PathBuf},
     time::Duration,
 };
-use testkit::{Desk, Founding, PURPOSE, Province, Relay, import_path, install_cryptography, own_loopback, pack_files};
+use testkit::{
+    Desk, Founding, PURPOSE, Province, Relay, enter_administrators, import_path, install_cryptography, open_account,
+    own_loopback, own_token, pack_files,
+};
 use vocabulary::{Bilingual, FederationName, OrganisationId, date_in_shanghai};
 use yunhe::Process;
 
@@ -34,7 +37,7 @@ pub struct Town {
     pub relay: Relay,
     /// The consumer's application system.
     pub application: Desk,
-    /// The provider's administrator.
+    /// The provider's officer.
     pub officer: Desk,
     pub agreement: String,
     founding: Founding,
@@ -76,27 +79,38 @@ pub async fn init(folder: &Path, all: &[(&str, &[MemberRole])]) -> (Process, Vec
         organisation: all.iter().map(|(id, roles)| organisation(id, roles)).collect(),
     };
     let cards = node::init(folder, &config).await.unwrap().into_iter().map(|(_, card)| card).collect();
+    enter_administrators(folder, &config).await;
     let program = PathBuf::from(env!("CARGO_BIN_EXE_yunhe"));
     (Process::new(program, folder.to_owned(), config.client, config.peer), cards)
 }
 
-/// The administrator of an organisation.
+/// The system administrator of an organisation.
 pub fn administrator(process: &Process, id: &str) -> Desk {
-    let token = fs::read_to_string(process.folder.join(id).join("tokens/admin")).unwrap();
+    seated(process, id, "sysadmin")
+}
+
+/// The security administrator of an organisation.
+pub fn security(process: &Process, id: &str) -> Desk {
+    seated(process, id, "secadmin")
+}
+
+fn seated(process: &Process, id: &str, name: &str) -> Desk {
+    let token = fs::read_to_string(process.folder.join(id).join("tokens").join(name)).unwrap();
     Desk::new(process.client, id, Some(token.trim().to_owned()))
 }
 
 /// Somebody else of it, with an account of that role; for `application` a program.
 pub async fn somebody(process: &Process, id: &str, role: &str) -> Desk {
-    let admin = administrator(process, id);
-    let holder = if role == "application" {
-        json!({"application": "policy-platform", "days": 90})
-    } else {
-        admin.post("/v1/users", json!({"name": role, "roles": [role]})).await.expect_status(200);
-        json!({"user": role, "days": 90})
-    };
-    let token = admin.post("/v1/tokens", holder).await.expect_status(200);
-    Desk::new(process.client, id, Some(token["token"].as_str().unwrap().to_owned()))
+    let (system, security) = (administrator(process, id), security(process, id));
+    if role == "application" {
+        let name = "policy-platform";
+        system.post("/v1/applications", json!({"name": name})).await.expect_status(200);
+        let token = security.post("/v1/tokens", json!({"application": name, "days": 90})).await.expect_status(200);
+        return system.showing(token["token"].as_str().unwrap());
+    }
+    open_account(&system, &security, role, &[role]).await;
+    let token = own_token(&Desk::new(process.client, id, None), role, &[]).await;
+    system.showing(&token)
 }
 
 /// Waits until the nodes' own jobs have made it so, a bounded time.
@@ -135,7 +149,7 @@ impl Town {
         let agreement = agree(&somebody(&consumer, "nj-gxj", "requester").await).await;
         Self {
             application: somebody(&consumer, "nj-gxj", "application").await,
-            officer: administrator(&provider, "js-scjg"),
+            officer: somebody(&provider, "js-scjg", "provider-officer").await,
             provider,
             consumer,
             relay,
