@@ -420,6 +420,50 @@ async fn one_more_session_ends_the_oldest() {
     }
 }
 
+/// Every ask of identity is one administrator's, or one's own, or the machine's: with the others, and with two of the
+/// three in one hand, it is refused.
+#[test]
+fn every_ask_is_one_administrators() {
+    fn held<A: Ask + Clone>(ask: &A) -> Vec<Role> {
+        for one in ADMINISTRATORS {
+            for other in ADMINISTRATORS.into_iter().filter(|it| *it != one) {
+                let crossed = decide(&facts("li", [one, other]), ask.clone()).map(|_| ()).unwrap_err();
+                assert_eq!(crossed.code, "policy.crossed");
+            }
+        }
+        assert!(decide(&facts("li", [Role::DataSteward, Role::ProviderOfficer]), ask.clone()).is_err());
+        ADMINISTRATORS.into_iter().filter(|it| decide(&facts("li", [*it]), ask.clone()).is_ok()).collect()
+    }
+    let wang = account("wang");
+    let name = ApplicationName::new("board").unwrap();
+    let password = PasswordHash::make(&Password::new(FIRST), [1; 16], &peppers()).unwrap();
+    let person = Personal::new("li".to_owned());
+    let (system, security) = (vec![Role::SystemAdministrator], vec![Role::SecurityAdministrator]);
+    let create = CreateAccount { name: wang.clone(), person: person.clone(), password: password.clone() };
+    assert_eq!(held(&create), system);
+    assert_eq!(held(&SetEnabled { account: wang.clone(), enabled: false }), system);
+    assert_eq!(held(&ResetPassword { account: wang.clone(), password: password.clone() }), system);
+    let title = Bilingual::new("板", "board");
+    assert_eq!(held(&RegisterApplication { name: name.clone(), title, matter: "试".to_owned() }), system);
+    assert_eq!(held(&RetireApplication { name: name.clone() }), system);
+    assert_eq!(held(&SetRoles { account: wang.clone(), roles: BTreeSet::new() }), security);
+    assert_eq!(held(&Unlock { account: wang.clone() }), security);
+    assert_eq!(held(&ResetFactor { account: wang.clone() }), security);
+    assert_eq!(held(&RevokeToken { id: token_id(1) }), security);
+    let token = |holder| IssueToken {
+        id: token_id(1),
+        digest: TokenSecret::from_bytes([1; 32]).digest(),
+        holder,
+        scopes: BTreeSet::from([Scope::All]),
+        expires_at: at(1),
+    };
+    assert_eq!(held(&token(Holder::Application(name))), security);
+    assert_eq!(held(&token(Holder::Account(wang.clone()))), vec![]);
+    let appoint = Appoint { office: Role::AuditAdministrator, name: wang, person, password };
+    assert_eq!(held(&appoint), vec![]);
+    assert_eq!(held(&ListIdentities), ADMINISTRATORS.to_vec());
+}
+
 /// An office is filled from the machine while nobody is in it who ever came in, and by nobody else.
 #[tokio::test]
 async fn an_office_is_filled_while_it_is_vacant() {

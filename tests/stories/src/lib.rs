@@ -1,6 +1,7 @@
 //! Stories: whole nodes over HTTP, on both databases, with a clock the story moves. No mocks, no sleeping.
 #![cfg(test)]
 
+mod administrators;
 mod away;
 mod backup;
 mod bad_input;

@@ -6,10 +6,12 @@ use crate::context::Context;
 use crate::exit::{Failure, file_problem};
 use crate::output::{Voice, cell, table};
 use clap::{Args, Subcommand};
+use jiff::ToSpan as _;
+use node::{Clock as _, SystemClock};
 use qrcode::QrCode;
 use serde_json::{Value, json};
 use std::path::Path;
-use vocabulary::Problem;
+use vocabulary::{Kind, Problem};
 
 const EXAMPLES: &str = "\
 示例 Examples:
@@ -86,6 +88,12 @@ enum Act {
         /// 账号名 The account
         name: String,
     },
+    /// 算出动态码，从标准输入读密钥：供没有验证器应用的试用环境 A code of the secret on standard input: where no app is at hand
+    Code {
+        /// 下一个时段的动态码 The code of the next thirty seconds
+        #[arg(long)]
+        next: bool,
+    },
     /// 登录，从标准输入读密码，需要时再读动态码；会话数小时有效 Sign in: the password, and a code where one is needed
     SignIn {
         /// 账号名 The account
@@ -107,6 +115,7 @@ impl User {
     /// Runs it.
     pub async fn run(self, context: &Context) -> Result<(), Failure> {
         match self.act {
+            Act::Code { next } => code(context, next).map_err(Failure::from),
             Act::Enrol { .. }
             | Act::Confirm { .. }
             | Act::SignIn { .. }
@@ -231,6 +240,23 @@ async fn enter(context: &Context, path: &str, mut ask: Value) -> Result<Value, P
         }
         done => done,
     }
+}
+
+/// The code that an app would show.
+fn code(context: &Context, next: bool) -> Result<(), Problem> {
+    let secret = identity::totp::from_base32(line()?.trim()).ok_or_else(|| {
+        Problem::new(
+            Kind::Unprocessable,
+            "cli.secret",
+            "不是 Base32 密钥；请用 yunhe user enrol 显示的密钥",
+            "this is no secret in Base32; use the one that yunhe user enrol shows",
+        )
+    })?;
+    let later = if next { identity::totp::STEP_SECONDS } else { 0 };
+    let now = SystemClock.now();
+    let code = identity::totp::code(&secret, now.saturating_add(later.seconds()).unwrap_or(now));
+    context.voice().answer(&json!({"code": code}), || code.clone());
+    Ok(())
 }
 
 /// A second factor as a picture, with what a person types where no camera is at hand.
