@@ -114,7 +114,7 @@ pub async fn sign_in(store: &Store, peppers: &Peppers, ask: SignIn, now: Timesta
     let done = transact!(store, None, |tx| {
         let by_factor = enter(tx, (&ask, &proven), Wish::Session, peppers, now).await?;
         put_token(tx, &token, (None, by_factor), now).await?;
-        end_oldest_sessions(tx, &ask.name, now).await?;
+        end_oldest_sessions(tx, &ask.name, ask.token, now).await?;
         if let Some(renewed) = &proven.renewed {
             let values = args![ask.name.as_str(), proven.kept.as_str(), renewed.as_str(), i64::from(renewed.pepper())];
             tx.execute(RENEW, values).await?;

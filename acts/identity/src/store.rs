@@ -31,12 +31,13 @@ const APPLICATION: &str = "SELECT name, title, matter, retired FROM identity_app
 const ISSUE: &str = "
     INSERT INTO identity_token (id, digest, account, application, scopes, created_at, expires_at, factor, seen_at)
     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $6)";
-/// Ends all sessions of an account but the newest: what is no session has scopes.
+/// Ends all sessions of an account but the one that begins and the newest others: what is no session has scopes.
 const END_OLDEST_SESSIONS: &str = "
     UPDATE identity_token SET revoked_at = $2
-     WHERE account = $1 AND scopes = 'null' AND revoked_at IS NULL AND id NOT IN (
+     WHERE account = $1 AND scopes = 'null' AND revoked_at IS NULL AND id <> $5 AND id NOT IN (
            SELECT id FROM identity_token
             WHERE account = $1 AND scopes = 'null' AND revoked_at IS NULL AND expires_at > $2 AND seen_at > $3
+                  AND id <> $5
             ORDER BY created_at DESC, id DESC LIMIT $4)";
 const REVOKE: &str = "UPDATE identity_token SET revoked_at = $2 WHERE id = $1 AND revoked_at IS NULL";
 const REVOKE_SHOWN: &str = "UPDATE identity_token SET revoked_at = $2 WHERE digest = $1 AND revoked_at IS NULL";
@@ -61,7 +62,7 @@ pub(crate) const STATEMENTS: &[(&str, usize)] = &[
     (END_APPLICATION_TOKENS, 2),
     (APPLICATION, 1),
     (ISSUE, 8),
-    (END_OLDEST_SESSIONS, 4),
+    (END_OLDEST_SESSIONS, 5),
     (REVOKE, 2),
     (REVOKE_SHOWN, 2),
     (SHOWN, 1),
@@ -215,9 +216,15 @@ pub(crate) async fn put_token(
 
 /// Ends an account's sessions but the newest [`SESSIONS_MAX`]; of two that begin at once both are seen, for each has
 /// taken the account's row before.
-pub(crate) async fn end_oldest_sessions(tx: &mut Tx, account: &AccountName, now: Timestamp) -> Result<(), Problem> {
+pub(crate) async fn end_oldest_sessions(
+    tx: &mut Tx,
+    account: &AccountName,
+    begins: TokenId,
+    now: Timestamp,
+) -> Result<(), Problem> {
     let idle_since = micros(now) - decide::IDLE_MINUTES_MAX * 60_000_000;
-    tx.execute(END_OLDEST_SESSIONS, args![account.as_str(), micros(now), idle_since, SESSIONS_MAX]).await.map(|_| ())
+    let values = args![account.as_str(), micros(now), idle_since, SESSIONS_MAX - 1, begins.to_string()];
+    tx.execute(END_OLDEST_SESSIONS, values).await.map(|_| ())
 }
 
 /// Takes a token back.
