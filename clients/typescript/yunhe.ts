@@ -146,6 +146,18 @@ export type AnswerDraft = {
 /** Who answers a request, in turn. */
 export type AnswerStep = "own-department" | "authority" | "provider";
 
+/** An application system as a list shows it. */
+export type ApplicationView = {
+  /** The matter whose data it uses. */
+  matter: string;
+  /** Its name. */
+  name: string;
+  /** Whether it is out of use. */
+  retired: boolean;
+  /** Its title. */
+  title: Bilingual;
+};
+
 /** The consumer's signed HTTP request (RFC 9421): its signature base names the digest of the body. */
 export type Asked = {
   /** The signature base as signed. */
@@ -344,6 +356,8 @@ export type Constant = {
 
 /** Somebody signs in. */
 export type Credentials = {
+  /** The one-time code, or a recovery code, where there is a second factor. */
+  code?: string | null;
   /** The account's name. */
   name: string;
   /** The password from now on, where it is to be changed. */
@@ -365,6 +379,20 @@ export type Draft = {
   entry: Entry;
   /** What lies behind it. */
   links?: Links;
+};
+
+/** A second factor that was confirmed. */
+export type Enrolled = {
+  /** Codes that open instead of it, each once; told here and never again. */
+  recovery_codes: string[];
+};
+
+/** A second factor that was begun. It is told here and never again, and opens nothing until it is confirmed. */
+export type Enrolling = {
+  /** The secret in Base32, for an app that is told by hand. */
+  secret: string;
+  /** The same as an address, for a picture: `otpauth://totp/…`. */
+  uri: string;
 };
 
 /** Entries of the membership log. */
@@ -737,6 +765,14 @@ export type LogPromise = {
   origin: Origin;
 };
 
+/** How far a table is: written beside it, in the transaction that changed it. */
+export type Mark = {
+  /** The number of the page that comes next: pages go on where the parts of the batch end. */
+  next: number;
+  /** The batch that the table was filled from. */
+  parcel: DeliveryId;
+};
+
 /** How a text is masked. Characters are counted as Unicode scalar values. */
 export type Mask = "middle4" | "last4" | "first1" | "all";
 
@@ -746,33 +782,44 @@ export type MemberRole = "hub" | "authority" | "department" | "enterprise";
 /** How what is shared reaches the asker (共享方式). */
 export type Method = "platform" | "mail" | "disk" | "medium" | "none";
 
-/** A password that an administrator gives. */
+/** What is carried over. */
+export type Mode = "full" | "incremental";
+
+/** An application system to register. */
+export type NewApplication = {
+  /** The matter whose data it uses; left out, its title. */
+  matter?: string | null;
+  /** Its name. */
+  name: string;
+  /** Its title. */
+  title?: Bilingual | null;
+};
+
+/** A password that the system administrator gives. */
 export type NewPassword = {
   password: string;
 };
 
 /** A token to issue, for a person or a program. */
 export type NewToken = {
-  /** For an application system, which is registered if it is new. */
+  /** For an application system that is registered. */
   application?: string | null;
   /** For how many days. */
   days: number;
   /** What it may be used for; none named: whatever the roles allow. */
   scopes?: string[];
-  /** The application system's title. */
-  title?: Bilingual | null;
-  /** For a person. */
+  /** For a person: whoever asks, and nobody else. */
   user?: string | null;
 };
 
-/** A person's account to open. */
+/** A person's account to open. Its roles are the security administrator's to grant. */
 export type NewUser = {
   /** What the holder signs in with. */
   name: string;
+  /** The first password, which the holder must change; left out, one is drawn and told once. */
+  password?: string | null;
   /** The holder's name; left out, it is the account's. */
   person?: string | null;
-  /** What the holder may do. */
-  roles: Role[];
 };
 
 /** What was missing. */
@@ -814,6 +861,14 @@ export type OfferView = {
   offer: Offer;
   /** The record type, only with the columns that are offered and its key. */
   record: RecordType;
+};
+
+/** An account that was opened. */
+export type OpenedUser = {
+  /** The first password, where one was drawn; it is told here and never again, and its holder must change it. */
+  first_password?: string | null;
+  /** Its name. */
+  name: string;
 };
 
 /** An organisation as a member. */
@@ -897,6 +952,59 @@ export type Past = {
 /** The SHA-256 of a key's SubjectPublicKeyInfo: how a TLS key is known in a federation. */
 export type Pin = Digest;
 
+/** A delivery into a table, as somebody planned it. */
+export type Plan = {
+  /** Under which agreement. */
+  agreement: AgreementId;
+  /** Who planned it. */
+  by: string;
+  /** What is carried over. */
+  mode: Mode;
+  /** Its name. */
+  name: ResourceId;
+  /** From whom. */
+  provider: OrganisationId;
+  /** When; left out: when somebody says so. */
+  schedule?: Schedule | null;
+  /** Where the rows go. */
+  target: Target;
+};
+
+/** A delivery into a table, as somebody plans it. */
+export type PlanAsk = {
+  /** Under which agreement. */
+  agreement: AgreementId;
+  /** What is carried over. */
+  mode: Mode;
+  /** Its name. */
+  name: ResourceId;
+  /** When: `every 5m`, `at 08:30 working-days`; left out: when somebody says so. */
+  schedule?: Schedule | null;
+  /** Whether rows that stand in the target already may be replaced. */
+  takes_over?: boolean;
+  /** Where the rows go. */
+  target: Target;
+};
+
+/** Whether a plan runs. */
+export type PlanState = "active" | "paused" | "ended";
+
+/** A plan with how it stands. */
+export type PlanView = {
+  /** How old what the table holds is, in seconds. */
+  lag_seconds?: number | null;
+  /** When it runs next. */
+  next_run?: string | null;
+  /** What was planned. */
+  plan: Plan;
+  /** How far it is. */
+  progress: Progress;
+  /** The last runs, newest first. */
+  runs?: Run[];
+  /** Whether it runs. */
+  state: PlanState;
+};
+
 export type Problem = {
   code: string;
   detail: string;
@@ -905,6 +1013,34 @@ export type Problem = {
   status: number;
   title: string;
   type: string;
+};
+
+/** How far a plan is: written by the node's job alone. */
+export type Progress = {
+  /** The table holds what the provider showed then. */
+  as_of?: string | null;
+  /** When a run was due last by the schedule. */
+  due?: string | null;
+  /** Whether the next run's day was estimated: no notice of its year's holidays is installed. */
+  estimated?: boolean;
+  /** Runs in a row that went wrong. */
+  faults?: number;
+  /** How far the table was when we looked last. */
+  mark?: Mark | null;
+  /** What went wrong last. */
+  problem?: unknown;
+  /** The last reconciliation. */
+  reconciled?: Reconciliation | null;
+  /** Nothing is asked for before this day: the quota of the day before is spent. */
+  resumes?: string | null;
+  /** Runs that were begun. */
+  runs?: number;
+  /** In which shape the rows come. */
+  shape?: RecordType | null;
+  /** Where it stands. */
+  stage: Stage;
+  /** What waits at the provider. */
+  waiting?: Waiting | null;
 };
 
 export type PublicKey = string;
@@ -1084,6 +1220,22 @@ export type ReceiptView = {
   state: ReceiptState;
 };
 
+/** What the provider shows and what the table holds, side by side (对账). */
+export type Reconciliation = {
+  /** When. */
+  at: string;
+  /** The digest over these. */
+  digest_here: Digest;
+  /** The digest over those. */
+  digest_there: Digest;
+  /** Rows in the table. */
+  rows_here: number;
+  /** Rows that the provider shows. */
+  rows_there: number;
+  /** Whether they are the same. */
+  same: boolean;
+};
+
 /** A record type: what is recorded, with its natural key, its fields, their classes and grades. */
 export type RecordType = {
   /** How often they are renewed. */
@@ -1178,7 +1330,12 @@ export type Revocation = {
 };
 
 /** What an account of an organisation may do there. */
-export type Role = "administrator" | "data-steward" | "cataloguer" | "requester" | "checker" | "approver" | "provider-officer" | "auditor" | "application";
+export type Role = "system-administrator" | "security-administrator" | "audit-administrator" | "data-steward" | "cataloguer" | "requester" | "checker" | "approver" | "provider-officer" | "application";
+
+/** All roles of an account. */
+export type Roles = {
+  roles: Role[];
+};
 
 /** What a record type held at a position. */
 export type RowsDigest = {
@@ -1193,6 +1350,40 @@ export type RowsDigest = {
   /** How many rows. */
   rows: number;
 };
+
+/** One run. */
+export type Run = {
+  /** When it began. */
+  began: string;
+  /** When it ended. */
+  ended?: string | null;
+  /** Whether it put a whole set into the table. */
+  filled: boolean;
+  /** Counts from 1. */
+  number: number;
+  /** What it came to. */
+  outcome: RunOutcome;
+  /** Pages of changes that it put into the table. */
+  pages: number;
+  /** What went wrong. */
+  problem?: unknown;
+  /** Rows that came. */
+  put: number;
+  /** Rows that went. */
+  removed: number;
+};
+
+/** What somebody does to a plan. */
+export type RunAsk = {
+  /** Whether the whole set is fetched, whatever is there: this mends a table that differs. */
+  anew?: boolean;
+};
+
+/** What a run came to. */
+export type RunOutcome = "running" | "done" | "waiting" | "failed";
+
+/** every 5m | every 1h working-days | at 08:30 | at 08:30,13:00 working-days */
+export type Schedule = string;
 
 /** What a token may be used for. */
 export type Scope = "all" | "read" | "exchange" | "record";
@@ -1271,6 +1462,19 @@ export type Signed6 = {
   signatures: Signature[];
 };
 
+/** Where a delivery stands between two steps. */
+export type Stage = "new" | {
+  filling: {
+    /** The batch. */
+    parcel: DeliveryId;
+  };
+} | {
+  following: {
+    /** The batch that it was filled from. */
+    parcel: DeliveryId;
+  };
+};
+
 /** Where a request stands. */
 export type Standing = {
   waiting: {
@@ -1310,6 +1514,11 @@ export type Standing = {
 /** Where an entry is on its way. */
 export type State = "draft" | "department-check" | "authority-check" | "published" | "revoked";
 
+/** Whether an account may sign in. */
+export type State2 = {
+  enabled: boolean;
+};
+
 /** A signature and hash algorithm pair. `sm2-sm3` is planned: its name is reserved and refused until it is built. */
 export type Suite = "ed25519-sha256";
 
@@ -1325,6 +1534,18 @@ export type Supplement = {
   request: RequestId;
   /** Its digest. */
   request_digest: Digest;
+};
+
+/** Where the rows go. */
+export type Target = {
+  record: ResourceId;
+} | {
+  table: {
+    /** The connection. */
+    connection: ResourceId;
+    /** The table. */
+    table: string;
+  };
 };
 
 /** What both sides signed: everything that a delivery is measured by. */
@@ -1530,6 +1751,14 @@ export type UserView = {
 /** What an answer says. */
 export type Verdict = "accept" | "supplement" | "return" | "agree" | "agree-in-part" | "refuse";
 
+/** Changes that wait at the provider. */
+export type Waiting = {
+  /** Whether there are more than were counted. */
+  more: boolean;
+  /** How many rows. */
+  rows: number;
+};
+
 /** For whom an offer is meant. */
 export type Who = {
   /** Its levels; none named: any. */
@@ -1642,6 +1871,21 @@ export class Yunhe {
     return this.json("POST", `/v1/agreements/${encodeURIComponent(id)}/revocation`, {}, JSON.stringify(body));
   }
 
+  /** 应用系统列表 · application systems */
+  applications(): Promise<ApplicationView[]> {
+    return this.json("GET", "/v1/applications");
+  }
+
+  /** 登记应用系统 · registers an application system */
+  registerApplication(body: NewApplication): Promise<unknown> {
+    return this.json("POST", "/v1/applications", {}, JSON.stringify(body));
+  }
+
+  /** 注销应用系统 · retires an application system */
+  retireApplication(name: string): Promise<unknown> {
+    return this.json("DELETE", `/v1/applications/${encodeURIComponent(name)}`);
+  }
+
   /** 检索目录 · searches the catalogue */
   searchCatalog(query: { class?: string | null; cycle?: string | null; grade?: string | null; limit?: number | null; offset?: number | null; owner?: string | null; q?: string; sharing?: string | null; theme?: string | null } = {}): Promise<Found> {
     return this.json("GET", "/v1/catalog", query);
@@ -1710,6 +1954,41 @@ export class Yunhe {
   /** 编制、提交、审核、退回、发布、变更、撤销、放弃 · drafts, submits, checks, returns, publishes, changes, revokes or discards an entry */
   compile(name: string, body: CompileAsk): Promise<Compiled> {
     return this.json("POST", `/v1/compilations/${encodeURIComponent(name)}/acts`, {}, JSON.stringify(body));
+  }
+
+  /** 入表交付计划 · deliveries into tables */
+  deliveries(): Promise<PlanView[]> {
+    return this.json("GET", "/v1/deliveries");
+  }
+
+  /** 新建入表交付计划 · plans a delivery into a table */
+  planDelivery(body: PlanAsk): Promise<PlanView> {
+    return this.json("POST", "/v1/deliveries", {}, JSON.stringify(body));
+  }
+
+  /** 一个交付计划及其近期运行 · a delivery with its last runs */
+  delivery(name: string): Promise<PlanView> {
+    return this.json("GET", `/v1/deliveries/${encodeURIComponent(name)}`);
+  }
+
+  /** 结束；表中数据保留 · ends it; the table stays as it is */
+  endDelivery(name: string): Promise<PlanView> {
+    return this.json("POST", `/v1/deliveries/${encodeURIComponent(name)}/end`);
+  }
+
+  /** 暂停 · lets it rest */
+  pauseDelivery(name: string): Promise<PlanView> {
+    return this.json("POST", `/v1/deliveries/${encodeURIComponent(name)}/pause`);
+  }
+
+  /** 恢复 · lets it go on */
+  resumeDelivery(name: string): Promise<PlanView> {
+    return this.json("POST", `/v1/deliveries/${encodeURIComponent(name)}/resume`);
+  }
+
+  /** 立即运行，可要求全量重做 · runs it now, anew if so wanted */
+  runDelivery(name: string, body: RunAsk): Promise<PlanView> {
+    return this.json("POST", `/v1/deliveries/${encodeURIComponent(name)}/run`, {}, JSON.stringify(body));
   }
 
   /** 联邦成员 · the members of the federation */
@@ -1882,12 +2161,22 @@ export class Yunhe {
     return this.json("POST", `/v1/requests/${encodeURIComponent(id)}/supplements`, {}, JSON.stringify(body));
   }
 
+  /** 绑定自己的动态口令 · begins one's own second factor */
+  enrolSecondFactor(body: Credentials): Promise<Enrolling> {
+    return this.json("POST", "/v1/second-factors", {}, JSON.stringify(body));
+  }
+
+  /** 确认动态口令 · confirms a second factor */
+  confirmSecondFactor(body: Credentials): Promise<Enrolled> {
+    return this.json("POST", "/v1/second-factors/confirmation", {}, JSON.stringify(body));
+  }
+
   /** 退出登录 · signs out: the token that is shown ends */
   signOut(): Promise<unknown> {
     return this.json("DELETE", "/v1/sessions");
   }
 
-  /** 以密码登录 · signs in with a password */
+  /** 以密码（和动态码）登录 · signs in with a password, and a code */
   signIn(body: Credentials): Promise<IssuedToken> {
     return this.json("POST", "/v1/sessions", {}, JSON.stringify(body));
   }
@@ -1897,7 +2186,7 @@ export class Yunhe {
     return this.json("GET", "/v1/tokens", query);
   }
 
-  /** 签发令牌 · issues a token */
+  /** 签发令牌：本人的，或应用系统的 · issues a token: one's own, or a program's */
   createToken(body: NewToken): Promise<IssuedToken> {
     return this.json("POST", "/v1/tokens", {}, JSON.stringify(body));
   }
@@ -1912,13 +2201,33 @@ export class Yunhe {
     return this.json("GET", "/v1/users");
   }
 
-  /** 开立账户 · opens an account */
-  createUser(body: NewUser): Promise<unknown> {
+  /** 开立账户，不含角色 · opens an account, without roles */
+  createUser(body: NewUser): Promise<OpenedUser> {
     return this.json("POST", "/v1/users", {}, JSON.stringify(body));
   }
 
-  /** 重置账户密码 · gives an account a new password */
+  /** 重置账户密码，待解锁后生效 · gives an account a new password */
   resetPassword(name: string, body: NewPassword): Promise<unknown> {
     return this.json("POST", `/v1/users/${encodeURIComponent(name)}/password`, {}, JSON.stringify(body));
+  }
+
+  /** 授予账户角色 · gives an account exactly these roles */
+  setRoles(name: string, body: Roles): Promise<unknown> {
+    return this.json("POST", `/v1/users/${encodeURIComponent(name)}/roles`, {}, JSON.stringify(body));
+  }
+
+  /** 撤销账户的动态口令 · takes an account's second factor away */
+  resetSecondFactor(name: string): Promise<unknown> {
+    return this.json("DELETE", `/v1/users/${encodeURIComponent(name)}/second-factor`);
+  }
+
+  /** 停用或启用账户 · disables an account, or enables it again */
+  setUserState(name: string, body: State2): Promise<unknown> {
+    return this.json("POST", `/v1/users/${encodeURIComponent(name)}/state`, {}, JSON.stringify(body));
+  }
+
+  /** 解锁账户 · unlocks an account */
+  unlockUser(name: string): Promise<unknown> {
+    return this.json("POST", `/v1/users/${encodeURIComponent(name)}/unlock`);
   }
 }

@@ -681,7 +681,7 @@ story! {
 }
 
 /// Which story walks the faults of which writing route.
-const WALKED: [(&str, &str, &str); 32] = [
+const WALKED: [(&str, &str, &str); 40] = [
     ("POST", "/v1/packs", "a_pack"),
     ("POST", "/v1/imports", "an_import"),
     ("POST", "/v1/records/{name}", "a_row"),

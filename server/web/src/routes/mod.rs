@@ -85,6 +85,17 @@ pub(crate) fn router(tenants: Tenants, refusals: Arc<Refusals>) -> Router {
         .route("/v1/federation", get(federation::about).post(federation::join))
         .route("/v1/federation/log", get(federation::log))
         .route("/v1/federation/entries", post(federation::adopt))
+        .merge(people())
+        .route_layer(from_fn(crate::trace::traced))
+        .fallback(unknown)
+        .with_state(tenants.clone())
+        .merge(Router::new().route("/metrics", get(node::metrics)).with_state((tenants.clone(), refusals)))
+        .layer(from_fn_with_state(Throttle::new(tenants), guard))
+}
+
+/// Accounts, programs, sessions and tokens.
+fn people() -> Router<Tenants> {
+    Router::new()
         .route("/v1/users", get(identity::users).post(identity::create_user))
         .route("/v1/users/{name}/roles", post(identity::set_roles))
         .route("/v1/users/{name}/state", post(identity::set_state))
@@ -99,11 +110,6 @@ pub(crate) fn router(tenants: Tenants, refusals: Arc<Refusals>) -> Router {
         .route("/v1/passwords", post(identity::change_password))
         .route("/v1/tokens", get(identity::tokens).post(identity::create_token))
         .route("/v1/tokens/{id}", delete(identity::revoke_token))
-        .route_layer(from_fn(crate::trace::traced))
-        .fallback(unknown)
-        .with_state(tenants.clone())
-        .merge(Router::new().route("/metrics", get(node::metrics)).with_state((tenants.clone(), refusals)))
-        .layer(from_fn_with_state(Throttle::new(tenants), guard))
 }
 
 async fn unknown() -> Failure {
