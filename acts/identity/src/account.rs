@@ -1,5 +1,5 @@
-//! Accounts in SQL: who there is, which roles each has, and their passwords. No verb here is anybody's alone: the system
-//! administrator opens an account, and only the security administrator gives it something to do.
+//! Accounts in SQL: who there is, which roles each has, and their passwords. No verb here is anybody's alone: the
+//! system administrator opens an account, and only the security administrator gives it something to do.
 
 use crate::{
     AccountName, Appoint, CreateAccount, ListIdentities, PAGE_MAX, PasswordHash, ResetPassword, SetEnabled, SetRoles,

@@ -47,8 +47,8 @@ pub struct SetEnabled {
     pub enabled: bool,
 }
 
-/// Gives an account a new password and ends its tokens. Until the security administrator unlocks it nobody signs in with
-/// it, so that no administrator alone can take an account over.
+/// Gives an account a new password and ends its tokens. Until the security administrator unlocks it nobody signs in
+/// with it, so that no administrator alone can take an account over.
 #[derive(Clone, Debug)]
 pub struct ResetPassword {
     /// Whose.

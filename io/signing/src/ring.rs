@@ -40,8 +40,8 @@ fn pepper_file(version: u32) -> String {
     format!("pepper-{version}.key")
 }
 
-/// The four keys and the peppers of an organisation. They are separate, so that losing one does not lose the others, and so that each
-/// can live where it must (the log's in hardware, the packs' offline).
+/// The four keys and the peppers of an organisation. They are separate, so that losing one does not lose the others,
+/// and so that each can live where it must (the log's in hardware, the packs' offline).
 #[derive(Clone, Debug)]
 pub struct KeyRing {
     /// Proves the connection.

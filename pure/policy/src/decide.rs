@@ -72,7 +72,8 @@ impl<A> Permit<A> {
 /// Decides `ask` on `facts`.
 ///
 /// # Errors
-/// `policy.crossed`, `policy.role`, `policy.oneself`, `policy.job`, `policy.organisation`, or the first `exchange.…` reason that holds.
+/// `policy.crossed`, `policy.role`, `policy.oneself`, `policy.job`, `policy.organisation`, or the first `exchange.…`
+/// reason that holds.
 pub fn decide<A: Ask>(facts: &Facts, ask: A) -> Result<Permit<A>, Problem> {
     let nothing = || Restriction { columns: Vec::new(), filter: Filter::never(), masks: BTreeMap::new() };
     let principal = &facts.principal;

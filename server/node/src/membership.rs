@@ -73,7 +73,8 @@ pub fn make_card(
 }
 
 /// Makes a node's data folder: configuration, keys, cards (`<org>/card.json`) and the three administrators
-/// with their first passwords (`<org>/first/sysadmin`, `secadmin`, `auditadmin`). What is there already is never written over.
+/// with their first passwords (`<org>/first/sysadmin`, `secadmin`, `auditadmin`). What is there already is never
+/// written over.
 ///
 /// # Errors
 /// `signing.exists` when there are keys already, and what the disk says.

@@ -293,8 +293,8 @@ story! {
         while let Some(what) = faults.next() {
             number += 1;
             let name = format!("zhang{number}");
-            let ask = json!({"name": name, "password": FIRST_PASSWORD});
             faults.set(&world);
+            let ask = json!({"name": name, "password": FIRST_PASSWORD});
             let open = || admin.post("/v1/users", ask.clone());
             until_done(&what, open, done_before("identity.account_exists")).await;
             faults.lift(&world);
@@ -312,9 +312,8 @@ story! {
                 until_done(&fault, || by.post(&path, body.clone()), succeeded).await;
                 faults.lift(&world);
                 started_again(&mut world, PROVIDER).await;
-                let all = list(&admin, "/v1/users").await;
+                let (all, roles) = (list(&admin, "/v1/users").await, json!(["requester"]));
                 let it = all.iter().find(|it| it["name"] == "zhang1").unwrap();
-                let roles = json!(["requester"]);
                 assert_eq!((&it["roles"], &it["enabled"]), (&roles, &json!(true)), "{what}: {fault}");
             }
             assert!(faults.met_any(), "{what}");
@@ -362,7 +361,8 @@ story! {
 
 story! {
     /// A second factor that was confirmed is in force, whichever commit failed; one that was taken away is not. A
-    /// confirmation that nobody heard of is told as done, and its recovery codes are nobody's: the factor is reset then.
+    /// confirmation that nobody heard of is told as done, and its recovery codes are nobody's: the factor is reset
+    /// then.
     async fn a_second_factor(mut world: World) {
         world.rest().await;
         world.account(PROVIDER, "zhang", "requester").await;

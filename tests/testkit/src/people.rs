@@ -1,5 +1,5 @@
-//! How people come in: accounts with roles, administrators with a second factor and a session. What has a route goes the
-//! way that a person goes; only the first permits are the node's own.
+//! How people come in: accounts with roles, administrators with a second factor and a session. What has a route goes
+//! the way that a person goes; only the first permits are the node's own.
 
 use crate::{Desk, World};
 use identity::totp;

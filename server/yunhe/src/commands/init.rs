@@ -20,7 +20,8 @@ const EXAMPLES: &str = "\
   yunhe init ./node --config yunhe.toml      （一个节点上有多个单位时 several organisations in one node）
 
 随后 Then: yunhe serve --data ./node；名片 the card: ./node/<id>/card.json；三名管理员的初始密码 first passwords: ./node/<id>/first/
-各由本人 Each by the person: yunhe user change-password NAME；user enrol NAME；user confirm NAME；user sign-in NAME --save NAME";
+各由本人 Each by the person: yunhe user change-password NAME；user enrol NAME；user confirm NAME；
+  user sign-in NAME --save NAME";
 
 /// 新建节点：配置、密钥、名片、三名管理员；已有的不会覆盖。
 /// Make a node: configuration, keys, card, three administrators; what is there is never written over.

@@ -119,7 +119,8 @@ async fn say_vacancies(organisation: &Organisation) -> Result<(), Problem> {
                 %organisation,
                 office,
                 %name,
-                "an administrator has not come in yet: yunhe user change-password, enrol, confirm; the first password is \
+                "an administrator has not come in yet: yunhe user change-password, enrol, confirm; \
+                 the first password is \
                  in the folder `first`, and `yunhe appoint` makes another"
             ),
             None => {

@@ -152,7 +152,8 @@ impl User {
                 voice.answer(&value, || {
                     let head = voice.pick(
                         "动态口令已启用。恢复码每枚可用一次，请离线妥善保管，不再显示：",
-                        "the second factor is in force. Recovery codes open once each; keep them, they are not shown again:",
+                        "the second factor is in force. Recovery codes open once each; keep them, they are not shown \
+                         again:",
                     );
                     let codes = value["recovery_codes"].as_array().into_iter().flatten();
                     codes.fold(head.to_owned(), |text, it| format!("{text}\n  {}", it.as_str().unwrap_or_default()))
