@@ -184,7 +184,10 @@ impl Organisation {
         drop(reader);
         caller.covers(scopes)?;
         if caller.to_note {
-            transact!(self.store, None, |tx| identity::used(tx, caller.token, now).await)?;
+            // A disk that is full stops no reading: the session then only ends sooner than it had to.
+            if let Err(problem) = transact!(self.store, None, |tx| identity::used(tx, caller.token, now).await) {
+                tracing::warn!(%problem, "the use of a session was not noted");
+            }
         }
         Ok(caller.principal)
     }

@@ -2,7 +2,7 @@
 //! are answered meanwhile, and those that never began TLS are closed at their limit. (That members' idle connections
 //! are closed at theirs, with a shorter limit, is a test of `peer`.)
 
-use crate::town::{administrator, found, init, organisation};
+use crate::town::{auditor, found, init, organisation};
 use futures::future::join_all;
 use node::{Clock as _, SystemClock};
 use policy::MemberRole;
@@ -78,7 +78,7 @@ async fn ten_thousand_idle_connections() {
     cards.push(node::make_card(&federation, &organisation("nj-gxj", department), &keys, addresses).unwrap());
     node.start().await.unwrap();
     found(cards, &[(&node, "js-scjg")]).await;
-    let (desk, peer, id) = (administrator(&node, "js-scjg"), node.peers[0], node.id().unwrap());
+    let (desk, peer, id) = (auditor(&node, "js-scjg"), node.peers[0], node.id().unwrap());
     let member = Hostile::of(keys, SystemClock.now());
     others_are_answered(&desk, &member, peer).await;
 

@@ -95,7 +95,7 @@ async fn drill() {
     until("it delivers again", || async { query(&town).await.status == 200 }).await;
 
     // Every receipt is on both sides, once, and countersigned.
-    let provider = crate::town::administrator(&town.provider, "js-scjg");
+    let provider = crate::town::auditor(&town.provider, "js-scjg");
     until("both sides agree", || async {
         let (ours, theirs) = (receipts(&provider).await, receipts(&town.application).await);
         ours == theirs && ours.values().all(|it| it == "acknowledged")

@@ -2,7 +2,7 @@
 
 use crate::{
     disk::Disk,
-    town::{Town, administrator, until},
+    town::{Town, auditor, until},
 };
 use serde_json::{Value, json};
 use testkit::{Desk, Reply, whole};
@@ -93,5 +93,5 @@ async fn the_consumers_disk_is_full() {
     assert_eq!(queries(receipts(&town.application).await), answered + 1);
     town.done(&pull).await;
     whole(&town.application, &town.officer, &pull, "after the disk was full").await;
-    all_logged(&administrator(&town.provider, "js-scjg")).await;
+    all_logged(&auditor(&town.provider, "js-scjg")).await;
 }

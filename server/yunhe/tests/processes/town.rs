@@ -94,6 +94,11 @@ pub fn security(process: &Process, id: &str) -> Desk {
     seated(process, id, "secadmin")
 }
 
+/// The audit administrator of an organisation.
+pub fn auditor(process: &Process, id: &str) -> Desk {
+    seated(process, id, "auditadmin")
+}
+
 fn seated(process: &Process, id: &str, name: &str) -> Desk {
     let token = fs::read_to_string(process.folder.join(id).join("tokens").join(name)).unwrap();
     Desk::new(process.client, id, Some(token.trim().to_owned()))
