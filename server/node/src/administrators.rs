@@ -21,10 +21,22 @@ pub fn office_word(office: Role) -> &'static str {
     OFFICES.into_iter().find(|it| it.0 == office).map_or("", |it| it.1)
 }
 
+/// A drawn password may by chance hold a short account name: then another is drawn, so often at most.
+const DRAWS_MAX: usize = 64;
+
 /// A first password, drawn: its holder must change it before anything else.
-pub(crate) fn draw_password() -> Result<String, Problem> {
-    let secret: [u8; 18] = draw_bytes()?;
-    Ok(base64::Engine::encode(&base64::engine::general_purpose::URL_SAFE_NO_PAD, secret))
+pub(crate) fn draw_password(name: &AccountName) -> Result<String, Problem> {
+    let mut told = Ok(());
+    for _ in 0..DRAWS_MAX {
+        let secret: [u8; 18] = draw_bytes()?;
+        let text = base64::Engine::encode(&base64::engine::general_purpose::URL_SAFE_NO_PAD, secret);
+        told = Password::new(&text).check(name.as_str());
+        if told.is_ok() {
+            return Ok(text);
+        }
+    }
+    // A name of one letter is in nearly all of them.
+    told.map(|()| String::new())
 }
 
 /// Appoints somebody of an organisation of the node in `folder` to an office in which nobody is; gives the file with
@@ -61,7 +73,7 @@ struct Place<'a> {
 
 impl Place<'_> {
     async fn put(&self, office: Role, name: &AccountName, home: &Path) -> Result<PathBuf, Problem> {
-        let first = draw_password()?;
+        let first = draw_password(name)?;
         let password = identity::new_password(name, Password::new(&first), draw_bytes()?, self.peppers).await?;
         let ask = Appoint { office, name: name.clone(), person: Personal::new(role_title(office).zh), password };
         let organisation = self.config.id.clone();

@@ -200,7 +200,7 @@ impl Organisation {
         // May they at all, before anything is hashed for them.
         self.permit(principal, Administer)?;
         let name = AccountName::new(&user.name)?;
-        let drawn = if user.password.is_none() { Some(draw_password()?) } else { None };
+        let drawn = if user.password.is_none() { Some(draw_password(&name)?) } else { None };
         let first = user.password.map_or_else(|| drawn.clone().unwrap_or_default(), |it| it.open().clone());
         let peppers = &self.keys.peppers;
         let password = identity::new_password(&name, Password::new(&first), draw_bytes()?, peppers).await?;
