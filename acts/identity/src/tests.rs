@@ -557,12 +557,14 @@ fn codes_are_those_of_the_rfc() {
     assert_eq!(totp::from_base32("MZ1"), None);
 }
 
-/// HMAC-SM3 as OpenSSL computes it: `openssl mac -digest SM3 -macopt hexkey:… HMAC`.
+/// HMAC-SM3 as OpenSSL computes it, over purpose, and length and bytes of each part:
+/// `openssl mac -digest SM3 -macopt hexkey:0909… -in FILE HMAC`.
 #[test]
 fn a_pepper_separates_purposes_and_versions() {
     let peppers = peppers().and(2, [8; 32]);
     let mac = |version, purpose, bytes: &[&[u8]]| peppers.mac(version, purpose, bytes);
     let one = mac(1, PepperPurpose::Password, &[b"a", b"bc"]).unwrap();
+    assert_eq!(hex::encode(one), "a7759ad7a554bba04ef0217aeb26dcce6ed70cffbde474305c87e9a8cab53b2b");
     assert_ne!(one, mac(2, PepperPurpose::Password, &[b"a", b"bc"]).unwrap());
     assert_ne!(one, mac(1, PepperPurpose::SecondFactor, &[b"a", b"bc"]).unwrap());
     assert_ne!(one, mac(1, PepperPurpose::Password, &[b"ab", b"c"]).unwrap());

@@ -3,7 +3,7 @@
 //! Ed25519 is computed by aws-lc, which TLS brings along and which takes half of ed25519-dalek's time to sign. Dalek
 //! reads and writes keys, and is the model that the tests hold aws-lc to.
 
-use crate::Purpose;
+use crate::{Purpose, drawn::drawn};
 use aws_lc_rs::signature::{ED25519, Ed25519KeyPair, UnparsedPublicKey};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use curve25519_dalek::constants::EIGHT_TORSION;
@@ -68,16 +68,7 @@ impl SigningKey {
     /// # Errors
     /// `signing.entropy` when the system gives none.
     pub fn generate(suite: Suite) -> Result<Self, Problem> {
-        let mut seed = Zeroizing::new([0; 32]);
-        getrandom::fill(seed.as_mut()).map_err(|it| {
-            Problem::new(
-                Kind::Internal,
-                "signing.entropy",
-                format!("系统未提供随机数：{it}"),
-                format!("the system gave no randomness: {it}"),
-            )
-        })?;
-        Ok(Self::from_seed(suite, &seed))
+        Ok(Self::from_seed(suite, &*drawn()?))
     }
 
     /// The key of a seed: for tests and simulations, and for keys that are derived elsewhere.

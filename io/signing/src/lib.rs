@@ -6,6 +6,7 @@
 //! - secret bytes are wiped when dropped, never printed, and stored in files that only their owner reads.
 
 mod certificate;
+mod drawn;
 mod key;
 mod pepper;
 mod purpose;

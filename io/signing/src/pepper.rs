@@ -70,10 +70,6 @@ impl Peppers {
         }
         Some(mac.finalize().into_bytes().into())
     }
-
-    pub(crate) fn first(&self) -> &[u8; PEPPER_BYTES] {
-        self.all.first_key_value().map_or(&[0; PEPPER_BYTES], |(_, it)| it)
-    }
 }
 
 impl fmt::Debug for Peppers {

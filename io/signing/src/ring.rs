@@ -1,7 +1,7 @@
 //! The keys of one organisation on disk: one PEM file each, readable by its owner alone; and its peppers, 32 bytes in
 //! base64 each.
 
-use crate::{PEPPER_BYTES, PEPPERS_MAX, Peppers, SigningKey, TlsKey};
+use crate::{PEPPER_BYTES, PEPPERS_MAX, Peppers, SigningKey, TlsKey, drawn::drawn};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write as _};
@@ -68,7 +68,7 @@ impl KeyRing {
             messages: SigningKey::generate(suite)?,
             log: SigningKey::generate(suite)?,
             packs: SigningKey::generate(suite)?,
-            peppers: Peppers::new(draw()?),
+            peppers: Peppers::new(*drawn()?),
         })
     }
 
@@ -82,13 +82,13 @@ impl KeyRing {
             let path = folder.join(name);
             ensure!(!path.exists(), exists(&path));
         }
-        let ring = Self::generate()?;
+        let mut ring = Self::generate()?;
         make_private_folder(folder).map_err(|it| unusable(folder, &it))?;
         write(&folder.join(TLS), &ring.tls.to_pem())?;
         write(&folder.join(MESSAGES), &ring.messages.to_pem())?;
         write(&folder.join(LOG), &ring.log.to_pem())?;
         write(&folder.join(PACKS), &ring.packs.to_pem())?;
-        write_pepper(folder, ring.peppers.first())?;
+        ring.peppers = open_peppers(folder)?;
         File::open(folder).and_then(|it| it.sync_all()).map_err(|it| unusable(folder, &it))?;
         Ok(ring)
     }
@@ -179,27 +179,10 @@ impl KeyRing {
     }
 }
 
-fn draw() -> Result<[u8; PEPPER_BYTES], Problem> {
-    let mut secret = [0; PEPPER_BYTES];
-    getrandom::fill(&mut secret).map_err(|it| {
-        Problem::new(
-            Kind::Internal,
-            "signing.entropy",
-            format!("系统未提供随机数：{it}"),
-            format!("the system gave no randomness: {it}"),
-        )
-    })?;
-    Ok(secret)
-}
-
-fn write_pepper(folder: &Path, secret: &[u8; PEPPER_BYTES]) -> Result<(), Problem> {
-    write(&folder.join(pepper_file(1)), &Zeroizing::new(STANDARD.encode(secret)))
-}
-
 fn open_peppers(folder: &Path) -> Result<Peppers, Problem> {
     let first = folder.join(pepper_file(1));
     if !first.exists() {
-        match write_pepper(folder, &draw()?) {
+        match write(&first, &Zeroizing::new(STANDARD.encode(*drawn::<PEPPER_BYTES>()?))) {
             // Two processes that open the folder for the first time: the one that came first has drawn it.
             Err(problem) if problem.code == "signing.exists" => {}
             done => done?,

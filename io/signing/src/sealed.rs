@@ -1,6 +1,7 @@
 //! Bytes under a passphrase, for keys that leave the machine in a backup: Argon2id makes the key, ChaCha20-Poly1305
 //! seals. The text says how it was made, so that the cost can grow.
 
+use crate::drawn::drawn;
 use argon2::{Algorithm, Argon2, Params, Version};
 use aws_lc_rs::aead::{Aad, CHACHA20_POLY1305, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
@@ -42,12 +43,7 @@ impl Sealed {
     /// `signing.passphrase` when it is too short; `signing.entropy`.
     pub fn seal(passphrase: &str, bytes: &[u8]) -> Result<Self, Problem> {
         ensure!(passphrase.chars().count() >= PASSPHRASE_CHARS_MIN, short());
-        let (mut salt, mut nonce) = ([0; SALT_BYTES], [0; NONCE_LEN]);
-        for bytes in [salt.as_mut_slice(), nonce.as_mut_slice()] {
-            getrandom::fill(bytes).map_err(|it| {
-                Problem::new(Kind::Internal, "signing.entropy", format!("系统未提供随机数：{it}"), it.to_string())
-            })?;
-        }
+        let (salt, nonce) = (*drawn::<SALT_BYTES>()?, *drawn::<NONCE_LEN>()?);
         let key = key(passphrase, &salt, MEMORY_KIB, PASSES)?;
         let mut text = bytes.to_vec();
         key.seal_in_place_append_tag(Nonce::assume_unique_for_key(nonce), Aad::from(FORMAT), &mut text)

@@ -7,7 +7,7 @@ use crate::{Organisation, organisation::CERTIFICATE_DAYS};
 use jiff::SignedDuration;
 use peer::Hosts;
 use signing::{Certificate, KeyRing, PublicKey, Rotated, Signer, SigningKey, TlsKey};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 use vocabulary::{OrganisationId, Problem, Signature, Timestamp};
 
 /// Members hear of an entry within a minute where the hub can be reached; the next key is used only after this.
@@ -23,8 +23,8 @@ impl LiveSigner {
         Arc::new(Self(RwLock::new(key)))
     }
 
-    fn key(&self) -> SigningKey {
-        self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
+    fn key(&self) -> RwLockReadGuard<'_, SigningKey> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn use_now(&self, key: SigningKey) {
