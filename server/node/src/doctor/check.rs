@@ -1,7 +1,7 @@
 //! What the facts mean. Pure: each check looks at facts alone and says what is wrong, how grave it is, and which
 //! command mends it. What is in order is not mentioned.
 
-use super::facts::{Facts, OrganisationFacts};
+use super::facts::{Facts, OrganisationFacts, PEPPER};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use vocabulary::{Bilingual, Timestamp};
@@ -216,6 +216,19 @@ fn keys(one: &OrganisationFacts, book: &mut Book) {
     let id = &one.id;
     for (name, mode) in &one.keys {
         match mode {
+            None if name == PEPPER => book.note(
+                Warning,
+                "keys.pepper",
+                both!(
+                    "没有 {name}：以它存下的密码都将无法通过",
+                    "there is no {name}: no password that was kept with it will open anything"
+                ),
+                both!(
+                    "从备份放回 {id}/keys 后再启动；自 0.1 版升级而来的，首次启动时生成",
+                    "put it back into {id}/keys from a backup before the node starts; after release 0.1 the first \
+                     start makes it"
+                ),
+            ),
             None => book.note(
                 Error,
                 "keys.missing",
@@ -472,8 +485,8 @@ fn running(one: &OrganisationFacts, figures: &BTreeMap<String, f64>, book: &mut 
             if *days < 0.0 { Error } else { Warning },
             "certificate.expiry",
             both!(
-                "证书还有 {days:.0} 天到期；作业 certificate 未能更新",
-                "the certificate ends in {days:.0} days; the job certificate has not renewed it"
+                "证书还有 {days:.0} 天到期；作业 keys 未能更新",
+                "the certificate ends in {days:.0} days; the job keys has not renewed it"
             ),
             both!("查看节点日志；重启节点亦会更新", "see the node's log; starting the node anew renews it as well"),
         );

@@ -34,6 +34,9 @@ const FIGURES_BYTES_MAX: u64 = 4 << 20;
 /// So many members are asked for the time at most.
 const MEMBERS_ASKED_MAX: usize = 8;
 
+/// The first pepper's file.
+pub(super) const PEPPER: &str = "pepper-1.key";
+
 /// What was found on a machine.
 #[derive(Clone, Debug, Default)]
 pub struct Facts {
@@ -130,16 +133,18 @@ async fn organisation(
     clock: &dyn Clock,
 ) -> OrganisationFacts {
     let mut facts = OrganisationFacts { id: config.id.to_string(), log_announced: true, ..Default::default() };
-    for name in ["tls.pem", "messages.pem", "log.pem", "packs.pem"] {
+    for name in ["tls.pem", "messages.pem", "log.pem", "packs.pem", PEPPER] {
         let mode = fs::metadata(home.join("keys").join(name)).ok().map(|it| it.permissions().mode() & 0o777);
         facts.keys.insert(name.to_owned(), mode);
     }
-    let keys = match KeyRing::open(&home.join("keys")) {
-        Ok(keys) => Some(keys),
-        Err(problem) => {
+    // Opening a folder without a pepper would make one: looking changes nothing.
+    let keys = match facts.keys[PEPPER].map(|_| KeyRing::open(&home.join("keys"))) {
+        Some(Ok(keys)) => Some(keys),
+        Some(Err(problem)) => {
             facts.keys_problem = Some(problem);
             None
         }
+        None => None,
     };
     facts.backup_at = fs::read_to_string(home.join(crate::backup::LAST)).ok().and_then(|it| it.trim().parse().ok());
     let (url, schema) = database_url(home, config);

@@ -92,6 +92,7 @@ fn each_thing_that_is_wrong_is_found_by_its_name_and_nothing_else_is() {
         case(|it| it.ports[0].1 = Some("in use".into()), "node.port", Error),
         case(|it| key(it, None), "keys.missing", Error),
         case(|it| key(it, Some(0o604)), "keys.exposed", Error),
+        case(|it| _ = one(it).keys.insert("pepper-1.key".into(), None), "keys.pepper", Warning),
         case(move |it| one(it).keys_problem = Some(away()), "keys.unusable", Error),
         case(move |it| one(it).database = Some(Err(away())), "database.away", Error),
         case(|it| set(it, "fsync", "off"), "database.durability", Error),

@@ -63,6 +63,19 @@ async fn a_person_signs_in_works_and_signs_out() {
     assert_eq!(refused["code"], "identity.scope");
 }
 
+/// Whoever looks changes nothing: a pepper that is lost is told, and not drawn anew.
+#[tokio::test]
+async fn the_doctor_makes_no_pepper() {
+    let folder = tempfile::tempdir().unwrap();
+    let home = folder.path().join("node");
+    let (node, _) = init(&home, &[("js-scjg", &[MemberRole::Department])]).await;
+    let pepper = node.folder.join("js-scjg/keys/pepper-1.key");
+    std::fs::remove_file(&pepper).unwrap();
+    let told = yunhe(&node.folder, &["doctor"], "").await.unwrap();
+    assert!(told["findings"].as_array().unwrap().iter().any(|it| it["check"] == "keys.pepper"), "{told}");
+    assert!(!pepper.exists());
+}
+
 /// An office is filled on the machine while nobody is in it; once somebody came in, no more.
 #[tokio::test]
 async fn an_office_is_filled_on_the_machine_while_it_is_vacant() {
