@@ -5,7 +5,7 @@
 //! - a row that was outside the restriction before and after is not spoken of; one that leaves it is a removal by its
 //!   key, one that enters it a row; a change in what is not shown is none.
 
-use policy::{Mask, Terms};
+use policy::Terms;
 use schema::{Field, FieldName, FieldType, RecordType, Value};
 use std::collections::{BTreeMap, BTreeSet};
 use vocabulary::{Digest, Kind, Problem, Suite, canonical_bytes, ensure, hash, hash_all};
@@ -62,7 +62,7 @@ pub fn shape(record: &RecordType, terms: &Terms) -> Result<RecordType, Problem> 
     }
     let fields = terms.columns.iter().filter_map(|name| {
         let field = record.field(name.as_str())?;
-        Some((name.clone(), terms.masks.get(name).map_or_else(|| field.clone(), |it| masked(field, *it))))
+        Some((name.clone(), if terms.masks.contains_key(name) { masked(field) } else { field.clone() }))
     });
     let shape = RecordType { fields: fields.collect(), ..record.clone() };
     ensure!(
@@ -73,7 +73,7 @@ pub fn shape(record: &RecordType, terms: &Terms) -> Result<RecordType, Problem> 
 }
 
 /// What a masked field may hold: some text, where it was one, otherwise nothing.
-fn masked(field: &Field, _: Mask) -> Field {
+fn masked(field: &Field) -> Field {
     let kind = match &field.kind {
         FieldType::Text { max } => FieldType::Text { max: (*max).max(3) },
         kind if kind.is_text() => FieldType::Text { max: MASKED_CHARS_MAX },
@@ -85,7 +85,7 @@ fn masked(field: &Field, _: Mask) -> Field {
 /// The type of a page's rows: those of `shape`, and whether each is a removal.
 ///
 /// # Errors
-/// `exchange.fault` never: the name is one.
+/// Never: the column's name is one.
 pub fn page_type(shape: &RecordType) -> Result<RecordType, Problem> {
     let mut page = shape.clone();
     let name = FieldName::new(REMOVED)?;

@@ -6,8 +6,8 @@
 use crate::{
     AgreementId, DeliveryId, Mark, Mode, Schedule, Stage,
     store::{
-        MARK_GET, MARK_NEXT, MARK_SET, PLAN_ADD, PLAN_DUE, PLAN_GET, PLAN_LIST, PLAN_NEXT, PLAN_OF_PARCEL,
-        PLAN_PROGRESS, PLAN_STATE, PLAN_WANT, RUN_ADD, RUN_FORGET, RUN_LIST, text,
+        MARK_GET, MARK_NEXT, MARK_SET, PLAN_ADD, PLAN_DUE, PLAN_GET, PLAN_LIST, PLAN_NEXT, PLAN_PROGRESS, PLAN_STATE,
+        PLAN_UNDER, PLAN_WANT, RUN_ADD, RUN_FORGET, RUN_LIST, text,
     },
 };
 use ::store::{Reader, Row, Tx, args};
@@ -30,22 +30,13 @@ pub(crate) const NEVER: i64 = i64::MAX;
 pub enum Target {
     /// A record type of our own registry.
     Record(ResourceId),
-    /// A table in a database of ours outside, reached by a connection that `yunhe.toml` names.
-    Table {
-        /// The connection.
-        connection: ResourceId,
-        /// The table.
-        table: String,
-    },
 }
 
 impl Target {
     /// One text for each target: no two plans write to the same.
     fn word(&self) -> String {
-        match self {
-            Self::Record(name) => format!("record:{name}"),
-            Self::Table { connection, table } => format!("table:{connection}:{table}"),
-        }
+        let Self::Record(name) = self;
+        format!("record:{name}")
     }
 }
 
@@ -162,6 +153,23 @@ pub struct Run {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<serde_json::Value>")]
     pub problem: Option<Problem>,
+}
+
+impl Run {
+    /// The run that comes next of a plan.
+    pub fn next_of(view: &PlanView, began: Timestamp) -> Self {
+        Self {
+            number: view.progress.runs + 1,
+            began,
+            ended: None,
+            outcome: RunOutcome::Running,
+            filled: false,
+            pages: 0,
+            put: 0,
+            removed: 0,
+            problem: None,
+        }
+    }
 }
 
 /// How far a plan is: written by the node's job alone.
@@ -387,11 +395,7 @@ pub async fn due_plans(reader: &mut Reader, now: Timestamp, most: u32) -> Result
 /// # Errors
 /// Those of the store.
 pub async fn plans_under(reader: &mut Reader, agreement: AgreementId) -> Result<Vec<PlanView>, Problem> {
-    let mut all = Vec::new();
-    for row in reader.rows(PLAN_OF_PARCEL, args![agreement.to_string()]).await? {
-        all.push(plan(reader, &ResourceId::new(row.text("name")?)?).await?);
-    }
-    Ok(all)
+    reader.rows(PLAN_UNDER, args![agreement.to_string()]).await?.iter().map(view).collect()
 }
 
 /// The last runs of a plan, newest first.

@@ -2,7 +2,7 @@
 //! node that is killed anywhere goes on where it was.
 
 use crate::{
-    AgreementId, DeliveryId,
+    Agreement, AgreementId, DeliveryId,
     store::{PULL_ADD, PULL_GET, PULL_PART, PULL_PARTS, PULL_SET, PULL_UNDER_WAY, text},
 };
 use ::store::{Reader, Tx, args};
@@ -62,6 +62,27 @@ pub struct Pull {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<serde_json::Value>")]
     pub problem: Option<Problem>,
+}
+
+impl Pull {
+    /// One that begins: of everything under `agreement`, in `format`.
+    pub fn begin(id: DeliveryId, agreement: &Agreement, actor: String, format: String) -> Self {
+        Self {
+            id,
+            agreement: agreement.id,
+            provider: agreement.provider.clone(),
+            purpose: agreement.terms.purpose.clone(),
+            actor,
+            format,
+            state: PullState::Making,
+            parts: 0,
+            done: 0,
+            rows: 0,
+            bytes: 0,
+            resumes: None,
+            problem: None,
+        }
+    }
 }
 
 /// Begins a pull.

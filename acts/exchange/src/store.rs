@@ -278,8 +278,9 @@ pub(crate) const PLAN_LIST: &str = "
 pub(crate) const PLAN_DUE: &str = "
     SELECT state, wanted, next_at, document, progress FROM exchange_plan
      WHERE state = 'active' AND next_at <= $1 ORDER BY next_at, name LIMIT $2";
-pub(crate) const PLAN_OF_PARCEL: &str = "
-    SELECT name FROM exchange_plan WHERE agreement = $1 AND state <> 'ended' ORDER BY name";
+pub(crate) const PLAN_UNDER: &str = "
+    SELECT state, wanted, next_at, document, progress FROM exchange_plan
+     WHERE agreement = $1 AND state <> 'ended' ORDER BY name";
 pub(crate) const PLAN_STATE: &str = "UPDATE exchange_plan SET state = $2 WHERE name = $1 AND state <> 'ended'";
 pub(crate) const PLAN_WANT: &str = "
     UPDATE exchange_plan SET wanted = $2, next_at = 0 WHERE name = $1 AND state = 'active'";
@@ -362,7 +363,7 @@ pub(crate) const ALL: &[&str] = &[
     PLAN_GET,
     PLAN_LIST,
     PLAN_DUE,
-    PLAN_OF_PARCEL,
+    PLAN_UNDER,
     PLAN_STATE,
     PLAN_WANT,
     PLAN_PROGRESS,

@@ -1,8 +1,6 @@
 //! Deliveries into tables, at the consumer: planned, shown, steered. A job carries them: `delivering.rs`.
 
-use crate::{
-    Organisation, draw_uuid, organisation::fault, pulls::revoked, queries::not_ours, requests::from_json, tables::Table,
-};
+use crate::{Organisation, draw_uuid, pulls::revoked, queries::not_ours, requests::from_json, tables::Table};
 use exchange::{
     AgreementId, AgreementView, DeliveryId, Keep, Mode, NextRun, Plan, PlanView, Schedule, Side, Steer, Steering,
     Target, WorkingDays, next_run,
@@ -107,7 +105,9 @@ impl Organisation {
         let permit = self.permit(principal, Keep { plan })?;
         ensure!(view.state != AgreementState::Revoked, revoked(ask.agreement));
         let plan = &permit.ask().plan;
-        if exchange::plan(&mut self.store.read().await?, &name).await.is_err() {
+        let there = exchange::plan(&mut self.store.read().await?, &name).await;
+        if let Err(problem) = there {
+            ensure!(problem.code == "exchange.plan_missing", problem);
             let shape = self.delivered_shape(&view).await?;
             let table = Table::open(self, plan, &shape)?;
             if !ask.takes_over {
@@ -163,9 +163,4 @@ impl Organisation {
         transact!(self.store, None, |tx| exchange::steer(tx, &permit).await)?;
         self.delivery(&name).await
     }
-}
-
-/// A plan's own problem that has no other place.
-pub(crate) fn vanished(what: &str) -> Problem {
-    fault("delivery", &what)
 }

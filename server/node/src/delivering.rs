@@ -3,11 +3,10 @@
 //! One job serves all plans. A plan that is not due costs a row in a table and nothing else: no task, no connection.
 
 use crate::{
-    Organisation,
-    deliveries::vanished,
-    draw_salt,
+    Organisation, draw_salt,
     encode::decode,
     follows::{Nothing, Standing, StandingAsk},
+    organisation::fault,
     parcels::PartAsk,
     pulls::{PART_BYTES_MAX, part_name, passes, revoked},
     queries::read_receipt,
@@ -108,7 +107,7 @@ impl Organisation {
             Ok(turn) => turn.carry().await,
             Err(problem) => {
                 tracing::info!(plan = %name, %problem, "a delivery could not begin");
-                let run = Run::of(&view, self.now());
+                let run = Run::next_of(&view, self.now());
                 settle(self, view, run, Err(problem)).await
             }
         }
@@ -127,27 +126,6 @@ impl Organisation {
 
 fn midnight(day: Date) -> Option<Timestamp> {
     SHANGHAI.to_timestamp(day.at(0, 0, 0, 0)).ok()
-}
-
-trait Begin {
-    fn of(view: &PlanView, now: Timestamp) -> Self;
-}
-
-impl Begin for Run {
-    /// The run that a turn belongs to.
-    fn of(view: &PlanView, now: Timestamp) -> Self {
-        Self {
-            number: view.progress.runs + 1,
-            began: now,
-            ended: None,
-            outcome: RunOutcome::Running,
-            filled: false,
-            pages: 0,
-            put: 0,
-            removed: 0,
-            problem: None,
-        }
-    }
 }
 
 impl Turn {
@@ -172,7 +150,7 @@ impl Turn {
         let table = Table::open(org, &view.plan, &shape)?;
         let run = match exchange::runs(&mut org.store.read().await?, &view.plan.name, 1).await?.pop() {
             Some(run) if run.outcome == RunOutcome::Running => run,
-            _ => Run::of(&view, org.now()),
+            _ => Run::next_of(&view, org.now()),
         };
         Ok(Self { org: Arc::clone(org), view, agreement, shape, table, run, moved: false })
     }
@@ -194,7 +172,7 @@ impl Turn {
         let mut fetched_anew = false;
         loop {
             let Some((stage, act)) = step(mode, self.view.progress.stage, input) else {
-                return Err(vanished("a step that does not fit its stage"));
+                return Err(fault("delivery", &"a step that does not fit its stage"));
             };
             if stage != self.view.progress.stage {
                 self.view.progress.stage = stage;
@@ -258,7 +236,7 @@ impl Turn {
                 // It is not tried again under that name.
                 self.view.progress.stage = Stage::New;
                 self.save().await?;
-                Err(pull.problem.unwrap_or_else(|| vanished("a pull that failed without a problem")))
+                Err(pull.problem.unwrap_or_else(|| fault("delivery", &"a pull that failed without a problem")))
             }
             PullState::Making | PullState::Fetching => match pull.problem {
                 Some(problem) if pull.resumes.is_some() => Err(problem),
@@ -268,22 +246,8 @@ impl Turn {
     }
 
     async fn open_pull(&mut self, parcel: DeliveryId) -> Result<Pull, Problem> {
-        let agreement = &self.agreement.agreement.body;
-        let pull = Pull {
-            id: parcel,
-            agreement: agreement.id,
-            provider: agreement.provider.clone(),
-            purpose: agreement.terms.purpose.clone(),
-            actor: self.view.plan.by.clone(),
-            format: "arrow".to_owned(),
-            state: PullState::Making,
-            parts: 0,
-            done: 0,
-            rows: 0,
-            bytes: 0,
-            resumes: None,
-            problem: None,
-        };
+        let by = self.view.plan.by.clone();
+        let pull = Pull::begin(parcel, &self.agreement.agreement.body, by, "arrow".to_owned());
         let (org, now) = (&self.org, self.org.now());
         let permit = org.permit(&org.job("deliver", [Role::Application]), OpenPull { pull })?;
         transact!(org.store, None, |tx| exchange::open_pull(tx, &permit, now).await)?;
@@ -299,7 +263,7 @@ impl Turn {
             let shape = self.shape.clone();
             let rows = tokio::task::spawn_blocking(move || decode(&shape, bytes))
                 .await
-                .map_err(|it| vanished(&it.to_string()))??
+                .map_err(|it| fault("delivery", &it))??
                 .0;
             staged = self.table.stage(&rows, staged).await?;
         }

@@ -6,16 +6,18 @@
 //! restriction before and after is passed over without a page.
 
 use crate::{
-    Incoming, Organisation, Outcome, draw_uuid,
+    Incoming, Organisation, Outcome,
     encode::encode_page,
     organisation::fault,
     parcels::{PartAsk, issued_meanwhile},
+    receipts::Answered,
     requests::to_json,
+    tables::tally,
 };
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use exchange::{
-    AgreementId, AgreementView, Deliver, DeliveryId, Follow, NewPage, Page, Parcel, ReceiptBody, ReceiptId, Shown,
-    Tally, Turn, Waiting, changes, page_type, shape, to_rows, turn,
+    AgreementId, AgreementView, Deliver, DeliveryId, Follow, NewPage, Page, Parcel, Shown, Turn, Waiting, changes,
+    page_type, shape, to_rows, turn,
 };
 use policy::{Permit, Restriction};
 use registry::{Announcement, Run, Selection};
@@ -255,25 +257,18 @@ impl Organisation {
                 most = (most / 4).max(1);
                 continue;
             }
-            let body = ReceiptBody {
-                format: "yunhe-receipt/1".to_owned(),
-                id: ReceiptId::from_uuid(draw_uuid(incoming.now)),
-                federation: self.federation.clone(),
-                provider: self.id().clone(),
-                consumer: incoming.member.organisation.id.clone(),
-                actor: ask.actor.clone(),
-                agreement: parcel.agreement,
-                agreement_digest: view.digest,
-                record: parcel.record.clone(),
-                purpose: ask.purpose.clone(),
-                delivery: Some(parcel.id),
-                part: Some(follow.next),
-                request: incoming.digest(),
-                answer: Digest::of(&bytes),
-                rows,
-                bytes: bytes.len() as u64,
-                at: incoming.now,
-            };
+            let body = self.receipt_of(
+                incoming,
+                Answered {
+                    view,
+                    purpose: ask.purpose.clone(),
+                    actor: ask.actor.clone(),
+                    place: Some((parcel.id, follow.next)),
+                    answer: Digest::of(&bytes),
+                    bytes: bytes.len() as u64,
+                    rows,
+                },
+            );
             let page = NewPage { parcel: parcel.id, number: follow.next, behind, upto: window.upto, as_of };
             let receipt = self.issue_as(incoming, permit, body, Some(page)).await?;
             let receipt = Some(STANDARD.encode(to_json(&receipt)?));
@@ -315,23 +310,8 @@ impl Organisation {
     /// Rows and digest of what may be shown as of a position. Reads some at a time, and one of these at a time.
     async fn tally_at(&self, look: &Look<'_>, agreement: &Digest, at: i64) -> Result<(u64, Digest), Problem> {
         let _one = self.tallying.acquire().await.map_err(|it| fault("tally", &it))?;
-        let mut tally = Tally::begin(agreement, look.shape)?;
-        let mut selection = look.selection(at);
-        let places = look.shape.key_indexes();
-        loop {
-            let mut reader = self.store.read().await?;
-            let some = registry::page(&mut reader, look.record, &selection, registry::PAGE_ROWS_MAX).await?;
-            drop(reader);
-            let whole = some.len() < registry::PAGE_ROWS_MAX as usize;
-            selection.after = some.last().map(|it| places.iter().map(|at| it.values[*at].clone()).collect());
-            for row in some {
-                tally.add(look.shape, &look.shown(row.values))?;
-            }
-            if whole {
-                return Ok(tally.end());
-            }
-            tokio::task::yield_now().await;
-        }
+        let types = (look.record, look.shape);
+        tally(&self.store, agreement, types, look.selection(at), |it| look.shown(it)).await
     }
 }
 

@@ -5,13 +5,14 @@
 //! reads the state at a fixed position of the feed.
 
 use crate::{
-    Incoming, Organisation, Outcome, draw_uuid,
+    Incoming, Organisation, Outcome,
     encode::{Format, encode},
     organisation::fault,
+    receipts::Answered,
     requests::to_json,
 };
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use exchange::{AgreementId, Deliver, DeliveryId, Parcel, Part, Receipt, ReceiptBody, ReceiptId};
+use exchange::{AgreementId, Deliver, DeliveryId, Parcel, Part, Receipt, ReceiptId};
 use policy::{Permit, Restriction};
 use registry::Selection;
 use rule::Filter;
@@ -219,25 +220,18 @@ impl Organisation {
         let receipt = match known {
             Some(known) => self.issued_before(incoming, known).await?,
             None => {
-                let body = ReceiptBody {
-                    format: "yunhe-receipt/1".to_owned(),
-                    id: ReceiptId::from_uuid(draw_uuid(incoming.now)),
-                    federation: self.federation.clone(),
-                    provider: self.id().clone(),
-                    consumer: incoming.member.organisation.id.clone(),
-                    actor: ask.actor,
-                    agreement: parcel.agreement,
-                    agreement_digest: view.digest,
-                    record: parcel.record.clone(),
-                    purpose: ask.purpose,
-                    delivery: Some(id),
-                    part: Some(number),
-                    request: incoming.digest(),
-                    answer: part.digest,
-                    rows: part.rows,
-                    bytes: part.bytes,
-                    at: incoming.now,
-                };
+                let body = self.receipt_of(
+                    incoming,
+                    Answered {
+                        view: &view,
+                        purpose: ask.purpose,
+                        actor: ask.actor,
+                        place: Some((id, number)),
+                        answer: part.digest,
+                        bytes: part.bytes,
+                        rows: part.rows,
+                    },
+                );
                 match self.issue(incoming, &permit, body).await {
                     // The same part was fetched by another message in the same moment: its receipt is the part's.
                     Err(problem) if issued_meanwhile(&problem) => {

@@ -97,23 +97,8 @@ impl Organisation {
         let view = self.agreement(ask.agreement).await?;
         ensure!(view.side == Side::Consumer, not_ours(ask.agreement));
         let now = self.now();
-        let agreement = &view.agreement.body;
-        let pull = Pull {
-            id: ask.id.unwrap_or_else(|| DeliveryId::from_uuid(draw_uuid(now))),
-            agreement: ask.agreement,
-            provider: agreement.provider.clone(),
-            purpose: agreement.terms.purpose.clone(),
-            actor: principal.actor.to_string(),
-            format: ask.format,
-            state: PullState::Making,
-            parts: 0,
-            done: 0,
-            rows: 0,
-            bytes: 0,
-            resumes: None,
-            problem: None,
-        };
-        let id = pull.id;
+        let id = ask.id.unwrap_or_else(|| DeliveryId::from_uuid(draw_uuid(now)));
+        let pull = Pull::begin(id, &view.agreement.body, principal.actor.to_string(), ask.format);
         let permit = self.permit(principal, OpenPull { pull })?;
         transact!(self.store, None, |tx| exchange::open_pull(tx, &permit, now).await)?;
         self.pull_state(id).await

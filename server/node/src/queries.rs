@@ -1,16 +1,16 @@
 //! Queries between nodes: asked with a signed message, answered with exactly what is permitted, receipted.
 
 use crate::{
-    Incoming, Organisation, Outcome, Page, draw_salt, draw_uuid,
+    Incoming, Organisation, Outcome, Page, draw_salt,
     organisation::fault,
     pulls::revoked,
-    receipts::other,
+    receipts::{Answered, other},
     records::{PAGE_ROWS, PAGE_ROWS_MAX, condition, key_filter, key_texts, key_values, row_json},
     requests::{from_json, to_json},
 };
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use evidence::BEHIND_LEAVES_MAX;
-use exchange::{AgreementId, Deliver, Issue, NewPage, Query, Receipt, ReceiptBody, ReceiptId, Side};
+use exchange::{AgreementId, Deliver, Issue, NewPage, Query, Receipt, ReceiptBody, Side};
 use jiff::ToSpan as _;
 use peer::Call;
 use policy::{AgreementState, Permit, Principal};
@@ -140,25 +140,18 @@ impl Organisation {
         ensure!(!(page.rows.is_empty() && query.key.is_some()), outside());
         let body = to_json(&page)?;
         let view = view.ok_or_else(|| fault("agreement", &"vanished"))?;
-        let receipt = ReceiptBody {
-            format: "yunhe-receipt/1".to_owned(),
-            id: ReceiptId::from_uuid(draw_uuid(incoming.now)),
-            federation: self.federation.clone(),
-            provider: self.id().clone(),
-            consumer: incoming.member.organisation.id.clone(),
-            actor: query.actor.clone(),
-            agreement: query.agreement,
-            agreement_digest: view.digest,
-            record: record.name.clone(),
-            purpose: query.purpose.clone(),
-            delivery: None,
-            part: None,
-            request: incoming.digest(),
-            answer: Digest::of(&body),
-            rows: page.rows.len() as u64,
-            bytes: body.len() as u64,
-            at: incoming.now,
-        };
+        let receipt = self.receipt_of(
+            incoming,
+            Answered {
+                view: &view,
+                purpose: query.purpose.clone(),
+                actor: query.actor.clone(),
+                place: None,
+                answer: Digest::of(&body),
+                bytes: body.len() as u64,
+                rows: page.rows.len() as u64,
+            },
+        );
         let receipt = self.issue(incoming, &permit, receipt).await?;
         let receipt = Some(STANDARD.encode(to_json(&receipt)?));
         Ok(Outcome { body: body.into(), media: "application/json", receipt })

@@ -1,15 +1,15 @@
 //! Receipts on both sides: checked when they come, countersigned in batches, shown with their proof.
 
 use crate::{
-    Incoming, Organisation, Outcome, draw_salt,
+    Incoming, Organisation, Outcome, draw_salt, draw_uuid,
     organisation::fault,
     queries::promise_is_near,
     requests::{from_json, to_json},
 };
 use evidence::VerifierKey;
 use exchange::{
-    Acknowledge, Acknowledgement, AgreementId, AgreementView, Due, Keys, PullState, Receipt, ReceiptId, ReceiptView,
-    Side, Signed,
+    Acknowledge, Acknowledgement, AgreementId, AgreementView, DeliveryId, Due, Keys, PullState, Receipt, ReceiptBody,
+    ReceiptId, ReceiptView, Side, Signed,
 };
 use jiff::SignedDuration;
 use peer::Call;
@@ -29,7 +29,50 @@ pub(crate) fn other() -> Problem {
     )
 }
 
+/// What goes out under an agreement: what a receipt says of it.
+pub(crate) struct Answered<'a> {
+    /// The agreement, as it stands.
+    pub view: &'a AgreementView,
+    /// For what, as the consumer says.
+    pub purpose: String,
+    /// Who acts at the consumer, as it says.
+    pub actor: String,
+    /// Which part of which batch.
+    pub place: Option<(DeliveryId, u32)>,
+    /// The digest of the bytes, how many there are, and how many rows are in them.
+    pub answer: Digest,
+    /// See above.
+    pub bytes: u64,
+    /// See above.
+    pub rows: u64,
+}
+
 impl Organisation {
+    /// What the receipt of an answer to `incoming` states.
+    pub(crate) fn receipt_of(&self, incoming: &Incoming, answered: Answered<'_>) -> ReceiptBody {
+        let agreement = &answered.view.agreement.body;
+        let (delivery, part) = answered.place.unzip();
+        ReceiptBody {
+            format: "yunhe-receipt/1".to_owned(),
+            id: ReceiptId::from_uuid(draw_uuid(incoming.now)),
+            federation: self.federation.clone(),
+            provider: self.id().clone(),
+            consumer: incoming.member.organisation.id.clone(),
+            actor: answered.actor,
+            agreement: agreement.id,
+            agreement_digest: answered.view.digest,
+            record: agreement.terms.record.clone(),
+            purpose: answered.purpose,
+            delivery,
+            part,
+            request: incoming.digest(),
+            answer: answered.answer,
+            rows: answered.rows,
+            bytes: answered.bytes,
+            at: incoming.now,
+        }
+    }
+
     /// Checks a receipt before what it covers is used: its parts, and that it is about our request and these bytes.
     pub(crate) fn check_receipt(
         &self,

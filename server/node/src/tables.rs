@@ -1,14 +1,14 @@
 //! Where delivered rows stand: a record type of our own registry. Each change of the table and the mark beside it are
 //! one transaction, so whoever asks the mark knows what the table holds.
 
-use crate::{Organisation, draw_uuid, organisation::fault};
+use crate::{Organisation, draw_uuid};
 use exchange::{Mark, RowChange, Tally, Target};
 use policy::{Principal, Role};
 use registry::{Merge, Replace, RowId, Selection};
 use rule::Filter;
 use schema::{FieldName, RecordType, Value};
 use std::sync::Arc;
-use store::transact;
+use store::{Store, transact};
 use vocabulary::{Digest, Kind, Problem, ResourceId, ensure};
 
 /// What a change did to a table.
@@ -34,9 +34,9 @@ impl Table {
     /// The target of a delivery, checked against what is delivered.
     ///
     /// # Errors
-    /// `registry.type`, `exchange.table_shape`, `exchange.target`.
+    /// `registry.type`, `exchange.table_shape`.
     pub(crate) fn open(org: &Arc<Organisation>, plan: &exchange::Plan, shape: &RecordType) -> Result<Self, Problem> {
-        let Target::Record(name) = &plan.target else { return Err(no_outside()) };
+        let Target::Record(name) = &plan.target;
         let record = org.packs().record(name)?.clone();
         exchange::fits(shape, &record)?;
         Ok(Self {
@@ -123,24 +123,8 @@ impl Table {
 
     /// Rows and digest of what stands there, read back.
     pub(crate) async fn tally(&self, agreement: &Digest) -> Result<(u64, Digest), Problem> {
-        let mut tally = Tally::begin(agreement, &self.shape)?;
-        let mut selection =
-            Selection { columns: self.columns.clone(), filter: Filter::always(), after: None, as_of: None };
-        let places = self.shape.key_indexes();
-        loop {
-            let mut reader = self.org.store.read().await?;
-            let some = registry::page(&mut reader, &self.record, &selection, registry::PAGE_ROWS_MAX).await?;
-            drop(reader);
-            let whole = some.len() < registry::PAGE_ROWS_MAX as usize;
-            selection.after = some.last().map(|it| places.iter().map(|at| it.values[*at].clone()).collect());
-            for row in some {
-                tally.add(&self.shape, &row.values)?;
-            }
-            if whole {
-                return Ok(tally.end());
-            }
-            tokio::task::yield_now().await;
-        }
+        let selection = Selection { columns: self.columns.clone(), filter: Filter::always(), after: None, as_of: None };
+        tally(&self.org.store, agreement, (&self.record, &self.shape), selection, |it| it).await
     }
 
     /// Checks that a table that nobody has filled yet holds nothing, unless its rows may go.
@@ -160,13 +144,29 @@ impl Table {
     }
 }
 
-fn no_outside() -> Problem {
-    fault("target", &"no connection to databases outside");
-    Problem::new(
-        Kind::Unprocessable,
-        "exchange.target",
-        "目标只能是本单位的记录类型（record）",
-        "a target is a record type of ours (record)",
-    )
-    .field("/target")
+/// Rows and digest of a selection of `record`, each row as `shown` makes it, which is of `shape`. Reads some at a time,
+/// and lets others read in between.
+pub(crate) async fn tally(
+    store: &Store,
+    agreement: &Digest,
+    (record, shape): (&RecordType, &RecordType),
+    mut selection: Selection,
+    shown: impl Fn(Vec<Value>) -> Vec<Value>,
+) -> Result<(u64, Digest), Problem> {
+    let mut tally = Tally::begin(agreement, shape)?;
+    let places = shape.key_indexes();
+    loop {
+        let mut reader = store.read().await?;
+        let some = registry::page(&mut reader, record, &selection, registry::PAGE_ROWS_MAX).await?;
+        drop(reader);
+        let whole = some.len() < registry::PAGE_ROWS_MAX as usize;
+        selection.after = some.last().map(|it| places.iter().map(|at| it.values[*at].clone()).collect());
+        for row in some {
+            tally.add(shape, &shown(row.values))?;
+        }
+        if whole {
+            return Ok(tally.end());
+        }
+        tokio::task::yield_now().await;
+    }
 }

@@ -150,12 +150,7 @@ fn state(voice: Voice, plan: &Value) -> &'static str {
 }
 
 fn target(voice: Voice, plan: &Value) -> String {
-    match plan.pointer("/plan/target/record") {
-        Some(record) => cell::text(voice, record),
-        None => {
-            ["/plan/target/table/connection", "/plan/target/table/table"].map(|it| cell::at(voice, plan, it)).join(".")
-        }
-    }
+    cell::at(voice, plan, "/plan/target/record")
 }
 
 fn list(voice: Voice, value: &Value) -> String {
