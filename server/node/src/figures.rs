@@ -6,8 +6,8 @@ use vocabulary::Problem;
 /// What waits, and how old things are.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Figures {
-    /// Leaves that are committed and not in the published log.
-    pub log_waiting: u64,
+    /// Leaves that wait for the sequencer.
+    pub log_behind: u64,
     /// Entries of feeds without a number.
     pub feed_waiting: i64,
     /// Receipts that are committed and not signed.
@@ -30,7 +30,7 @@ impl Organisation {
     pub async fn figures(&self) -> Result<Figures, Problem> {
         let mut reader = self.store.read().await?;
         Ok(Figures {
-            log_waiting: evidence::waiting(&mut reader).await?,
+            log_behind: evidence::behind(&mut reader).await?,
             feed_waiting: reader.unnumbered().await?,
             receipts_unsigned: exchange::proofless(&mut reader).await?.len() as u64,
             pulls_under_way: exchange::pulls_under_way(&mut reader).await?.len() as u64,

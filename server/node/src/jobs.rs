@@ -147,7 +147,7 @@ impl Organisation {
     }
 
     /// How many leaves wait for the sequencer, as this process last saw it: zero while it keeps up.
-    pub fn log_behind(&self) -> u64 {
+    pub(crate) fn log_behind(&self) -> u64 {
         self.behind.load(Ordering::Relaxed)
     }
 

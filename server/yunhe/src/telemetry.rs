@@ -7,7 +7,7 @@
 
 use node::{Clock as _, SystemClock, draw_bytes};
 use serde_json::{Value, json};
-use std::{fmt::Debug, sync::Arc, time::Duration};
+use std::{fmt::Debug, time::Duration};
 use tokio::sync::mpsc;
 use tracing::{
     Subscriber,
@@ -112,7 +112,7 @@ impl Exporter {
     /// Sends figures of the node at `base`, and spans, until it is dropped.
     pub async fn run(mut self, base: String) {
         let http = reqwest::Client::builder().no_proxy().timeout(PATIENCE).build();
-        let Ok(http) = http.map(Arc::new) else { return };
+        let Ok(http) = http else { return };
         loop {
             tokio::time::sleep(INTERVAL).await;
             self.step(&http, &base).await;

@@ -36,7 +36,7 @@ pub(crate) async fn about(Tenant(org): Tenant) -> Answer<Value> {
 async fn waiting(text: &mut String, org: &Organisation) -> Result<(), Failure> {
     let (id, it) = (org.id(), org.figures().await?);
     let figures: [(&str, i128); 6] = [
-        ("log_waiting", it.log_waiting.into()),
+        ("log_behind", it.log_behind.into()),
         ("feed_waiting", it.feed_waiting.into()),
         ("receipts_unsigned", it.receipts_unsigned.into()),
         ("pulls_under_way", it.pulls_under_way.into()),
@@ -77,7 +77,6 @@ pub(crate) async fn metrics(
         let id = org.id();
         let log = org.log().await?;
         writeln!(text, "yunhe_log_size{{organisation=\"{id}\"}} {}", log["size"]).ok();
-        writeln!(text, "yunhe_log_behind{{organisation=\"{id}\"}} {}", org.log_behind()).ok();
         waiting(&mut text, org).await?;
         for kind in org.types().await? {
             writeln!(text, "yunhe_records{{organisation=\"{id}\",record=\"{}\"}} {}", kind.name, kind.rows).ok();
