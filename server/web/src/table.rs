@@ -100,9 +100,9 @@ impl Route {
         Self { looks: true, ..self }
     }
 
-    /// Business, or data: for no administrator.
-    const fn business(self) -> Self {
-        Self { administrators: &[], ..self }
+    /// The system administrator's alone.
+    const fn of_system(self) -> Self {
+        Self { administrators: &[Role::SystemAdministrator], ..self }
     }
 
     /// Business that the audit administrator looks at.
@@ -110,7 +110,7 @@ impl Route {
         Self { administrators: &[Role::AuditAdministrator], ..self }
     }
 
-    /// Also for the audit administrator, who only looks.
+    /// For the system administrator and the audit administrator to look at.
     const fn shown_to_audit(self) -> Self {
         Self { administrators: &[Role::SystemAdministrator, Role::AuditAdministrator], ..self }
     }
@@ -168,8 +168,8 @@ impl Method {
 /// A route for whoever shows a token; it takes nothing and gives JSON, unless more is said.
 const fn route(method: Method, path: &'static str, name: &'static str, zh: &'static str, en: &'static str) -> Route {
     let answer = Content::AnyJson;
-    // What is not said to be business is the system administrator's to try, and closed to the other two.
-    let administrators = &[Role::SystemAdministrator];
+    // Business, and data, unless it is said to be an administrator's as well.
+    let administrators = &[];
     Route {
         method,
         path,
@@ -226,28 +226,22 @@ pub const ROUTES: &[Route] = &[
     public(get("/v1/node", "node", "节点属于哪个机构", "whose node this is")),
     get("/v1/packs", "packs", "已安装的数据包", "installed packs").of_all_three().gives::<Vec<InstalledPack>>(),
     post("/v1/packs", "installPack", "安装数据包", "installs a pack")
+        .of_system()
         .takes::<registry::PackFiles>()
         .gives::<InstalledPack>(),
     post("/v1/imports", "import", "导入文件（正文即文件）", "imports a file: the body")
-        .business()
         .scope(Record)
         .asks::<ImportAsk>()
         .takes_bytes()
         .gives::<ImportReport>(),
-    get("/v1/imports/{id}", "importProgress", "导入进度", "how far an import is")
-        .business()
-        .scope(Record)
-        .gives::<ImportReport>(),
+    get("/v1/imports/{id}", "importProgress", "导入进度", "how far an import is").scope(Record).gives::<ImportReport>(),
     get("/v1/imports/{id}/rejects", "importRejects", "被拒绝的行（CSV）", "the rows turned away, as CSV")
-        .business()
         .scope(Record)
         .gives_bytes("text/csv"),
     get("/v1/records", "recordTypes", "记录类型与行数", "record types with their counts")
-        .business()
         .scope(Record)
         .gives::<Vec<TypeView>>(),
     get("/v1/records/{name}", "records", "前若干行，可指定历史时刻", "the first rows, now or as of a time")
-        .business()
         .scope(Record)
         .asks::<registry::FirstAsk>()
         .gives::<Page>(),
@@ -257,18 +251,15 @@ pub const ROUTES: &[Route] = &[
         "按主键、条件取一页记录，可指定历史时刻",
         "a page of rows by key, condition and where the last ended, now or as of a time",
     )
-    .business()
     .scope(Record)
     .looks()
     .takes::<PageAsk>()
     .gives::<Page>(),
     post("/v1/records/{name}", "putRow", "写入一行记录", "writes one row")
-        .business()
         .scope(Record)
         .takes::<PutAsk>()
         .gives::<PutReport>(),
     post("/v1/records/{name}/removals", "removeRow", "移除一行记录，历史保留", "takes one row out; its history stays")
-        .business()
         .scope(Record)
         .takes::<RemoveAsk>(),
     get(
@@ -282,7 +273,6 @@ pub const ROUTES: &[Route] = &[
     .asks::<DigestAsk>()
     .gives::<RowsDigest>(),
     post("/v1/records/{name}/history", "recordHistory", "一行的全部版本", "every version of a row")
-        .business()
         .scope(Record)
         .looks()
         .takes::<registry::KeyAsk>(),
@@ -294,7 +284,7 @@ pub const ROUTES: &[Route] = &[
         .shown_to_audit()
         .asks::<SearchAsk>()
         .gives::<Found>(),
-    post("/v1/catalog", "publishEntry", "发布目录条目", "publishes a catalogue entry").business().takes_any(),
+    post("/v1/catalog", "publishEntry", "发布目录条目", "publishes a catalogue entry").takes_any(),
     either(
         get(
             "/v1/catalog/dcat",
@@ -302,18 +292,19 @@ pub const ROUTES: &[Route] = &[
             "目录（DCAT-AP 3，JSON-LD）；无令牌者只见对社会开放的条目",
             "the catalogue as DCAT-AP 3; without a token only what is open to the public",
         )
+        .shown_to_audit()
         .asks::<DcatAsk>()
         .gives_json("application/ld+json"),
     ),
     get("/v1/catalog/{code}", "catalogEntry", "一个目录条目", "one catalogue entry").shown_to_audit(),
-    delete("/v1/catalog/{code}", "withdrawEntry", "撤销本机构的目录条目", "withdraws an entry of our own").business(),
-    post("/v1/catalog/harvest", "harvest", "采集成员目录", "takes over a member's catalogue")
-        .business()
-        .takes::<HarvestAsk>(),
+    delete("/v1/catalog/{code}", "withdrawEntry", "撤销本机构的目录条目", "withdraws an entry of our own"),
+    post("/v1/catalog/harvest", "harvest", "采集成员目录", "takes over a member's catalogue").takes::<HarvestAsk>(),
     get("/v1/compilations", "compilations", "编制中的目录条目", "catalogue entries on their way")
+        .audited()
         .asks::<DossiersAsk>()
         .gives::<Vec<CompilationLine>>(),
     get("/v1/compilations/{name}", "compilation", "一个条目的编制与经过", "an entry's compilation and its history")
+        .audited()
         .gives::<CompilationView>(),
     post(
         "/v1/compilations/{name}/acts",
@@ -321,26 +312,26 @@ pub const ROUTES: &[Route] = &[
         "编制、提交、审核、退回、发布、变更、撤销、放弃",
         "drafts, submits, checks, returns, publishes, changes, revokes or discards an entry",
     )
-    .business()
     .takes::<CompileAsk>()
     .gives::<Compiled>(),
     post("/v1/chain", "putChain", "登记职责、事项、信息系统", "registers duties, matters, information systems")
-        .business()
         .takes::<ThingsAsk>(),
     get("/v1/chain/{kind}", "chain", "职责、事项或信息系统清单", "duties, matters or information systems")
+        .audited()
         .asks::<DossiersAsk>()
         .gives::<Vec<ThingLine>>(),
     get("/v1/chain/{kind}/{name}", "chainThing", "一项职责、事项或系统", "a duty, a matter or a system")
+        .audited()
         .asks::<MomentAsk>()
         .gives::<ThingView>(),
     delete("/v1/chain/{kind}/{name}", "closeChain", "关闭职责、事项或系统", "closes a duty, a matter or a system")
-        .business()
         .asks::<CloseAsk>(),
     get("/v1/offers", "offers", "本机构的提供", "what this organisation offers")
         .of_all_three()
         .scope(Exchange)
         .gives::<Vec<OfferView>>(),
     get("/v1/members/{id}/offers", "offersOf", "某成员的提供", "what a member offers")
+        .shown_to_audit()
         .scope(Exchange)
         .gives::<Vec<OfferView>>(),
     get("/v1/requests", "requests", "申请列表", "requests known here")
@@ -348,7 +339,6 @@ pub const ROUTES: &[Route] = &[
         .scope(Exchange)
         .gives::<Vec<RequestView>>(),
     post("/v1/requests", "request", "提出共享申请", "asks for access")
-        .business()
         .scope(Exchange)
         .takes::<RequestDraft>()
         .gives::<RequestView>(),
@@ -357,17 +347,14 @@ pub const ROUTES: &[Route] = &[
         .scope(Exchange)
         .gives::<RequestView>(),
     post("/v1/requests/{id}/answers", "answerRequest", "答复申请", "answers a request on one step")
-        .business()
         .scope(Exchange)
         .takes::<AnswerDraft>()
         .gives::<RequestView>(),
     post("/v1/requests/{id}/supplements", "supplementRequest", "补正申请", "supplements a request")
-        .business()
         .scope(Exchange)
         .takes::<exchange::Note>()
         .gives::<RequestView>(),
     post("/v1/requests/{id}/agreement", "signAgreement", "签署协议", "signs the agreement")
-        .business()
         .scope(Exchange)
         .gives::<AgreementView>(),
     get("/v1/agreements", "agreements", "协议列表", "agreements")
@@ -379,26 +366,23 @@ pub const ROUTES: &[Route] = &[
         .scope(Exchange)
         .gives::<AgreementView>(),
     post("/v1/agreements/{id}/revocation", "revokeAgreement", "撤销协议，立即生效", "revokes an agreement at once")
-        .business()
         .scope(Exchange)
         .takes::<exchange::Reason>()
         .gives::<AgreementView>(),
     post("/v1/queries", "query", "依协议查询并取得回执", "one receipted query under an agreement")
-        .business()
         .scope(Exchange)
         .takes::<QueryAsk>()
         .gives::<QueryAnswer>(),
     post("/v1/pulls", "pull", "开始批量获取", "begins to fetch a batch")
-        .business()
         .scope(Exchange)
         .takes::<PullAsk>()
         .gives::<Pull>(),
-    get("/v1/pulls/{id}", "pullState", "批量获取进度", "how far a batch is").business().scope(Exchange).gives::<Pull>(),
+    get("/v1/pulls/{id}", "pullState", "批量获取进度", "how far a batch is").scope(Exchange).gives::<Pull>(),
     get("/v1/pulls/{id}/parts/{number}", "pulledPart", "已取得的分片", "a part that is here")
-        .business()
         .scope(Exchange)
         .gives_bytes(BYTES),
     get("/v1/deliveries", "deliveries", "入表交付计划", "deliveries into tables")
+        .audited()
         .scope(Exchange)
         .gives::<Vec<PlanView>>(),
     post("/v1/deliveries", "planDelivery", "新建入表交付计划", "plans a delivery into a table")
@@ -406,6 +390,7 @@ pub const ROUTES: &[Route] = &[
         .takes::<PlanAsk>()
         .gives::<PlanView>(),
     get("/v1/deliveries/{name}", "delivery", "一个交付计划及其近期运行", "a delivery with its last runs")
+        .audited()
         .scope(Exchange)
         .gives::<PlanView>(),
     post("/v1/deliveries/{name}/run", "runDelivery", "立即运行，可要求全量重做", "runs it now, anew if so wanted")
@@ -423,7 +408,6 @@ pub const ROUTES: &[Route] = &[
         .asks::<log::ReceiptsAsk>()
         .gives::<Vec<ReceiptView>>(),
     post("/v1/receipts/acknowledge", "acknowledge", "立即确认应确认的回执", "countersigns what is due now")
-        .business()
         .scope(Exchange),
     get("/v1/receipts/{id}", "receipt", "回执文件", "a receipt as a file").audited().scope(Exchange).gives::<Receipt>(),
     public(get("/v1/log", "log", "存证日志现状", "where the log stands")),
@@ -433,20 +417,25 @@ pub const ROUTES: &[Route] = &[
     ),
     public(get("/v1/federation", "federation", "联邦成员", "the members of the federation")),
     post("/v1/federation", "joinFederation", "加入联邦（固定创世文件）", "pins the federation's genesis")
+        .of_system()
         .takes::<federation::Join>(),
     public(get("/v1/federation/log", "membershipLog", "成员日志", "the membership log")),
     post("/v1/federation/entries", "adoptEntries", "采纳成员日志条目", "takes over membership entries")
+        .of_system()
         .takes::<federation::Entries>(),
     get("/v1/users", "users", "账户列表", "accounts").of_all_three().gives::<Vec<UserView>>(),
     post("/v1/users", "createUser", "开立账户，不含角色", "opens an account, without roles")
+        .of_system()
         .takes::<NewUser>()
         .gives::<OpenedUser>(),
     post("/v1/users/{name}/roles", "setRoles", "授予账户角色", "gives an account exactly these roles")
         .of_security()
         .takes::<identity::Roles>(),
     post("/v1/users/{name}/state", "setUserState", "停用或启用账户", "disables an account, or enables it again")
+        .of_system()
         .takes::<identity::State>(),
     post("/v1/users/{name}/password", "resetPassword", "重置账户密码，待解锁后生效", "gives an account a new password")
+        .of_system()
         .takes::<identity::NewPassword>(),
     post("/v1/users/{name}/unlock", "unlockUser", "解锁账户", "unlocks an account").of_security(),
     delete(
@@ -479,8 +468,9 @@ pub const ROUTES: &[Route] = &[
         .of_all_three()
         .gives::<Vec<ApplicationView>>(),
     post("/v1/applications", "registerApplication", "登记应用系统", "registers an application system")
+        .of_system()
         .takes::<NewApplication>(),
-    delete("/v1/applications/{name}", "retireApplication", "注销应用系统", "retires an application system"),
+    delete("/v1/applications/{name}", "retireApplication", "注销应用系统", "retires an application system").of_system(),
     get("/v1/tokens", "tokens", "令牌列表", "tokens, never their secrets")
         .of_all_three()
         .asks::<identity::TokensAsk>()
