@@ -279,7 +279,7 @@ export type CompilationView = {
   /** Its name. */
   entry: ResourceId;
   /** What still stands in the way of passing it on: place, fact and remedy. */
-  flaws: unknown[];
+  flaws: Flaw[];
   /** What was done to it, the newest first. */
   history: Past[];
   /** Since when it stands so. */
@@ -527,6 +527,16 @@ export type Filter = {
   is: Test;
 } | {
   not: Test;
+};
+
+/** One thing wrong with a declaration. */
+export type Flaw = {
+  /** JSON pointer into the declaration. */
+  pointer: string;
+  /** What would be right. */
+  remedy: Bilingual;
+  /** The fact, with its value. */
+  what: Bilingual;
 };
 
 /** What a document is. */
@@ -1539,13 +1549,6 @@ export type Supplement = {
 /** Where the rows go. */
 export type Target = {
   record: ResourceId;
-} | {
-  table: {
-    /** The connection. */
-    connection: ResourceId;
-    /** The table. */
-    table: string;
-  };
 };
 
 /** What both sides signed: everything that a delivery is measured by. */

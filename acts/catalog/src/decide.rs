@@ -67,13 +67,9 @@ pub fn flaws(entry: &Entry, today: Date) -> Vec<Flaw> {
 /// All flaws as one problem `catalog.entry` that points at the first and lists each under `flaws`.
 pub fn problem(entry: &Entry, flaws: &[Flaw]) -> Problem {
     let all = schema::flaws_problem(flaws);
-    let list: Vec<_> = flaws
-        .iter()
-        .map(|it| serde_json::json!({"pointer": it.pointer, "what": it.what, "remedy": it.remedy}))
-        .collect();
     let zh = format!("目录条目 {} 不合规：{}", entry.entry, all.detail.zh);
     let en = format!("catalogue entry {} is not in order: {}", entry.entry, all.detail.en);
-    let problem = Problem::new(Kind::Unprocessable, "catalog.entry", zh, en).with("flaws", list);
+    let problem = Problem::new(Kind::Unprocessable, "catalog.entry", zh, en).with("flaws", serde_json::json!(flaws));
     match flaws.first() {
         Some(first) => problem.field(first.pointer.clone()),
         None => problem,

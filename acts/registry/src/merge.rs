@@ -126,7 +126,7 @@ pub async fn replace(tx: &mut Tx, permit: &Permit<Replace>, now: Timestamp) -> R
     let mut keys: HashSet<[u8; 16]> = HashSet::new();
     let mut behind = 0;
     loop {
-        let rows = staged(tx, &record, &ask.run, behind).await?;
+        let rows = staged(tx, &record, &ask.run, behind, WRITE_ROWS_MAX as u64).await?;
         let Some(last) = rows.last() else { break };
         behind = last.line.unwrap_or_default();
         for row in &rows {
@@ -171,9 +171,15 @@ async fn drop_others(
     }
 }
 
-/// The next staged rows behind a line.
-async fn staged(tx: &mut Tx, record: &RecordType, run: &str, behind: i64) -> Result<Vec<Incoming>, Problem> {
-    let limit = i64::try_from(WRITE_ROWS_MAX).unwrap_or(i64::MAX);
+/// The next `most` rows that are staged under a name, behind a line.
+pub(crate) async fn staged(
+    tx: &mut Tx,
+    record: &RecordType,
+    run: &str,
+    behind: i64,
+    most: u64,
+) -> Result<Vec<Incoming>, Problem> {
+    let limit = i64::try_from(most).unwrap_or(i64::MAX);
     let mut rows = Vec::new();
     tx.each(sql::STAGED, args![run, behind, limit], |row| {
         let values = cell::row_values(record, row.text("cells")?)?;

@@ -1,5 +1,7 @@
 //! Flaws of a declaration: all of them at once, each with its place and its remedy.
 
+use schemars::JsonSchema;
+use serde::Serialize;
 use std::fmt;
 use vocabulary::{Bilingual, Kind, Problem};
 
@@ -7,7 +9,7 @@ use vocabulary::{Bilingual, Kind, Problem};
 pub const TITLE_CHARS_MAX: usize = 200;
 
 /// One thing wrong with a declaration.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Flaw {
     /// JSON pointer into the declaration.
     pub pointer: String,

@@ -131,7 +131,7 @@ pub struct CompilationView {
     /// What it says.
     pub compilation: Compilation,
     /// What still stands in the way of passing it on: place, fact and remedy.
-    pub flaws: Vec<Value>,
+    pub flaws: Vec<schema::Flaw>,
     /// What was done to it, the newest first.
     pub history: Vec<Past>,
 }
@@ -292,12 +292,11 @@ impl Organisation {
         let mut reader = self.store.read().await?;
         let found = compile::compilation(&mut reader, name).await?.ok_or_else(|| compile::missing(name))?;
         let flaws = compile::flaws_now(&mut reader, &found.body.draft, self.now()).await?;
-        let flaws = flaws.iter().map(|it| json!({"pointer": it.pointer, "what": it.what, "remedy": it.remedy}));
         Ok(CompilationView {
             entry: found.name,
             version: found.version,
             since: found.at,
-            flaws: flaws.collect(),
+            flaws,
             history: compile::compilation_history(&mut reader, name).await?,
             compilation: found.body,
         })

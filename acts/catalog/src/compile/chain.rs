@@ -247,11 +247,8 @@ pub fn chain_flaws(links: &Links, known: &Known) -> Vec<Flaw> {
 /// All flaws of a list of things as one problem.
 pub(crate) fn things_problem(flaws: &[Flaw]) -> Problem {
     let all = schema::flaws_problem(flaws);
-    let list: Vec<_> = flaws
-        .iter()
-        .map(|it| serde_json::json!({"pointer": it.pointer, "what": it.what, "remedy": it.remedy}))
-        .collect();
-    let problem = Problem::new(Kind::Unprocessable, "catalog.chain", all.detail.zh, all.detail.en).with("flaws", list);
+    let problem = Problem::new(Kind::Unprocessable, "catalog.chain", all.detail.zh, all.detail.en)
+        .with("flaws", serde_json::json!(flaws));
     match flaws.first() {
         Some(first) => problem.field(first.pointer.clone()),
         None => problem,

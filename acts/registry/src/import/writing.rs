@@ -12,14 +12,14 @@ use crate::{
     change::{Cause, Origin},
     decide::{Fate, Incoming},
     fault,
-    rows::{self, Applied, apply, stored_id},
+    merge::staged,
+    rows::{self, Applied, apply},
     sql::Bulk,
     store as sql,
     types::{Installed, record_type},
 };
 use policy::Permit;
-use schema::RecordType;
-use store::{Arg, Store, Tx, args, transact};
+use store::{Store, Tx, args, transact};
 use vocabulary::{Digest, Kind, Problem, Timestamp, ensure};
 
 /// A batch whose commit has no known outcome is looked up, and tried again so often.
@@ -132,7 +132,7 @@ impl Writing<'_> {
         let mut next = Progress { state: State::Done, ..before.clone() };
         let mut behind = 0;
         loop {
-            let rows = staged(tx, &self.installed.record, before, behind).await?;
+            let rows = staged(tx, &self.installed.record, &before.id.to_string(), behind, BATCH_ROWS_MAX).await?;
             let (Some(first), Some(last)) = (rows.first(), rows.last()) else { break };
             let line = |row: &Incoming| row.line.unwrap_or_default();
             behind = line(last);
@@ -170,18 +170,4 @@ async fn stage(tx: &mut Tx, import: &Progress, batch: &Batch) -> Result<(), Prob
         .iter()
         .map(|row| args![import.id.to_string(), row.line, row.id.bytes(), cell::row_json(&row.values)]);
     many(tx, Bulk::Staged, rows.collect()).await
-}
-
-/// The next staged rows behind a line.
-async fn staged(tx: &mut Tx, record: &RecordType, import: &Progress, behind: i64) -> Result<Vec<Incoming>, Problem> {
-    let limit = i64::try_from(BATCH_ROWS_MAX).unwrap_or(i64::MAX);
-    let mut rows = Vec::new();
-    tx.each(sql::STAGED, args![import.id.to_string(), behind, limit], |row| {
-        let values = cell::row_values(record, row.text("cells")?)?;
-        let id = stored_id(&Arg::Bytes(row.bytes("row_id")?.to_vec()))?;
-        rows.push(Incoming { id, line: Some(row.int("line")?), values });
-        Ok(())
-    })
-    .await?;
-    Ok(rows)
 }
