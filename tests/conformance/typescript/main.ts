@@ -38,10 +38,10 @@ expect(rejects.includes("value.check_digit"), rejects);
 
 const first = await node.records("legal-person", { limit: 1 });
 expect(first.rows.length === 1 && first.next?.length === 1, "a page of one row, and a key to go on behind");
-const second = await node.records("legal-person", { limit: 2, after: first.next ?? [] });
+const second = await node.recordPage("legal-person", { limit: 2, after: first.next ?? [] });
 expect(second.rows.length === 1 && second.next === null, "the second page is the last");
 const key = String(second.rows[0]?.["uscc"]);
-const found = await node.records("legal-person", { where: `row.uscc == "${key}"` });
+const found = await node.recordPage("legal-person", { where: `row.uscc == "${key}"` });
 expect(found.rows[0]?.["name"] === second.rows[0]?.["name"], "text goes there and back");
 const kind = (await node.recordTypes()).find((it) => it.name === "legal-person");
 expect(kind?.rows === 2, `the count: ${JSON.stringify(kind)}`);
