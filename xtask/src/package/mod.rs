@@ -179,23 +179,26 @@ fn sign(out: &Path, archive: &Path, key: Option<&Path>) -> Result<(), Failure> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fs::File;
+    use std::time::{Duration, SystemTime};
 
     /// Two archives of one program are the same, byte for byte, whenever and from wherever they are packed.
     #[test]
     fn the_same_program_gives_the_same_archive() {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let mut sums = Vec::new();
-        for out in ["one", "other"] {
+        for (out, age) in [("one", 1), ("other", 1_000_000)] {
             let out = folder.path().join(out);
             let inner = out.join("yunhe-0");
             fs::create_dir_all(inner.join("b")).expect("a folder");
             for name in ["c", "a", "b/d"] {
                 fs::write(inner.join(name), name).expect("a file");
+                let file = File::options().write(true).open(inner.join(name)).expect("the file");
+                file.set_modified(SystemTime::UNIX_EPOCH + Duration::from_secs(age)).expect("its time");
             }
             let archive = out.join("yunhe-0.tar.gz");
             pack(&out, "yunhe-0", &archive).expect("packed");
             sums.push(fs::read(&archive).expect("the archive"));
-            std::thread::sleep(std::time::Duration::from_millis(1_100));
         }
         assert_eq!(sums[0], sums[1]);
     }

@@ -65,6 +65,17 @@ pub fn run(out: &Path, archive: &Path) -> Result<(), Failure> {
 mod tests {
     use super::*;
 
+    /// The Chinese page is as good as the English one, and what was tried is what either says.
+    #[test]
+    fn both_pages_give_the_same_commands() {
+        let [en, zh] = ["README.md", "README.zh.md"].map(|it| {
+            let page = place::root().join("deploy").join(it);
+            commands(&fs::read_to_string(&page).expect("the page"))
+        });
+        assert!(en.contains("yunhe doctor"), "{en}");
+        assert_eq!(en, zh);
+    }
+
     #[test]
     fn only_what_stands_in_blocks_of_commands_is_run() {
         let readme = "# A\n```sh\none\ntwo\n```\ntext\n```toml\nx = 1\n```\n    indented\n```sh\nthree\n```\n";

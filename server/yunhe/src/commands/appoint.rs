@@ -3,7 +3,10 @@
 
 use crate::context::Context;
 use crate::exit::Failure;
-use clap::{Args, ValueEnum};
+use clap::{
+    Args,
+    builder::{PossibleValuesParser, TypedValueParser as _},
+};
 use policy::Role;
 use serde_json::json;
 
@@ -19,22 +22,18 @@ const EXAMPLES: &str = "\
 #[derive(Args, Debug)]
 #[command(after_help = EXAMPLES)]
 pub struct Appoint {
-    /// 岗位 The office
-    #[arg(value_enum)]
+    /// 岗位：系统、安全、审计管理员 The office
+    #[arg(value_parser = PossibleValuesParser::new(node::OFFICES.map(|it| it.1)).try_map(office))]
     office: Office,
     /// 账号名，缺省为 sysadmin、secadmin、auditadmin The account
     #[arg(long)]
     name: Option<String>,
 }
 
-#[derive(Clone, Copy, Debug, ValueEnum)]
-enum Office {
-    /// 系统管理员
-    System,
-    /// 安全管理员
-    Security,
-    /// 审计管理员
-    Audit,
+type Office = (Role, &'static str, &'static str);
+
+fn office(word: String) -> Result<Office, String> {
+    node::OFFICES.into_iter().find(|it| it.1 == word).ok_or(word)
 }
 
 impl Appoint {
@@ -42,11 +41,7 @@ impl Appoint {
     pub async fn run(self, context: &Context) -> Result<(), Failure> {
         let folder = context.folder()?;
         let organisation = crate::target::organisation(&folder, context.global().org.as_deref())?;
-        let (office, default) = match self.office {
-            Office::System => (Role::SystemAdministrator, "sysadmin"),
-            Office::Security => (Role::SecurityAdministrator, "secadmin"),
-            Office::Audit => (Role::AuditAdministrator, "auditadmin"),
-        };
+        let (office, _, default) = self.office;
         let name = self.name.unwrap_or_else(|| default.to_owned());
         let file = node::appoint(&folder, &organisation, office, &name).await?;
         let voice = context.voice();

@@ -1,7 +1,7 @@
 //! `yunhe duty | matter | system`: the chain behind the catalogue: duties, matters, information systems.
 
-use super::compile::json_file;
-use crate::client::{Client, encoded};
+use super::compile::{Page, json_file};
+use crate::client::encoded;
 use crate::context::Context;
 use crate::exit::Failure;
 use crate::output::{Voice, cell, facts, table};
@@ -40,15 +40,8 @@ enum Act {
         /// 只看此状态：open、closed Only in this state
         #[arg(long)]
         state: Option<String>,
-        /// 只看此部门（中文名称） Only of this department, by its Chinese name
-        #[arg(long)]
-        owner: Option<String>,
-        /// 从此名称之后 Behind this name
-        #[arg(long)]
-        after: Option<String>,
-        /// 条数 At most
-        #[arg(long, default_value_t = 100)]
-        limit: u32,
+        #[command(flatten)]
+        page: Page,
     },
     /// 一项及其支撑的条目与经过 One, with what it feeds and its history
     Show {
@@ -91,8 +84,9 @@ impl Chain {
                     voice.pick(&zh, &format!("{changed} new or changed, {same} as before")).to_owned()
                 });
             }
-            Act::List { state, owner, after, limit } => {
-                list(&client, voice, kind, [("state", state), ("owner", owner), ("after", after)], limit).await?;
+            Act::List { state, page } => {
+                let value = page.of(&client, &format!("/v1/chain/{}", kind.word()), state.as_deref()).await?;
+                voice.answer(&value, || listed(voice, &value));
             }
             Act::Show { name, as_of } => {
                 let query: Vec<_> = as_of.iter().map(|it| ("as_of", it.as_str())).collect();
@@ -114,40 +108,20 @@ impl Chain {
     }
 }
 
-async fn list(
-    client: &Client,
-    voice: Voice,
-    kind: ThingKind,
-    asked: [(&'static str, Option<String>); 3],
-    limit: u32,
-) -> Result<(), Failure> {
-    let limit = limit.to_string();
-    let mut query = vec![("limit", limit.as_str())];
-    query.extend(asked.iter().filter_map(|(name, it)| Some((*name, it.as_deref()?))));
-    let value = client.get(&format!("/v1/chain/{}", kind.word()), &query).await?;
-    voice.answer(&value, || {
-        let row = |it: &Value| {
-            let at = |pointer| cell::at(voice, it, pointer);
-            vec![
-                at("/thing/name"),
-                at("/thing/title"),
-                at("/thing/owner"),
-                at("/thing/duty"),
-                at("/state"),
-                at("/since"),
-            ]
-        };
-        let titles = [
-            ("名称", "Name"),
-            ("题名", "Title"),
-            ("所属部门", "Owner"),
-            ("职责", "Duty"),
-            ("状态", "State"),
-            ("自", "Since"),
-        ];
-        table(voice, &titles, &cell::list(&value, "").iter().map(row).collect::<Vec<_>>())
-    });
-    Ok(())
+fn listed(voice: Voice, value: &Value) -> String {
+    let row = |it: &Value| {
+        let at = |pointer| cell::at(voice, it, pointer);
+        vec![at("/thing/name"), at("/thing/title"), at("/thing/owner"), at("/thing/duty"), at("/state"), at("/since")]
+    };
+    let titles = [
+        ("名称", "Name"),
+        ("题名", "Title"),
+        ("所属部门", "Owner"),
+        ("职责", "Duty"),
+        ("状态", "State"),
+        ("自", "Since"),
+    ];
+    table(voice, &titles, &cell::list(value, "").iter().map(row).collect::<Vec<_>>())
 }
 
 fn shown(voice: Voice, value: &Value) -> String {

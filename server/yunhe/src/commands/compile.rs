@@ -6,7 +6,7 @@ use crate::client::{Client, encoded};
 use crate::context::Context;
 use crate::exit::{Failure, file_problem, json_problem};
 use crate::output::{Voice, cell, facts, table};
-use clap::Subcommand;
+use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use vocabulary::{Kind, Problem};
@@ -72,16 +72,34 @@ pub enum Act {
         /// 只看此状态：draft、department-check、authority-check、published、revoked Only in this state
         #[arg(long)]
         state: Option<String>,
-        /// 只看此提供方（中文名称） Only of this department, by its Chinese name
-        #[arg(long)]
-        owner: Option<String>,
-        /// 从此名称之后 Behind this name
-        #[arg(long)]
-        after: Option<String>,
-        /// 条数 Entries at most
-        #[arg(long, default_value_t = 100)]
-        limit: u32,
+        #[command(flatten)]
+        page: Page,
     },
+}
+
+/// Which of a list.
+#[derive(Args, Debug)]
+pub struct Page {
+    /// 只看此部门（中文名称） Only of this department, by its Chinese name
+    #[arg(long)]
+    owner: Option<String>,
+    /// 从此名称之后 Behind this name
+    #[arg(long)]
+    after: Option<String>,
+    /// 条数 At most
+    #[arg(long, default_value_t = 100)]
+    limit: u32,
+}
+
+impl Page {
+    /// Asks for it.
+    pub async fn of(&self, client: &Client, path: &str, state: Option<&str>) -> Result<Value, Problem> {
+        let limit = self.limit.to_string();
+        let mut query = vec![("limit", limit.as_str())];
+        let asked = [("state", state), ("owner", self.owner.as_deref()), ("after", self.after.as_deref())];
+        query.extend(asked.into_iter().filter_map(|(name, it)| Some((name, it?))));
+        client.get(path, &query).await
+    }
 }
 
 /// Reads JSON from a file.
@@ -95,8 +113,10 @@ impl Act {
     pub async fn run(self, context: &Context) -> Result<(), Failure> {
         let (client, voice) = (context.client()?, context.voice());
         let (entry, body) = match self {
-            Self::List { state, owner, after, limit } => {
-                return list(&client, voice, [("state", state), ("owner", owner), ("after", after)], limit).await;
+            Self::List { state, page } => {
+                let value = page.of(&client, "/v1/compilations", state.as_deref()).await?;
+                voice.answer(&value, || listed(voice, &value));
+                return Ok(());
             }
             Self::Publish { target, review } if Path::new(&target).is_file() => {
                 let body = json!({"entry": json_file(Path::new(&target))?, "review": review.json()});
@@ -126,7 +146,7 @@ impl Act {
 /// The draft in a file, and the entry's name that it holds.
 fn drafted(file: &Path) -> Result<(String, Value), Problem> {
     let mut body = json_file(file)?;
-    let name = cell::at(Voice { language: crate::cli::Language::En, json: false }, &body, "/entry/entry");
+    let name = body.pointer("/entry/entry").and_then(Value::as_str).unwrap_or_default().to_owned();
     vocabulary::ensure!(
         !name.is_empty(),
         Problem::new(
@@ -168,39 +188,20 @@ fn done(voice: Voice, value: &Value) -> String {
     )
 }
 
-async fn list(
-    client: &Client,
-    voice: Voice,
-    asked: [(&'static str, Option<String>); 3],
-    limit: u32,
-) -> Result<(), Failure> {
-    let limit = limit.to_string();
-    let mut query = vec![("limit", limit.as_str())];
-    query.extend(asked.iter().filter_map(|(name, it)| Some((*name, it.as_deref()?))));
-    let value = client.get("/v1/compilations", &query).await?;
-    voice.answer(&value, || {
-        let row = |it: &Value| {
-            let at = |pointer| cell::at(voice, it, pointer);
-            vec![
-                at("/entry"),
-                at("/code"),
-                at("/title"),
-                at("/provider"),
-                state_title(voice, &at("/state")),
-                at("/since"),
-            ]
-        };
-        let titles = [
-            ("条目", "Entry"),
-            ("代码", "Code"),
-            ("名称", "Name"),
-            ("提供方", "Provider"),
-            ("状态", "State"),
-            ("自", "Since"),
-        ];
-        table(voice, &titles, &cell::list(&value, "").iter().map(row).collect::<Vec<_>>())
-    });
-    Ok(())
+fn listed(voice: Voice, value: &Value) -> String {
+    let row = |it: &Value| {
+        let at = |pointer| cell::at(voice, it, pointer);
+        vec![at("/entry"), at("/code"), at("/title"), at("/provider"), state_title(voice, &at("/state")), at("/since")]
+    };
+    let titles = [
+        ("条目", "Entry"),
+        ("代码", "Code"),
+        ("名称", "Name"),
+        ("提供方", "Provider"),
+        ("状态", "State"),
+        ("自", "Since"),
+    ];
+    table(voice, &titles, &cell::list(value, "").iter().map(row).collect::<Vec<_>>())
 }
 
 /// One compilation, with what stands in its way and its history.
