@@ -16,7 +16,7 @@ fn main() {
     for wanted in FILES {
         let end = format!("/dist/{wanted}");
         let is_it = |name: &str| name.ends_with(&end) && !name.contains("/flavors/");
-        let found = archive.file_names().find(|it| is_it(it)).map(str::to_owned);
+        let found = archive.file_names().filter_map(Result::ok).find(|it| is_it(it)).map(|it| it.into_owned());
         let name = found.unwrap_or_else(|| panic!("the vendored Swagger UI has no dist/{wanted}"));
         let index = archive.index_for_name(&name).expect("its name was just read");
         let mut file = archive.by_index_raw(index).expect("a file of the archive");

@@ -2,7 +2,7 @@
 
 use crate::{
     Entry, Page,
-    compile::{Act, Thing, ThingKind},
+    compile::{Act, DemandAct, Thing, ThingKind},
 };
 use policy::{Ask, Need, Role};
 use schemars::JsonSchema;
@@ -98,6 +98,15 @@ pub struct CloseThing {
     pub even_so: bool,
 }
 
+/// Does something to a demand for data that is in no catalogue.
+#[derive(Clone, Debug)]
+pub struct DoDemand {
+    /// Which.
+    pub name: ResourceId,
+    /// What.
+    pub act: DemandAct,
+}
+
 macro_rules! roles {
     ($($ask:ty: $($role:ident),+;)*) => {
         $(impl Ask for $ask {
@@ -114,5 +123,7 @@ roles! {
     Harvest: Cataloguer;
     PutThings: Cataloguer;
     CloseThing: Cataloguer;
+    // Which of them a step needs is decided by the step.
+    DoDemand: Requester, Approver, Cataloguer;
     ForgetSource: Cataloguer, SystemAdministrator;
 }

@@ -10,14 +10,16 @@ pub mod dcat;
 pub mod decide;
 mod entry;
 mod harvest;
+pub mod propose;
 pub mod search;
 mod store;
+pub mod template;
 
 pub use crate::store::{
     ENTRIES_PAGE_MAX, FEED, Published, Source, by_code, count, entries, entry, migrate, open_entries, publish, sources,
     withdraw,
 };
-pub use ask::{CloseThing, Compile, ForgetSource, Harvest, Publish, PutThings, SecrecyReview, Withdraw};
+pub use ask::{CloseThing, Compile, DoDemand, ForgetSource, Harvest, Publish, PutThings, SecrecyReview, Withdraw};
 pub use entry::{Change, Class, Entry, FORMAT, Item, ItemType, Method, Publication, format_class, publication_schema};
 pub use harvest::{Harvested, Page, Peer, PeerChange, changes, forget_source, harvest, harvest_from};
 

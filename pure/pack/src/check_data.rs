@@ -24,6 +24,7 @@ pub(crate) fn check(scope: &Scope<'_>, findings: &mut Vec<Finding>) {
     for part in &scope.own.deadlines {
         deadlines(part, scope, &mut Report::new(&part.file, findings));
     }
+    crate::thing::check(&scope.own.chain, findings);
     let names: Vec<&ResourceId> = scope.own.entries.iter().flat_map(|it| &it.value).map(|it| &it.entry).collect();
     let codes: Vec<&str> = scope.own.entries.iter().flat_map(|it| &it.value).map(|it| it.code.as_str()).collect();
     let mut before = 0;

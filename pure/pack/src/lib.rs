@@ -20,6 +20,7 @@ mod read;
 mod schemas;
 mod shape;
 mod source;
+mod thing;
 mod typed;
 
 pub use calendar::{Calendar, Year};
@@ -33,6 +34,7 @@ pub use pack::{FILES_MAX, Files, Manifest, PACK_BYTES_MAX, Pack, codes, zones};
 pub use read::{read, read_all};
 pub use schemas::json_schemas;
 pub use source::{Delimiter, Encoding, Format, Source, template_columns};
+pub use thing::{Thing, ThingKind};
 
 #[cfg(test)]
 mod tests;

@@ -1,6 +1,6 @@
 //! A checked pack.
 
-use crate::{Calendar, Deadlines, Entry, Source};
+use crate::{Calendar, Deadlines, Entry, Source, Thing};
 use indexmap::IndexMap;
 use policy::Offer;
 use schema::{CodeBook, RecordType, division::Zones};
@@ -56,6 +56,8 @@ pub struct Pack {
     pub zones: Zones,
     /// Catalogue entries.
     pub entries: Vec<Entry>,
+    /// Duties, matters and information systems.
+    pub things: Vec<Thing>,
     /// Calendars of working days.
     pub calendars: Vec<Calendar>,
     /// Statutory terms.

@@ -4,7 +4,7 @@ use crate::finding::{Finding, Place, Report};
 use crate::list_file::{ListFile, read_csv};
 use crate::node::Node;
 use crate::pack::{FILES_MAX, PACK_BYTES_MAX};
-use crate::schemas::{EntriesFile, FileKind, ZonesFile};
+use crate::schemas::{ChainFile, EntriesFile, FileKind, ZonesFile};
 use crate::{Calendar, Deadlines, Entry, Files, Manifest, Pack, Source, check, shape};
 use policy::Offer;
 use schema::{CodeList, Flaw, RecordType};
@@ -30,6 +30,7 @@ pub(crate) struct Draft {
     pub calendars: Vec<Part<Calendar>>,
     pub deadlines: Vec<Part<Deadlines>>,
     pub entries: Vec<Part<Vec<Entry>>>,
+    pub chain: Vec<Part<ChainFile>>,
     /// Whether some file has findings: then what is not there may only be unread, and references to it are let pass.
     pub broken: bool,
 }
@@ -99,6 +100,7 @@ fn finish(draft: Draft, mut findings: Vec<Finding>) -> Result<Pack, Vec<Finding>
         sources: draft.sources.into_iter().map(|it| (it.value.source.clone(), it.value)).collect(),
         lists: draft.lists.into_iter().map(|it| it.value).collect(),
         zones,
+        things: draft.chain.into_iter().flat_map(|it| it.value.things).collect(),
         entries: draft.entries.into_iter().flat_map(|it| it.value).collect(),
         calendars: draft.calendars.into_iter().map(|it| it.value).collect(),
         deadlines: draft.deadlines.into_iter().map(|it| it.value).collect(),
@@ -146,6 +148,7 @@ fn draft(files: &Files, findings: &mut Vec<Finding>) -> Draft {
                 let entries = part::<EntriesFile>(FileKind::Entries, text, &mut report);
                 draft.entries.extend(entries.map(|it| Part { file: it.file, node: it.node, value: it.value.entries }));
             }
+            ["data", "chain", name] if yaml(name) => draft.chain.extend(part(FileKind::Chain, text, &mut report)),
             ["data", name] if yaml(name) => data(file, text, files, &mut draft, findings, &mut tables),
             ["data", name] if name.ends_with(".csv") => {}
             _ => unknown_file(&mut report),
@@ -176,9 +179,10 @@ fn unknown_file(report: &mut Report<'_>) {
         "pack.unknown_file",
         ("业务包中没有这样的文件", "a pack has no such file"),
         (
-            "可用：pack.yaml，records、offers、sources、data、data/catalogue 下的 *.yaml，data/*.csv，README.md，scenario.hurl",
-            "known: pack.yaml; *.yaml in records, offers, sources, data and data/catalogue; data/*.csv; README.md; \
-             scenario.hurl",
+            "可用：pack.yaml，records、offers、sources、data、data/catalogue、data/chain 下的 *.yaml，data/*.csv，\
+             README.md，scenario.hurl",
+            "known: pack.yaml; *.yaml in records, offers, sources, data, data/catalogue and data/chain; data/*.csv; \
+             README.md; scenario.hurl",
         ),
     );
 }

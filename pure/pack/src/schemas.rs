@@ -1,7 +1,7 @@
 //! JSON Schemas of the files of a pack, made from the Rust types: for editors, and for the check of shape.
 
 use crate::list_file::ListFile;
-use crate::{Calendar, Deadlines, Entry, Manifest, Source};
+use crate::{Calendar, Deadlines, Entry, Manifest, Source, Thing};
 use policy::Offer;
 use schema::RecordType;
 use schemars::{JsonSchema, SchemaGenerator};
@@ -16,6 +16,14 @@ use std::sync::OnceLock;
 pub(crate) struct EntriesFile {
     /// The entries.
     pub entries: Vec<Entry>,
+}
+
+/// `data/chain/*.yaml`: duties, matters and information systems.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ChainFile {
+    /// The things, in any order.
+    pub things: Vec<Thing>,
 }
 
 /// `data/*.yaml` with functional zones: each with the division in whose territory the law sees it.
@@ -38,10 +46,11 @@ pub(crate) enum FileKind {
     Calendar,
     Deadlines,
     Entries,
+    Chain,
 }
 
 impl FileKind {
-    const ALL: [Self; 9] = [
+    const ALL: [Self; 10] = [
         Self::Manifest,
         Self::Record,
         Self::Offer,
@@ -51,6 +60,7 @@ impl FileKind {
         Self::Calendar,
         Self::Deadlines,
         Self::Entries,
+        Self::Chain,
     ];
 
     fn name(self) -> &'static str {
@@ -64,6 +74,7 @@ impl FileKind {
             Self::Calendar => "calendar",
             Self::Deadlines => "deadlines",
             Self::Entries => "catalogue",
+            Self::Chain => "chain",
         }
     }
 
@@ -81,6 +92,7 @@ impl FileKind {
             Self::Calendar => root::<Calendar>(),
             Self::Deadlines => root::<Deadlines>(),
             Self::Entries => root::<EntriesFile>(),
+            Self::Chain => root::<ChainFile>(),
         }
     }
 

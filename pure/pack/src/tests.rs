@@ -193,9 +193,28 @@ fn the_packs_of_the_project_have_no_findings() {
         assert!(pack.manifest.needs.iter().all(|need| ids[..at].contains(&need.as_str())), "{ids:?}");
         read(&folders()[pack.id().as_str()]).unwrap_or_else(|it| panic!("{}", told(&it)));
     }
-    for wanted in ["legal-persons", "divisions", "listed-companies", "air-quality", "catalogue-samples"] {
+    for wanted in
+        ["legal-persons", "divisions", "listed-companies", "air-quality", "catalogue-samples", "government-systems"]
+    {
         assert!(ids.contains(&wanted), "{wanted}");
     }
+}
+
+#[test]
+fn a_chain_leads_to_what_is_there() {
+    let chain = "things:\n  - \
+                 {kind: system, name: register, title: {zh: 试, en: T}, owner: {zh: 试, en: T}, duty: d}\n  - \
+                 {kind: duty, name: d, title: {zh: 试, en: T}, owner: {zh: 试, en: T}, basis: 三定}\n";
+    let with = |text: &str| {
+        let mut files = small();
+        files.insert("data/chain/systems.yaml".to_owned(), text.to_owned());
+        read(&files)
+    };
+    assert_eq!(with(chain).unwrap().things.len(), 2);
+    let stray = chain.replace("duty: d}", "duty: e}");
+    assert_eq!(codes(with(&stray)), ["pack.unknown_thing data/chain/systems.yaml:2:5"]);
+    let twice = chain.replace("system, name: register", "duty, name: d").replace(", duty: d}", "}");
+    assert_eq!(codes(with(&twice)), ["pack.twice data/chain/systems.yaml:3:5"]);
 }
 
 #[test]

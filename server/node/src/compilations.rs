@@ -5,11 +5,12 @@ use crate::{Organisation, catalogs::Look, draw_salt, organisation::fault};
 use catalog::{
     CloseThing, Compile, PutThings, SecrecyReview,
     compile::{
-        self, Act, Compilation, Compiled, DOSSIERS_PAGE_MAX, Dossier, Draft, Links, Listing, Past, State, Thing,
-        ThingKind, User,
+        self, Act, Compilation, Compiled, DOSSIERS_PAGE_MAX, Dossier, Draft, Links, Listing, Past, State, THINGS_MAX,
+        Thing, ThingKind, User,
     },
+    propose::SecondSource,
 };
-use policy::Principal;
+use policy::{Principal, Role};
 use schema::Grade;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -132,6 +133,8 @@ pub struct CompilationView {
     pub compilation: Compilation,
     /// What still stands in the way of passing it on: place, fact and remedy.
     pub flaws: Vec<schema::Flaw>,
+    /// What it collects although another department is its source (一数一源).
+    pub second_sources: Vec<SecondSource>,
     /// What was done to it, the newest first.
     pub history: Vec<Past>,
 }
@@ -297,6 +300,7 @@ impl Organisation {
             version: found.version,
             since: found.at,
             flaws,
+            second_sources: compile::second_sources(&mut reader, Some((name, &found.body.draft))).await?,
             history: compile::compilation_history(&mut reader, name).await?,
             compilation: found.body,
         })
@@ -312,6 +316,21 @@ impl Organisation {
         let (salt, now) = (draw_salt()?, self.now());
         let changed = transact!(self.store, None, |tx| compile::put_things(tx, &permit, salt, now).await)?;
         Ok(json!({"changed": changed, "same": count - changed}))
+    }
+
+    /// Registers the duties, matters and systems of a pack.
+    pub(crate) async fn register_things(&self, pack: &pack::Pack) -> Result<(), Problem> {
+        let things = serde_json::to_value(&pack.things).map_err(|it| fault("things", &it))?;
+        let things: Vec<Thing> = serde_json::from_value(things).map_err(|it| fault("things", &it))?;
+        let principal = self.job("install", [Role::Cataloguer]);
+        // Duties first, then what leads to them: each list is whole by itself.
+        let mut things = things;
+        things.sort_by_key(|it| it.kind);
+        for part in things.chunks(THINGS_MAX) {
+            let why = format!("数据包 {} 第 {} 版", pack.id(), pack.manifest.version);
+            self.put_things(&principal, ThingsAsk { things: part.to_vec(), why }).await?;
+        }
+        Ok(())
     }
 
     /// A page of duties, matters or systems.
@@ -375,7 +394,7 @@ fn highest_grade(entry: &Value) -> Option<Grade> {
     items.iter().filter_map(|it| serde_json::from_value(it.get("grade")?.clone()).ok()).max()
 }
 
-fn known_word(word: &str, known: &[&str]) -> Result<(), Problem> {
+pub(crate) fn known_word(word: &str, known: &[&str]) -> Result<(), Problem> {
     let list = known.join(", ");
     vocabulary::ensure!(
         known.contains(&word),

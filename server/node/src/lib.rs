@@ -16,6 +16,7 @@ mod config;
 mod dcat;
 mod deliveries;
 mod delivering;
+mod demands;
 pub mod doctor;
 mod draw;
 mod encode;
@@ -29,6 +30,7 @@ mod organisation;
 mod packs;
 mod parcels;
 mod people;
+mod proposals;
 mod pulls;
 mod queries;
 mod receipts;
@@ -38,7 +40,9 @@ mod requests;
 mod restore;
 mod rows;
 mod store;
+mod systems;
 mod tables;
+mod templates;
 
 pub use access::{Incoming, Outcome};
 pub use administrators::{OFFICES, appoint, office_word};
@@ -51,6 +55,7 @@ pub use compilations::{
 pub use config::{NodeConfig, OrganisationConfig};
 pub use dcat::{DCAT_PATH, DcatAsk, DcatPage};
 pub use deliveries::{PlanAsk, RunAsk};
+pub use demands::DemandView;
 pub use draw::{draw_bytes, draw_salt, draw_uuid};
 pub use figures::Figures;
 pub use imports::{ImportAsk, ImportReport};
@@ -64,6 +69,7 @@ pub use people::{
     ApplicationView, Credentials, Enrolled, Enrolling, IssuedToken, NewApplication, NewToken, NewUser, OpenedUser,
     TokenView, UserView,
 };
+pub use proposals::ProposeAsk;
 pub use pulls::PullAsk;
 pub use queries::{QueryAnswer, QueryAsk};
 pub use reclaim::Reclaimed;
@@ -71,6 +77,8 @@ pub use records::{Page, PageAsk, TypeView};
 pub use requests::{AnswerDraft, OfferView, RequestDraft};
 pub use restore::{BACKUP_DAYS_MAX, RestoreAsk, Restored, restore};
 pub use rows::{DigestAsk, Outcome as RowOutcome, PutAsk, PutReport, RemoveAsk};
+pub use systems::{Connection, SystemLine, SystemsAsk};
+pub use templates::{ExportAsk, LegalList, ListAsk, ListLine, ListPage, TemplateAsk};
 
 /// Organisations in one process at most.
 pub const ORGANISATIONS_MAX: usize = 256;

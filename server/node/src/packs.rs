@@ -132,6 +132,11 @@ impl Packs {
         let calendar = self.all.iter().flat_map(|it| &it.calendars).find(|it| it.calendar == deadlines.calendar)?;
         calendar.after(from, deadlines.term(step)?.working_days).ok()
     }
+
+    /// The day that lies so many working days behind `from`; `None` where no calendar is installed.
+    pub fn working_days_after(&self, from: Date, days: u16) -> Option<Date> {
+        self.all.iter().flat_map(|it| &it.calendars).next()?.after(from, days).ok()
+    }
 }
 
 /// Installing packs.
@@ -195,6 +200,7 @@ impl Organisation {
             return Err(problem);
         }
         self.set_packs(packs);
+        self.register_things(&pack).await?;
         let published = match &review {
             Some(review) => self.publish_entries(&pack, review).await?,
             None => 0,

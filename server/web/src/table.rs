@@ -1,17 +1,22 @@
 //! What can be asked on the client port, as one table: the OpenAPI document is made from it, and from that the client
 //! in `clients/`; a test walks it with a stranger. Schemas come from the types themselves.
 
-use crate::routes::{catalog::HarvestAsk, exchange, federation, identity, log, registry};
+use crate::routes::{catalog::HarvestAsk, demand::DemandsAsk, exchange, federation, identity, log, registry};
 use ::exchange::{AgreementView, PlanView, Pull, Receipt, ReceiptView, RequestView};
 use ::identity::Scope;
 use ::registry::RowsDigest;
-use catalog::{compile::Compiled, search::Found};
+use catalog::{
+    compile::{Compiled, DemandAct},
+    propose::{Proposal, SecondSource},
+    search::Found,
+    template::Imported,
+};
 use node::{
     AnswerDraft, ApplicationView, CloseAsk, CompilationLine, CompilationView, CompileAsk, Credentials, DcatAsk,
-    DigestAsk, DossiersAsk, Enrolled, Enrolling, ImportAsk, ImportReport, InstalledPack, IssuedToken, MomentAsk,
-    NewApplication, NewToken, NewUser, OfferView, OpenedUser, Page, PageAsk, PlanAsk, PullAsk, PutAsk, PutReport,
-    QueryAnswer, QueryAsk, RemoveAsk, RequestDraft, RunAsk, SearchAsk, ThingLine, ThingView, ThingsAsk, TokenView,
-    TypeView, UserView,
+    DemandView, DigestAsk, DossiersAsk, Enrolled, Enrolling, ExportAsk, ImportAsk, ImportReport, InstalledPack,
+    IssuedToken, ListAsk, ListPage, MomentAsk, NewApplication, NewToken, NewUser, OfferView, OpenedUser, Page, PageAsk,
+    PlanAsk, ProposeAsk, PullAsk, PutAsk, PutReport, QueryAnswer, QueryAsk, RemoveAsk, RequestDraft, RunAsk, SearchAsk,
+    SystemLine, SystemsAsk, TemplateAsk, ThingLine, ThingView, ThingsAsk, TokenView, TypeView, UserView,
 };
 use policy::Role;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
@@ -210,6 +215,7 @@ use Scope::{Exchange, Record};
 
 const HTML: &str = "text/html";
 const TEXT: &str = "text/plain";
+const XLSX: &str = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet";
 const BYTES: &str = "application/octet-stream";
 
 /// Every route of the client port.
@@ -326,6 +332,41 @@ pub const ROUTES: &[Route] = &[
         .gives::<ThingView>(),
     delete("/v1/chain/{kind}/{name}", "closeChain", "关闭职责、事项或系统", "closes a duty, a matter or a system")
         .asks::<CloseAsk>(),
+    get(
+        "/v1/systems",
+        "systems",
+        "政务信息系统台账：未接入、沉睡、在用",
+        "information systems: unconnected, sleeping, in use",
+    )
+    .asks::<SystemsAsk>()
+    .gives::<Vec<SystemLine>>(),
+    get("/v1/demands", "demands", "需求清单", "demands for data that are in no catalogue")
+        .asks::<DemandsAsk>()
+        .gives::<Vec<DemandView>>(),
+    get("/v1/demands/{name}", "demand", "一项需求及其经过", "a demand and its history").gives::<DemandView>(),
+    post(
+        "/v1/demands/{name}/acts",
+        "doDemand",
+        "提出、交办、认领、拒绝、知悉",
+        "asks, assigns, accepts, refuses, hears",
+    )
+    .takes::<DemandAct>()
+    .gives::<DemandView>(),
+    get("/v1/template", "exportTemplate", "以指南的 Excel 模板导出目录", "the catalogue in the guide's Excel template")
+        .asks::<ExportAsk>()
+        .gives_bytes(XLSX),
+    post("/v1/template", "importTemplate", "导入指南的 Excel 模板（正文即文件）", "imports the guide's Excel template")
+        .asks::<TemplateAsk>()
+        .takes_bytes()
+        .gives::<Vec<Imported>>(),
+    post("/v1/proposals", "propose", "由数据源的说明建议目录条目", "proposes entries from a source's description")
+        .takes::<ProposeAsk>()
+        .gives::<Vec<Proposal>>(),
+    get("/v1/lists/{list}", "legalList", "供给清单或负面清单", "the list of supplies, or the negative list")
+        .asks::<ListAsk>()
+        .gives::<ListPage>(),
+    get("/v1/second-sources", "secondSources", "一数多源的冲突清单", "what is collected a second time")
+        .gives::<Vec<SecondSource>>(),
     get("/v1/offers", "offers", "本机构的提供", "what this organisation offers")
         .of_all_three()
         .scope(Exchange)

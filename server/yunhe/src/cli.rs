@@ -1,8 +1,9 @@
 //! The command line: global options and the list of commands. Each command's own options stand with it.
 
 use crate::commands::{
-    agree, answer, application, appoint, backup, catalog, chain, deliver, doctor, federation, import, init, key, log,
-    offer, openapi, pack, pull, query, receipt, record, request, restore, revoke, schemas, serve, token, user,
+    agree, answer, application, appoint, backup, catalog, chain, deliver, demand, doctor, federation, import, init,
+    key, log, offer, openapi, pack, pull, query, receipt, record, request, restore, revoke, schemas, serve, token,
+    user,
 };
 use crate::demo;
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -86,6 +87,8 @@ pub enum Command {
     Record(record::Record),
     /// 目录：编制、检索、查看、汇聚 The catalogue: compile, search, show, harvest
     Catalog(catalog::Catalog),
+    /// 需求：目录中没有的数据 Demands for data that are in no catalogue
+    Demand(demand::Demand),
     /// 职责（三定、权责清单） Duties
     Duty(chain::Chain),
     /// 事项 Matters that carry duties out

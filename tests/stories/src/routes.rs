@@ -41,6 +41,7 @@ pub(crate) fn path(pattern: &str) -> String {
         (_, "file") => "page.js".to_owned(),
         (_, "path") => "checkpoint".to_owned(),
         (_, "code") => "307010001".to_owned(),
+        (_, "list") => "supply".to_owned(),
         ("chain", "kind") => "system".to_owned(),
         ("users", "name") => "zhang".to_owned(),
         (_, "name") => "legal-person".to_owned(),

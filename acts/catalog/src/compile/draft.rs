@@ -2,7 +2,7 @@
 //!
 //! Pure. The entry travels between nodes once it is published; what is in [`Links`] stays with its organisation.
 
-use crate::{Entry, SecrecyReview};
+use crate::{Entry, SecrecyReview, propose::Meaning, template::Cells};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -35,6 +35,15 @@ pub struct Links {
     /// 挂接: where the data themselves are, once they are attached.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resource: Option<Attached>,
+    /// 需求: the demand for which it is compiled.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub demand: Option<ResourceId>,
+    /// 一数一源: what items mean, and whose they are first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub means: Vec<Meaning>,
+    /// Cells of the guide's template that came in other words than ours.
+    #[serde(default, skip_serializing_if = "Cells::is_empty")]
+    pub cells: Cells,
 }
 
 /// 挂接资源: what an entry is attached to.

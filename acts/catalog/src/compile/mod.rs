@@ -5,19 +5,24 @@
 //! 编制 → 部门审核 → 主管部门审核 → 发布 → 变更 → 撤销 by a pure [`step`]; publishing is the last of it.
 
 mod chain;
+mod demand;
+mod demands;
 mod draft;
-mod step;
+pub(crate) mod step;
 pub(crate) mod store;
 mod things;
 mod verbs;
 
 pub use chain::{Known, MATTERS_MAX, THINGS_MAX, Thing, ThingKind, chain_flaws, thing_flaws};
+pub use demand::{CLOCKS, Demand, DemandAct, DemandState, WANTED_MAX, WAY, Wanted, demand_step};
+pub use demands::{demand, demands, do_demand};
 pub use draft::{Act, Attached, AttachedKind, Compilation, Draft, Links, State};
 pub use step::missing;
 pub use step::{Effect, REASON_CHARS_MAX, Refusal, Who, next_acts, step};
 pub use store::{DOSSIERS_PAGE_MAX, Dossier, Listing, Past, User, compilation, compilation_history, compilations};
 pub use things::{close_thing, put_things, thing, thing_history, thing_users, things};
-pub use verbs::{Compiled, compile, flaws_now};
+pub use verbs::{Compiled, compile, flaws_now, second_sources};
+pub(crate) use verbs::{published_before, turn};
 
 #[cfg(test)]
 mod tests;

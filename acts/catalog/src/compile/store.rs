@@ -1,7 +1,10 @@
 //! Dossiers in SQL: one row for what holds, one for every version that ever held, and what leads where.
 
-use super::{Compilation, State, Thing, ThingKind, chain::Known};
-use crate::harvest::broken;
+use super::{Compilation, Draft, State, Thing, ThingKind, chain::Known};
+use crate::{
+    harvest::broken,
+    propose::{SecondSource, collected},
+};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use store::{Reader, Row, Tx, args};
@@ -61,6 +64,21 @@ const CODES: &str = "
      UNION SELECT to_name AS code FROM catalog_dossier_link WHERE to_kind = 'code' AND to_name > $1 AND to_name < $2
      LIMIT $3";
 
+const LEADS: &str = "
+    SELECT name FROM catalog_dossier_link WHERE kind = 'entry' AND to_kind = $1 AND to_name = $2 ORDER BY name LIMIT 1";
+/// The first that publishes an element is its source; the same entry may go on.
+const CLAIM: &str = "
+    INSERT INTO catalog_element (element, owner, entry, at) VALUES ($1, $2, $3, $4) ON CONFLICT (element) DO NOTHING";
+const RELEASE: &str = "DELETE FROM catalog_element WHERE entry = $1";
+const SOURCE_OF: &str = "SELECT owner, entry FROM catalog_element WHERE element = $1";
+const SECOND: &str = "
+    SELECT d.name AS name, d.owner AS owner, d.body AS body
+      FROM catalog_dossier_link l
+      JOIN catalog_dossier d ON d.kind = l.kind AND d.name = l.name
+      JOIN catalog_element e ON e.element = l.to_name
+     WHERE l.kind = 'entry' AND l.to_kind = 'element' AND d.owner <> e.owner
+     GROUP BY d.name, d.owner, d.body ORDER BY d.name LIMIT $1";
+
 #[cfg(test)]
 pub(crate) const STATEMENTS: &[(&str, usize)] = &[
     (LOAD, 2),
@@ -78,10 +96,15 @@ pub(crate) const STATEMENTS: &[(&str, usize)] = &[
     (FRONT, 2),
     (PASS, 2),
     (CODES, 3),
+    (LEADS, 2),
+    (CLAIM, 4),
+    (RELEASE, 1),
+    (SOURCE_OF, 1),
+    (SECOND, 1),
 ];
 
 /// A dossier as it stands.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Dossier<T> {
     /// Its name.
     pub name: ResourceId,
@@ -328,11 +351,83 @@ pub(crate) fn links(compilation: &Compilation) -> Vec<(&'static str, String)> {
     for draft in compilation.live.as_deref().into_iter().chain(current) {
         links.push(("code", draft.entry.code.clone()));
         links.extend(draft.links.things().map(|(_, kind, name)| (kind.word(), name.to_string())));
+        links.extend(collected(draft).into_iter().map(|it| ("element", it.element)));
+        links.push(("title", titled_as(&draft.entry.provider.zh, &draft.entry.title.zh)));
     }
     links.sort();
     links.dedup();
     links.retain(|it| !it.1.is_empty());
     links
+}
+
+fn titled_as(provider: &str, title: &str) -> String {
+    format!("{provider}|{title}")
+}
+
+/// The entry of ours that has a code here, or had it.
+pub(crate) async fn holder(reader: &mut Reader, code: &str) -> Result<Option<ResourceId>, Problem> {
+    leads(reader, "code", code).await
+}
+
+/// The entry of that department with that title.
+pub(crate) async fn titled(reader: &mut Reader, provider: &str, title: &str) -> Result<Option<ResourceId>, Problem> {
+    leads(reader, "title", &titled_as(provider, title)).await
+}
+
+async fn leads(reader: &mut Reader, kind: &str, name: &str) -> Result<Option<ResourceId>, Problem> {
+    let row = reader.row(LEADS, args![kind, name]).await?;
+    row.map(|it| ResourceId::new(it.text("name")?)).transpose()
+}
+
+/// What an entry collects is its department's from now on, where it is nobody's yet; what it no longer collects is
+/// free.
+pub(crate) async fn claim_elements(tx: &mut Tx, draft: &Draft, now: Timestamp) -> Result<(), Problem> {
+    let entry = &draft.entry;
+    release_elements(tx, &entry.entry).await?;
+    for it in collected(draft) {
+        let values = args![it.element, &entry.provider.zh, entry.entry.as_str(), micros(now)];
+        tx.execute(CLAIM, values).await?;
+    }
+    Ok(())
+}
+
+pub(crate) async fn release_elements(tx: &mut Tx, entry: &ResourceId) -> Result<(), Problem> {
+    tx.execute(RELEASE, args![entry.as_str()]).await.map(|_| ())
+}
+
+/// What a draft collects although another department is its source.
+pub(crate) async fn second_sources_of(
+    reader: &mut Reader,
+    name: &ResourceId,
+    draft: &Draft,
+) -> Result<Vec<SecondSource>, Problem> {
+    let mut found = Vec::new();
+    for it in collected(draft) {
+        let Some(row) = reader.row(SOURCE_OF, args![&it.element]).await? else { continue };
+        let source = row.text("owner")?;
+        if source != draft.entry.provider.zh {
+            found.push(SecondSource {
+                entry: name.to_string(),
+                department: draft.entry.provider.zh.clone(),
+                element: it.element,
+                source: source.to_owned(),
+                source_entry: row.text("entry")?.to_owned(),
+                ground: it.ground,
+            });
+        }
+    }
+    Ok(found)
+}
+
+/// Every datum that is collected a second time, entry by entry; at most a page of entries.
+pub(crate) async fn second_sources(reader: &mut Reader) -> Result<Vec<SecondSource>, Problem> {
+    let rows = reader.rows(SECOND, args![DOSSIERS_PAGE_MAX]).await?;
+    let mut found = Vec::new();
+    for row in rows {
+        let (name, compilation) = (ResourceId::new(row.text("name")?)?, row.json::<Compilation>("body")?);
+        found.extend(second_sources_of(reader, &name, &compilation.draft).await?);
+    }
+    Ok(found)
 }
 
 fn too_large(name: &ResourceId, bytes: usize) -> Problem {

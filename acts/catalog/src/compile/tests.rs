@@ -381,3 +381,102 @@ fn each_kind_of_thing_has_what_it_has() {
     assert_eq!(wrong(Thing { protection: Some(5), ..system() }), ["/things/0/protection"]);
     assert_eq!(wrong(Thing { owner_code: Some("1".to_owned()), ..system() }), ["/things/0/owner_code"]);
 }
+
+fn wanted() -> Wanted {
+    let title = Bilingual::new("企业用水量", "Water use of enterprises");
+    Wanted {
+        title,
+        items: vec!["统一社会信用代码".to_owned(), "月用水量".to_owned()],
+        basis: "《水法》第四十七条".to_owned(),
+    }
+}
+
+fn demand_act(kind: u8) -> DemandAct {
+    match kind {
+        0 => DemandAct::Ask { wanted: wanted() },
+        1 => DemandAct::Assign { duty: resource("registration") },
+        2 => DemandAct::Accept { entry: resource("water"), front: None },
+        3 => DemandAct::Refuse { reason: reason() },
+        _ => DemandAct::Hear {},
+    }
+}
+
+proptest! {
+    /// Whatever is tried, a demand goes as the clerk's list of what was done says: asked once, assigned before it is
+    /// accepted, ended once, heard by its asker alone.
+    #[test]
+    fn a_demand_goes_as_on_paper(tries in prop::collection::vec((0_u8..5, 0_u8..3, 0_u8..2), 0..40)) {
+        let roles = [Role::Requester, Role::Approver, Role::Cataloguer];
+        let (name, owner) = (resource("water-use"), Bilingual::new("水利厅", "Water"));
+        let (mut demand, mut done): (Option<Demand>, Vec<u8>) = (None, Vec::new());
+        for (kind, role, person) in tries {
+            let who = Who { actor: format!("person:{person}"), roles: BTreeSet::from([roles[usize::from(role)]]) };
+            let last = done.iter().rev().find(|it| **it != 4).copied();
+            let right = match kind {
+                0 => role == 0 && (last.is_none() || demand.as_ref().is_some_and(|it| it.asker == who.actor)),
+                1 => role == 1 && matches!(last, Some(0 | 1)),
+                2 => role == 2 && last == Some(1),
+                3 => (role == 1 && last == Some(0)) || (role == 2 && last == Some(1)),
+                _ => role == 0 && last == Some(3) && demand.as_ref().is_some_and(|it| it.asker == who.actor),
+            };
+            let came = demand_step(&name, demand.as_ref(), &demand_act(kind), &who, Some(&owner));
+            prop_assert_eq!(came.is_ok(), right, "{} by {:?} after {:?}: {:?}", kind, who, done, came);
+            let Ok(next) = came else { continue };
+            if kind != 0 || demand.is_none() {
+                done.push(kind);
+            }
+            prop_assert_eq!(next.heard, done.contains(&4));
+            demand = Some(next);
+        }
+    }
+}
+
+/// Every state that waits for somebody has a clock, and every clock a state that somebody can leave.
+#[test]
+fn clocks_tick_where_somebody_is_waited_for() {
+    for state in DemandState::ALL {
+        let left = WAY.iter().any(|it| it.0 == state && it.3 != state) || state == DemandState::Accepted;
+        assert_eq!(CLOCKS.iter().any(|it| it.0 == state), left, "{state:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_demand_becomes_an_entry_and_is_fulfilled_by_it() {
+    let (stores, _folder) = stores().await;
+    for store in stores {
+        put(&store, vec![duty()]).await.unwrap();
+        let act = async |act: DemandAct| {
+            let roles = [Role::Requester, Role::Approver, Role::Cataloguer];
+            let ask = permit("wang", &roles, crate::DoDemand { name: resource("water-use"), act });
+            let salt = salt();
+            let due = |days: u16| Some(vocabulary::Date::constant(2026, 11, 1 + days as i8));
+            transact!(store, None, |tx| do_demand(tx, &ask, due, salt, at(4)).await)
+        };
+        let asked = act(demand_act(0)).await.unwrap();
+        assert_eq!((asked.version, asked.body.due.unwrap().day()), (1, 3));
+        assert_eq!(act(demand_act(0)).await.unwrap().version, 1, "asked twice in the same words is asked once");
+        let unknown = act(DemandAct::Assign { duty: resource("nothing") }).await.unwrap_err();
+        assert_eq!(unknown.code, "catalog.no_thing");
+        let assigned = act(demand_act(1)).await.unwrap();
+        assert_eq!(assigned.body.department, Some(duty().owner));
+        act(demand_act(2)).await.unwrap();
+        let begun = compilation(&mut store.read().await.unwrap(), &resource("water")).await.unwrap().unwrap();
+        assert_eq!(begun.body.draft.links.demand, Some(resource("water-use")));
+        assert_eq!(begun.body.draft.entry.items.len(), 2);
+        // Given up, it waits to be claimed again.
+        done(&store, "wang", "water", Act::Discard { reason: reason() }).await.unwrap();
+        let state = async || demand(&mut store.read().await.unwrap(), &resource("water-use")).await.unwrap().0.state;
+        assert_eq!(state().await, "assigned");
+        act(demand_act(2)).await.unwrap();
+        let mut text = named("water", "102001001");
+        text.links.demand = Some(resource("water-use"));
+        done(&store, "wang", "water", Act::Draft(Box::new(text))).await.unwrap();
+        to_the_end(&store, "water").await.unwrap();
+        assert_eq!(state().await, "fulfilled");
+        // A demand is cited by the entry that was begun for it, and by no other.
+        let mut stray = named("stray", "102001001");
+        stray.links.demand = Some(resource("water-use"));
+        let problem = done(&store, "wang", "stray", Act::Draft(Box::new(stray))).await.unwrap_err();
+        assert_eq!(problem.code, "catalog.no_demand");
+    }
+}

@@ -1,10 +1,16 @@
 //! The acts of compilation in one unit of work each: the dossier, its history, the catalogue and the leaf.
 
 use super::{
-    Act, Compilation, Draft, Effect, State, Who, chain_flaws, step,
+    Act, Compilation, Draft, Effect, State, Who, chain_flaws,
+    demands::{cited, settle},
+    step,
     store::{self as rows, Dossier, ENTRY, Turn},
 };
-use crate::{Compile, Entry, decide, store};
+use crate::{
+    Compile, Entry, decide,
+    propose::{SecondSource, second_source},
+    store,
+};
 use ::store::{Reader, Tx};
 use evidence::Salt;
 use policy::{Permit, Principal};
@@ -72,22 +78,37 @@ pub async fn compile(
         return Ok(done(version, None));
     }
     let [salt, of_effect] = salts;
-    let turn = Turn {
-        kind: ENTRY,
-        name,
-        version: version + 1,
-        state: next.state.word(),
-        owner: &next.draft.entry.provider.zh,
-        act: act.word(),
-        actor: &who.actor,
-        why: act.reason(),
-        links: rows::links(&next),
-    };
+    if matches!(act, Act::Check | Act::Publish { .. }) {
+        let second = rows::second_sources_of(tx, name, &next.draft).await?;
+        let groundless: Vec<_> = second.into_iter().filter(|it| it.ground.is_none()).collect();
+        ensure!(groundless.is_empty(), second_source(&groundless));
+    }
+    let turn = turn(name, version + 1, (&next, &act), &who.actor);
     let body = json!({"entry": name, "version": version + 1, "step": act.word(), "reason": act.reason()});
     rows::save(tx, turn, &next, now).await?;
     store::leave(tx, principal, ("catalog.compile", body), salt, now).await?;
     let revision = carried_out(tx, principal, (&next, &act, effect), of_effect, now).await?;
     Ok(done(version + 1, revision))
+}
+
+/// What is written of an act.
+pub(crate) fn turn<'a>(
+    name: &'a ResourceId,
+    version: i64,
+    (next, act): (&'a Compilation, &'a Act),
+    actor: &'a str,
+) -> Turn<'a> {
+    Turn {
+        kind: ENTRY,
+        name,
+        version,
+        state: next.state.word(),
+        owner: &next.draft.entry.provider.zh,
+        act: act.word(),
+        actor,
+        why: act.reason(),
+        links: rows::links(next),
+    }
 }
 
 /// What a step means for the catalogue; the revision that was published, if one was.
@@ -102,18 +123,26 @@ async fn carried_out(
     match effect {
         Some(Effect::Publish(review)) => {
             let done = store::publish_entry(tx, principal, (entry, &review), salt, now).await?;
+            rows::claim_elements(tx, &next.draft, now).await?;
+            settle(tx, &next.draft, true, now).await?;
             Ok(Some(done.revision))
         }
         Some(Effect::Withdraw) => {
             store::withdraw_entry(tx, principal, (&entry.entry, act.reason()), salt, now).await?;
+            rows::release_elements(tx, &entry.entry).await?;
             Ok(None)
         }
-        None => Ok(None),
+        None => {
+            if matches!(act, Act::Discard { .. }) && next.state == State::Revoked {
+                settle(tx, &next.draft, false, now).await?;
+            }
+            Ok(None)
+        }
     }
 }
 
 /// An entry that was published without a compilation (with a pack, or directly) gets one when it is changed or revoked.
-async fn published_before(
+pub(crate) async fn published_before(
     tx: &mut Tx,
     own: &OrganisationId,
     name: &ResourceId,
@@ -137,6 +166,7 @@ async fn published_before(
 async fn coded(tx: &mut Tx, name: &ResourceId, act: &Act, before: Option<&Compilation>) -> Result<Act, Problem> {
     let (Act::Draft(draft) | Act::Change(Some(draft))) = act else { return Ok(act.clone()) };
     ensure!(draft.entry.entry == *name, other_name(name, &draft.entry.entry));
+    cited(tx, draft).await?;
     let mut draft = draft.clone();
     let had = before.map_or("", |it| it.draft.entry.code.as_str());
     draft.entry.code = coded_as(tx, name, &draft.entry, had).await?;
@@ -171,6 +201,20 @@ pub async fn flaws_now(reader: &mut Reader, draft: &Draft, now: Timestamp) -> Re
     let known = rows::known(reader, named).await?;
     flaws.extend(chain_flaws(&draft.links, &known));
     Ok(flaws)
+}
+
+/// What is collected a second time: by a draft, or by all compilations (一数一源的冲突清单).
+///
+/// # Errors
+/// As the store's.
+pub async fn second_sources(
+    reader: &mut Reader,
+    of: Option<(&ResourceId, &Draft)>,
+) -> Result<Vec<SecondSource>, Problem> {
+    match of {
+        Some((name, draft)) => rows::second_sources_of(reader, name, draft).await,
+        None => rows::second_sources(reader).await,
+    }
 }
 
 fn other_name(path: &ResourceId, body: &ResourceId) -> Problem {

@@ -5,7 +5,8 @@ use crate::caller::{Caller, Json as Body, Params, Path};
 use axum::Json;
 use catalog::compile::{Compiled, ThingKind};
 use node::{
-    CloseAsk, CompilationLine, CompilationView, CompileAsk, DossiersAsk, MomentAsk, ThingLine, ThingView, ThingsAsk,
+    CloseAsk, CompilationLine, CompilationView, CompileAsk, DossiersAsk, MomentAsk, SystemLine, SystemsAsk, ThingLine,
+    ThingView, ThingsAsk,
 };
 use serde_json::Value;
 use vocabulary::ResourceId;
@@ -55,4 +56,9 @@ pub(crate) async fn close_thing(
     Params(ask): Params<CloseAsk>,
 ) -> Answer<Value> {
     Ok(Json(caller.org.close_thing(&caller.principal, which, ask).await?))
+}
+
+/// `GET /v1/systems?connection=sleeping`: the register of information systems.
+pub(crate) async fn systems(caller: Caller, Params(ask): Params<SystemsAsk>) -> Answer<Vec<SystemLine>> {
+    Ok(Json(caller.org.systems(&caller.principal, ask).await?))
 }

@@ -3,6 +3,7 @@
 pub(crate) mod catalog;
 pub(crate) mod compilation;
 mod delivery;
+pub(crate) mod demand;
 pub(crate) mod exchange;
 pub(crate) mod federation;
 pub(crate) mod identity;
@@ -10,6 +11,7 @@ pub(crate) mod log;
 mod node;
 mod page;
 pub(crate) mod registry;
+pub(crate) mod template;
 
 use crate::{
     Failure, Tenants,
@@ -57,6 +59,14 @@ pub(crate) fn router(tenants: Tenants, refusals: Arc<Refusals>) -> Router {
         .route("/v1/chain", post(compilation::put_things))
         .route("/v1/chain/{kind}", get(compilation::things))
         .route("/v1/chain/{kind}/{name}", get(compilation::thing).delete(compilation::close_thing))
+        .route("/v1/systems", get(compilation::systems))
+        .route("/v1/demands", get(demand::list))
+        .route("/v1/demands/{name}", get(demand::view))
+        .route("/v1/demands/{name}/acts", post(demand::act))
+        .route("/v1/template", get(template::export).post(template::import))
+        .route("/v1/proposals", post(template::propose))
+        .route("/v1/lists/{list}", get(template::list))
+        .route("/v1/second-sources", get(template::second_sources))
         .route("/v1/offers", get(exchange::offers))
         .route("/v1/members/{id}/offers", get(exchange::offers_of))
         .route("/v1/requests", get(exchange::requests).post(exchange::request))

@@ -1,7 +1,7 @@
 //! `yunhe catalog`: find what data exist, in Chinese or English, and gather the catalogues of members. How an entry
 //! comes into the catalogue stands in `compile`.
 
-use super::compile;
+use super::{compile, propose, template};
 use crate::client::encoded;
 use crate::context::Context;
 use crate::exit::Failure;
@@ -19,6 +19,8 @@ const EXAMPLES: &str = "\
   yunhe catalog check enterprise-base --data ./node --as checker
   yunhe catalog publish enterprise-base --review 密审1号 --reviewed-by 保密办 --reviewed-on 2026-11-23 \\
         --data ./node --as approver
+  yunhe catalog propose ./exports --code 307010001 --duty transport --data ./node --as cataloguer
+  yunhe catalog template import 目录.xlsx --duty transport --data ./node --as cataloguer
   yunhe catalog harvest js-scjg --data ./hub --as cataloguer";
 
 /// 目录：编制、检索、查看、汇聚。The catalogue: compile, search, show, harvest.
@@ -40,6 +42,15 @@ enum Act {
     },
     #[command(flatten)]
     Compile(compile::Act),
+    /// 指南的 Excel 模板 The guide's Excel template
+    #[command(subcommand)]
+    Template(template::Act),
+    /// 由 CSV 文件或目录建议条目；人勾选后成草稿 Propose entries from a CSV file or a folder of them; what is ticked is drafted
+    Propose(propose::Propose),
+    /// 法定清单：供给、负面 Lists kept by law: supply, negative
+    Lists(template::Lists),
+    /// 一数多源的冲突清单 What is collected a second time
+    Conflicts,
     /// 撤下本单位的条目 Withdraw an entry of our own
     Withdraw {
         /// 条目名称 Its name
@@ -116,6 +127,10 @@ impl Catalog {
                 });
             }
             Act::Compile(act) => return act.run(context).await,
+            Act::Template(act) => return act.run(context).await,
+            Act::Propose(it) => return it.run(context).await,
+            Act::Lists(it) => return it.run(context).await,
+            Act::Conflicts => return template::conflicts(context).await,
             Act::Withdraw { entry } => {
                 let value = client.delete(&format!("/v1/catalog/{}", encoded(&entry)), &[]).await?;
                 voice.answer(&value, || voice.pick("条目已撤下", "the entry is withdrawn").to_owned());

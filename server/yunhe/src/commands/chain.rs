@@ -14,6 +14,7 @@ const EXAMPLES: &str = "\
 示例 Examples:
   yunhe duty put duties.json --why 三定规定 --data ./node --as cataloguer
   yunhe system list --data ./node
+  yunhe system list --sleeping --days 90 --data ./node
   yunhe system show enterprise-register --data ./node
   yunhe system close enterprise-register --why 系统整合 --data ./node --as cataloguer";
 
@@ -42,6 +43,15 @@ enum Act {
         state: Option<String>,
         #[command(flatten)]
         page: Page,
+        /// 信息系统：只看未接入的 Systems that are not connected
+        #[arg(long, conflicts_with = "sleeping")]
+        unconnected: bool,
+        /// 信息系统：只看沉睡的（已接入而久无交付） Systems that are connected, and nothing is fetched from them
+        #[arg(long)]
+        sleeping: bool,
+        /// 信息系统：多少天无交付为沉睡 After how many days without a delivery a system sleeps
+        #[arg(long, default_value_t = 90)]
+        days: u16,
     },
     /// 一项及其支撑的条目与经过 One, with what it feeds and its history
     Show {
@@ -84,8 +94,19 @@ impl Chain {
                     voice.pick(&zh, &format!("{changed} new or changed, {same} as before")).to_owned()
                 });
             }
-            Act::List { state, page } => {
-                let value = page.of(&client, &format!("/v1/chain/{}", kind.word()), state.as_deref()).await?;
+            Act::List { state: None, page, unconnected, sleeping, days } if kind == ThingKind::System => {
+                let wanted = match (unconnected, sleeping) {
+                    (true, _) => Some("unconnected"),
+                    (_, true) => Some("sleeping"),
+                    _ => None,
+                };
+                let days = days.to_string();
+                let value = page.of(&client, "/v1/systems", &[("connection", wanted), ("days", Some(&days))]).await?;
+                voice.answer(&value, || systems(voice, &value));
+            }
+            Act::List { state, page, .. } => {
+                let path = format!("/v1/chain/{}", kind.word());
+                let value = page.of(&client, &path, &[("state", state.as_deref())]).await?;
                 voice.answer(&value, || listed(voice, &value));
             }
             Act::Show { name, as_of } => {
@@ -120,6 +141,31 @@ fn listed(voice: Voice, value: &Value) -> String {
         ("职责", "Duty"),
         ("状态", "State"),
         ("自", "Since"),
+    ];
+    table(voice, &titles, &cell::list(value, "").iter().map(row).collect::<Vec<_>>())
+}
+
+fn systems(voice: Voice, value: &Value) -> String {
+    let row = |it: &Value| {
+        let at = |pointer| cell::at(voice, it, pointer);
+        let connection = match at("/connection").as_str() {
+            "unconnected" => voice.pick("未接入", "unconnected"),
+            "sleeping" => voice.pick("沉睡", "sleeping"),
+            _ => voice.pick("在用", "connected"),
+        };
+        let facts = ["/thing/name", "/thing/title", "/thing/owner", "/thing/cloud", "/thing/protection"].map(at);
+        let rest = [connection.to_owned(), at("/entries"), at("/delivered")];
+        facts.into_iter().chain(rest).collect()
+    };
+    let titles = [
+        ("名称", "Name"),
+        ("题名", "Title"),
+        ("所属部门", "Owner"),
+        ("所在云", "Cloud"),
+        ("等保", "Protection"),
+        ("接入", "Connection"),
+        ("支撑条目", "Feeds"),
+        ("最近交付", "Delivered"),
     ];
     table(voice, &titles, &cell::list(value, "").iter().map(row).collect::<Vec<_>>())
 }

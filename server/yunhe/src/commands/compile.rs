@@ -92,11 +92,12 @@ pub struct Page {
 }
 
 impl Page {
-    /// Asks for it.
-    pub async fn of(&self, client: &Client, path: &str, state: Option<&str>) -> Result<Value, Problem> {
+    /// Asks for it, and for what else is given.
+    pub async fn of(&self, client: &Client, path: &str, more: &[(&str, Option<&str>)]) -> Result<Value, Problem> {
         let limit = self.limit.to_string();
         let mut query = vec![("limit", limit.as_str())];
-        let asked = [("state", state), ("owner", self.owner.as_deref()), ("after", self.after.as_deref())];
+        let own = [("owner", self.owner.as_deref()), ("after", self.after.as_deref())];
+        let asked = own.into_iter().chain(more.iter().copied());
         query.extend(asked.into_iter().filter_map(|(name, it)| Some((name, it?))));
         client.get(path, &query).await
     }
@@ -114,7 +115,7 @@ impl Act {
         let (client, voice) = (context.client()?, context.voice());
         let (entry, body) = match self {
             Self::List { state, page } => {
-                let value = page.of(&client, "/v1/compilations", state.as_deref()).await?;
+                let value = page.of(&client, "/v1/compilations", &[("state", state.as_deref())]).await?;
                 voice.answer(&value, || listed(voice, &value));
                 return Ok(());
             }
@@ -226,6 +227,12 @@ pub fn shown(voice: Voice, value: &Value) -> String {
         let (place, what, remedy) = ("/pointer", "/what", "/remedy");
         let at = |pointer| cell::at(voice, flaw, pointer);
         text.push_str(&format!("{} {}: {}; {}\n", voice.pick("待改", "to mend"), at(place), at(what), at(remedy)));
+    }
+    for second in cell::list(value, "/second_sources") {
+        let at = |pointer| cell::at(voice, second, pointer);
+        let (source, entry, ground) = (at("/source"), at("/source_entry"), at("/ground"));
+        let what = format!("{} ← {source} ({entry}) {ground}", at("/element"));
+        text.push_str(&format!("{} {what}\n", voice.pick("一数多源", "second source")));
     }
     let row = |it: &Value| {
         let at = |pointer| cell::at(voice, it, pointer);

@@ -9,6 +9,7 @@ pub mod catalog;
 pub mod chain;
 pub mod compile;
 pub mod deliver;
+pub mod demand;
 pub mod doctor;
 pub mod federation;
 pub mod import;
@@ -18,6 +19,7 @@ pub mod log;
 pub mod offer;
 pub mod openapi;
 pub mod pack;
+pub mod propose;
 pub mod pull;
 pub mod query;
 pub mod receipt;
@@ -27,6 +29,7 @@ pub mod restore;
 pub mod revoke;
 pub mod schemas;
 pub mod serve;
+pub mod template;
 pub mod token;
 pub mod user;
 
@@ -47,6 +50,7 @@ pub async fn run(command: Command, context: &Context) -> Result<(), Failure> {
         Command::Import(it) => it.run(context).await,
         Command::Record(it) => it.run(context).await,
         Command::Catalog(it) => it.run(context).await,
+        Command::Demand(it) => it.run(context).await,
         Command::Duty(it) => it.run(ThingKind::Duty, context).await,
         Command::Matter(it) => it.run(ThingKind::Matter, context).await,
         Command::System(it) => it.run(ThingKind::System, context).await,

@@ -1,0 +1,73 @@
+//! Proposals of entries from the description of a source.
+
+use crate::Organisation;
+use catalog::{
+    compile::Links,
+    propose::{self, Known, Proposal, TABLES_MAX, TableShape},
+};
+use policy::{Ask, Need, Principal, Role};
+use schemars::JsonSchema;
+use serde::Deserialize;
+use vocabulary::{Kind, Problem, date_in_shanghai, ensure};
+
+/// A table has at most this many columns to propose from.
+const COLUMNS_MAX: usize = 500;
+/// Code lists with more entries than this are not compared with values.
+const LIST_ENTRIES_MAX: usize = 5_000;
+
+/// Tables or files to propose entries for.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ProposeAsk {
+    /// What their source says of them.
+    pub tables: Vec<TableShape>,
+    /// The front of their codes: class, item, subject, detail; the serial numbers are drawn when they are drafted.
+    #[serde(default)]
+    pub front: Option<String>,
+    /// The duty, the matters and the system behind all of them.
+    #[serde(default)]
+    pub links: Links,
+}
+
+/// Having entries proposed: it reads nothing of ours but code lists.
+#[derive(Debug)]
+struct Propose;
+
+impl Ask for Propose {
+    fn need(&self) -> Need<'_> {
+        Need::Role(&[Role::Cataloguer])
+    }
+}
+
+impl Organisation {
+    /// Proposes an entry for each table, with reasons; drafts nothing.
+    ///
+    /// # Errors
+    /// `catalog.tables_many`, `policy.role`.
+    pub fn propose_entries(&self, principal: &Principal, ask: ProposeAsk) -> Result<Vec<Proposal>, Problem> {
+        self.permit(principal, Propose)?;
+        let columns = ask.tables.iter().map(|it| it.columns.len()).max().unwrap_or(0);
+        ensure!((1..=TABLES_MAX).contains(&ask.tables.len()) && columns <= COLUMNS_MAX, too_many(ask.tables.len()));
+        let packs = self.packs();
+        let lists = packs.all.iter().flat_map(|it| it.lists.iter());
+        let small = lists.filter(|it| it.entries().len() <= LIST_ENTRIES_MAX);
+        let lists = small.map(|it| (it.title().clone(), it.entries().iter().map(|it| it.code.clone()).collect()));
+        let known = Known {
+            department: self.config.title.clone(),
+            department_code: None,
+            front: ask.front,
+            links: ask.links,
+            lists: lists.collect(),
+        };
+        Ok(propose::propose(&ask.tables, &known, date_in_shanghai(self.now())))
+    }
+}
+
+fn too_many(count: usize) -> Problem {
+    Problem::new(
+        Kind::TooLarge,
+        "catalog.tables_many",
+        format!("有 {count} 张表；每次 1–{TABLES_MAX} 张，每张至多 {COLUMNS_MAX} 列"),
+        format!("{count} tables; 1 to {TABLES_MAX} at once, of at most {COLUMNS_MAX} columns each"),
+    )
+}
