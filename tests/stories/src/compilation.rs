@@ -358,7 +358,7 @@ story! {
 story! {
     /// A pack brings duties, matters and systems; installed again it changes nothing.
     async fn a_pack_brings_a_register(world: World) {
-        let admin = world.as_(AT, "system-administrator").desk().await;
+        let admin = world.as_(AT, "administrator").desk().await;
         for _ in 0..2 {
             let body = json!({"files": testkit::pack_files("government-systems")});
             admin.post("/v1/packs", body).await.expect_status(200);
