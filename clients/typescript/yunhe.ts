@@ -236,6 +236,22 @@ export type Change = {
 /** The three classes of the guide. */
 export type Class = "base" | "theme" | "department";
 
+/** A column as its source describes it. */
+export type ColumnShape = {
+  /** What is written about it there. */
+  comment?: string | null;
+  /** Whether it is of the primary key. */
+  key?: boolean;
+  /** Its name there. */
+  name: string;
+  /** Its type in the source's own words; empty for a file. */
+  native?: string;
+  /** Whether it may hold nothing. */
+  nullable?: boolean;
+  /** Some of its different values. They are looked at and never shown. */
+  samples?: string[];
+};
+
 /** One entry's compilation: the text that is worked on, and the one that stands in the catalogue meanwhile. */
 export type Compilation = {
   /** Who of the department passed it. */
@@ -282,6 +298,8 @@ export type CompilationView = {
   flaws: Flaw[];
   /** What was done to it, the newest first. */
   history: Past[];
+  /** What it collects although another department is its source (一数一源). */
+  second_sources: SecondSource[];
   /** Since when it stands so. */
   since: string;
   /** The version of its dossier. */
@@ -337,6 +355,12 @@ export type Compiled = {
   version: number;
 };
 
+/** How sure a proposal is. */
+export type Confidence = "guess" | "likely" | "certain";
+
+/** Whether a system takes part in sharing. */
+export type Connection = "unconnected" | "sleeping" | "connected";
+
 /** A value that a field is compared with. On the wire each is text in its only form: `{"decimal": "1.50"}`. */
 export type Constant = {
   text: string;
@@ -370,6 +394,70 @@ export type Credentials = {
 export type Cycle = "realtime" | "daily" | "weekly" | "monthly" | "quarterly" | "half-yearly" | "yearly" | "irregular";
 
 export type DeliveryId = string;
+
+/** A demand. */
+export type Demand = {
+  /** Who asked. */
+  asker: string;
+  /** The department that holds that duty. */
+  department?: Bilingual | null;
+  /** Until when the present state is to be left. */
+  due?: string | null;
+  /** The duty under which the data would be kept, once the authority found it. */
+  duty?: ResourceId | null;
+  /** The entry that is compiled for it. */
+  entry?: ResourceId | null;
+  /** Whether the asker has heard how it ended. */
+  heard?: boolean;
+  /** Why it was refused. */
+  refused?: string | null;
+  /** Where it is. */
+  state: DemandState;
+  /** What is wanted. */
+  wanted: Wanted;
+};
+
+/** What is done to a demand. */
+export type DemandAct = {
+  act: "ask";
+  /** What is wanted. */
+  wanted: Wanted;
+} | {
+  act: "assign";
+  /** The duty. */
+  duty: ResourceId;
+} | {
+  act: "accept";
+  /** The entry. */
+  entry: ResourceId;
+  /** The front of its code; without it the cataloguer chooses one later. */
+  front?: string | null;
+} | {
+  act: "refuse";
+  /** Why. */
+  reason: string;
+} | {
+  act: "hear";
+};
+
+/** Where a demand is. */
+export type DemandState = "asked" | "assigned" | "accepted" | "fulfilled" | "refused";
+
+/** A demand. */
+export type DemandView = {
+  /** What it says. */
+  demand: Demand;
+  /** What was done to it, the newest first; left out in lists. */
+  history: Past[];
+  /** Its name. */
+  name: ResourceId;
+  /** Whether the day until which its state was to be left is over. */
+  overdue: boolean;
+  /** Since when it stands so. */
+  since: string;
+  /** The version of its dossier. */
+  version: number;
+};
 
 export type Digest = string;
 
@@ -663,6 +751,18 @@ export type ImportReport = {
   unchanged: number;
 };
 
+/** What became of one entry of a file. */
+export type Imported = {
+  /** Its code. */
+  code: string;
+  /** Its name here. */
+  entry: ResourceId;
+  /** `new`, `changed` or `same`. */
+  outcome: string;
+  /** Its title. */
+  title: string;
+};
+
 /** What an installed pack brought. */
 export type InstalledPack = {
   /** How many catalogue entries it has. */
@@ -747,14 +847,54 @@ export type Level = "nation" | "province" | "city" | "county";
 
 /** The chain behind an entry: 职责 → 事项 → 信息系统 → (entry) → 挂接资源. */
 export type Links = {
+  /** Cells of the guide's template that came in other words than ours. */
+  cells?: Record<string, string>;
+  /** 需求: the demand for which it is compiled. */
+  demand?: ResourceId | null;
   /** 职责: the duty for which the data are kept. */
   duty?: ResourceId | null;
   /** 事项: in which matters of that duty they come about. */
   matters?: ResourceId[];
+  /** 一数一源: what items mean, and whose they are first. */
+  means?: Meaning[];
   /** 挂接: where the data themselves are, once they are attached. */
   resource?: Attached | null;
   /** 信息系统: in which system they lie. */
   system?: ResourceId | null;
+};
+
+/** A line of a list. */
+export type ListLine = {
+  /** Under which condition, or by which law not. */
+  basis?: Bilingual | null;
+  /** 基础, 主题 or 部门. */
+  class: Class;
+  /** Its code. */
+  code: string;
+  /** How often it is renewed. */
+  cycle: Cycle;
+  /** Its name there. */
+  entry: ResourceId;
+  /** Its grade. */
+  grade: Grade;
+  /** Whether it is open to the public. */
+  open: boolean;
+  /** Whose catalogue it stands in. */
+  organisation: OrganisationId;
+  /** The department that keeps the data. */
+  provider: Bilingual;
+  /** How it is shared. */
+  share: Sharing;
+  /** Its title. */
+  title: Bilingual;
+};
+
+/** A page of a list. */
+export type ListPage = {
+  /** The lines. */
+  lines: ListLine[];
+  /** What to go on behind; none when there is no more. */
+  next?: string | null;
 };
 
 /** The log that an organisation keeps. */
@@ -785,6 +925,18 @@ export type Mark = {
 
 /** How a text is masked. Characters are counted as Unicode scalar values. */
 export type Mask = "middle4" | "last4" | "first1" | "all";
+
+/** What is said about an item's meaning, by its Chinese title. */
+export type Meaning = {
+  /** 数据元: the element that it means, where its title is not a standard term. */
+  element?: string | null;
+  /** 依据: why it is collected a second time. */
+  ground?: string | null;
+  /** The item's Chinese title. */
+  item: string;
+  /** 来源部门: the department that it is taken from; it is not collected here then. */
+  taken_from?: string | null;
+};
 
 /** What a member is in its federation. */
 export type MemberRole = "hub" | "authority" | "department" | "enterprise";
@@ -1053,6 +1205,30 @@ export type Progress = {
   waiting?: Waiting | null;
 };
 
+/** A draft with its reasons. */
+export type Proposal = {
+  /** The least confidence among them. */
+  confidence: Confidence;
+  /** What would be drafted. */
+  draft: Draft;
+  /** Its number among those proposed together, from 1: what a person ticks. */
+  number: number;
+  /** Why, part by part. */
+  reasons: Reason[];
+  /** The table or file. */
+  table: string;
+};
+
+/** Tables or files to propose entries for. */
+export type ProposeAsk = {
+  /** The front of their codes: class, item, subject, detail; the serial numbers are drawn when they are drafted. */
+  front?: string | null;
+  /** The duty, the matters and the system behind all of them. */
+  links?: Links;
+  /** What their source says of them. */
+  tables: TableShape[];
+};
+
 export type PublicKey = string;
 
 /** A batch that we fetch. */
@@ -1152,8 +1328,20 @@ export type Quota = {
   rows_per_day: number;
 };
 
-/** Why. */
+/** Why a part of a draft is as it is. */
 export type Reason = {
+  /** How sure. */
+  confidence: Confidence;
+  /** The part, by JSON pointer into the entry: `/title`, `/items/3/grade`. */
+  part: string;
+  /** The value in words. */
+  value: string;
+  /** Why. */
+  why: Bilingual;
+};
+
+/** Why. */
+export type Reason2 = {
   reason: string;
 };
 
@@ -1398,6 +1586,22 @@ export type Schedule = string;
 /** What a token may be used for. */
 export type Scope = "all" | "read" | "exchange" | "record";
 
+/** A datum that is collected a second time. */
+export type SecondSource = {
+  /** Its department. */
+  department: string;
+  /** What is collected. */
+  element: string;
+  /** The entry that collects it again. */
+  entry: string;
+  /** Why a second time, if somebody said so. */
+  ground?: string | null;
+  /** The department that is its source. */
+  source: string;
+  /** The source's entry. */
+  source_entry: string;
+};
+
 /** The confirmation of the secrecy review (保密审查): nothing is published without it. */
 export type SecrecyReview = {
   /** The office that reviewed. */
@@ -1544,6 +1748,36 @@ export type Supplement = {
   request: RequestId;
   /** Its digest. */
   request_digest: Digest;
+};
+
+/** A system with its part in sharing. */
+export type SystemLine = {
+  /** Whether it takes part. */
+  connection: Connection;
+  /** The last day on which anything of them was delivered, by the receipts. */
+  delivered?: string | null;
+  /** The published entries that it feeds. */
+  entries: ResourceId[];
+  /** Since when it stands so. */
+  since: string;
+  /** `open` or `closed`. */
+  state: string;
+  /** What it says. */
+  thing: Thing;
+  /** The version of its dossier. */
+  version: number;
+};
+
+/** A table, a view or a file as its source describes it. */
+export type TableShape = {
+  /** Its columns, in their order. */
+  columns: ColumnShape[];
+  /** What is written about it there: often its Chinese name. */
+  comment?: string | null;
+  /** Its format where it is a file: csv, xlsx; else it is a table. */
+  format?: string | null;
+  /** Its name there. */
+  name: string;
 };
 
 /** Where the rows go. */
@@ -1762,6 +1996,16 @@ export type Waiting = {
   rows: number;
 };
 
+/** What is wanted, and why. */
+export type Wanted = {
+  /** 用途和依据: the duty and the legal article for which it is needed. */
+  basis: string;
+  /** 所需信息项. */
+  items: string[];
+  /** Its title. */
+  title: Bilingual;
+};
+
 /** For whom an offer is meant. */
 export type Who = {
   /** Its levels; none named: any. */
@@ -1870,7 +2114,7 @@ export class Yunhe {
   }
 
   /** 撤销协议，立即生效 · revokes an agreement at once */
-  revokeAgreement(id: string, body: Reason): Promise<AgreementView> {
+  revokeAgreement(id: string, body: Reason2): Promise<AgreementView> {
     return this.json("POST", `/v1/agreements/${encodeURIComponent(id)}/revocation`, {}, JSON.stringify(body));
   }
 
@@ -1994,6 +2238,21 @@ export class Yunhe {
     return this.json("POST", `/v1/deliveries/${encodeURIComponent(name)}/run`, {}, JSON.stringify(body));
   }
 
+  /** 需求清单 · demands for data that are in no catalogue */
+  demands(query: { after?: string | null; limit?: number | null; owner?: string | null; state?: string | null; unheard?: boolean } = {}): Promise<DemandView[]> {
+    return this.json("GET", "/v1/demands", query);
+  }
+
+  /** 一项需求及其经过 · a demand and its history */
+  demand(name: string): Promise<DemandView> {
+    return this.json("GET", `/v1/demands/${encodeURIComponent(name)}`);
+  }
+
+  /** 提出、交办、认领、拒绝、知悉 · asks, assigns, accepts, refuses, hears */
+  doDemand(name: string, body: DemandAct): Promise<DemandView> {
+    return this.json("POST", `/v1/demands/${encodeURIComponent(name)}/acts`, {}, JSON.stringify(body));
+  }
+
   /** 联邦成员 · the members of the federation */
   federation(): Promise<unknown> {
     return this.json("GET", "/v1/federation");
@@ -2029,6 +2288,11 @@ export class Yunhe {
     return this.ask("GET", `/v1/imports/${encodeURIComponent(id)}/rejects`);
   }
 
+  /** 供给清单或负面清单 · the list of supplies, or the negative list */
+  legalList(list: string, query: { after?: string | null; class?: Class | null; limit?: number | null; provider?: string | null } = {}): Promise<ListPage> {
+    return this.json("GET", `/v1/lists/${encodeURIComponent(list)}`, query);
+  }
+
   /** 存证日志现状 · where the log stands */
   log(): Promise<unknown> {
     return this.json("GET", "/v1/log");
@@ -2062,6 +2326,11 @@ export class Yunhe {
   /** 修改自己的密码 · changes one's own password */
   changePassword(body: Credentials): Promise<unknown> {
     return this.json("POST", "/v1/passwords", {}, JSON.stringify(body));
+  }
+
+  /** 由数据源的说明建议目录条目 · proposes entries from a source's description */
+  propose(body: ProposeAsk): Promise<Proposal[]> {
+    return this.json("POST", "/v1/proposals", {}, JSON.stringify(body));
   }
 
   /** 开始批量获取 · begins to fetch a batch */
@@ -2174,6 +2443,11 @@ export class Yunhe {
     return this.json("POST", "/v1/second-factors/confirmation", {}, JSON.stringify(body));
   }
 
+  /** 一数多源的冲突清单 · what is collected a second time */
+  secondSources(): Promise<SecondSource[]> {
+    return this.json("GET", "/v1/second-sources");
+  }
+
   /** 退出登录 · signs out: the token that is shown ends */
   signOut(): Promise<unknown> {
     return this.json("DELETE", "/v1/sessions");
@@ -2182,6 +2456,21 @@ export class Yunhe {
   /** 以密码（和动态码）登录 · signs in with a password, and a code */
   signIn(body: Credentials): Promise<IssuedToken> {
     return this.json("POST", "/v1/sessions", {}, JSON.stringify(body));
+  }
+
+  /** 政务信息系统台账：未接入、沉睡、在用 · information systems: unconnected, sleeping, in use */
+  systems(query: { after?: string | null; connection?: Connection | null; days?: number | null; limit?: number | null; owner?: string | null } = {}): Promise<SystemLine[]> {
+    return this.json("GET", "/v1/systems", query);
+  }
+
+  /** 以指南的 Excel 模板导出目录 · the catalogue in the guide's Excel template */
+  exportTemplate(query: { blank?: boolean; owner?: string | null } = {}): Promise<Response> {
+    return this.ask("GET", "/v1/template", query);
+  }
+
+  /** 导入指南的 Excel 模板（正文即文件） · imports the guide's Excel template */
+  importTemplate(body: BodyInit, query: { duty?: ResourceId | null; system?: ResourceId | null } = {}): Promise<Imported[]> {
+    return this.json("POST", "/v1/template", query, body);
   }
 
   /** 令牌列表 · tokens, never their secrets */
