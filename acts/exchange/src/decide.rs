@@ -5,6 +5,9 @@
 //! - the agreed columns are among those asked for, offered, and left by every step;
 //! - after a refusal or a return nothing more is taken.
 
+pub(crate) mod objection;
+pub(crate) mod turn;
+
 use crate::{AccessRequest, Agreement, AgreementId, Answer, Signed, Supplement, Verdict};
 use policy::{AnswerStep, MemberFacts, Offer, Sharing, Terms};
 use schema::{FieldName, RecordType, division::Zones};

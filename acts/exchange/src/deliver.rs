@@ -144,7 +144,8 @@ pub async fn issue(
     claim(tx, &issue.nonce).await?;
     let body = &issue.body;
     let today = date_in_shanghai(now).to_string();
-    let guards = args![ask.agreement.to_string(), ask.revision, today, count(body.rows), RECEIPTS_OPEN_MAX];
+    let guards =
+        args![ask.agreement.to_string(), ask.revision, today, count(body.rows), RECEIPTS_OPEN_MAX, micros(now)];
     if tx.execute(AGREEMENT_SPEND, guards).await? == 0 {
         return Err(why_not(tx, permit, body.rows, now).await?);
     }

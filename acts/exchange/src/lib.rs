@@ -6,13 +6,20 @@
 //! - an agreement is live only with both signatures; its digest is a leaf in both logs;
 //! - a part of a batch has one receipt, however often it is fetched.
 
+mod account;
 mod agree;
 mod changes;
+mod correction;
 mod decide;
 mod deliver;
+mod escalation;
 mod flow;
 mod follow;
 mod format;
+mod letter;
+mod objection;
+mod objection_format;
+mod objection_view;
 mod plan;
 mod pull;
 mod receipt;
@@ -22,20 +29,35 @@ mod schedule;
 mod store;
 mod verify;
 
+pub use account::{ReadAccounts, calls, each_correction, each_objection, each_request, receipts_between};
 pub use agree::{Accept, AgreementView, Countersign, Offerer, Revoke, RevokeByPeer};
 pub use agree::{
     Untold, accept, agreement, agreement_facts, agreements, countersigned, forget_untold, propose, providers, revoke,
     revoked_by_peer, tell, untold,
 };
 pub use changes::{REMOVED, RowChange, Shown, Tally, changes, fits, from_rows, page_type, shape, to_rows};
+pub use correction::{
+    Confirm, CorrectionView, TakeConfirmation, TakeCorrection, ask_again, confirm, corrections, corrections_to_confirm,
+    take_confirmation, take_correction, tell_under_way,
+};
+pub use decide::objection::{Case, Duty, Happening, ObjectionStage, Reach, Recipient, Telling, Wrong, recipients};
+pub use decide::turn::{AnswerTurn, ClockKind, StepClock, turns};
 pub use decide::{Event, Ground, Standing, admissible, agreement as draft_agreement, standing};
 pub use deliver::{
     Deliver, Issue, Nonce, Parcel, Part, RECEIPTS_OPEN_MAX, Side, claim, forget_nonces, issue, keep_parts, open_parcel,
     parcel, part_receipt,
 };
+pub use escalation::{Escalate, TakeEscalation, escalate, noticed, objections_unruled, take_escalation, told};
 pub use flow::{Act, Follow, Input, Mark, Mode, Stage, Turn, step, turn};
 pub use follow::{NewPage, Page, follow, page, pass};
 pub use format::*;
+pub use letter::{Notice, Outgoing, Undelivered, letter_failed, letters, notices, notify, undelivered};
+pub use objection::{
+    Fixed, REASON_CHARS_MAX, Raise, ReadObjections, Rule, Seal, TakeObjection, TakeRulings, letter_heard, objection,
+    objections, objections_waiting, raise, rule, take_objection, take_rulings,
+};
+pub use objection_format::*;
+pub use objection_view::{ObjectionClock, ObjectionSide, ObjectionView};
 pub use plan::{
     Keep, Plan, PlanState, PlanView, Progress, Reconciliation, Run, RunOutcome, Steer, Steering, Target, Waiting,
     due_plans, end_plan, keep_plan, mark, mark_filled, mark_merged, plan, plans, plans_under, runs, save_plan,
@@ -51,8 +73,8 @@ pub use reclaim::{
     reclaim_request, reclaim_taken,
 };
 pub use request::{
-    AnswerAsk, Receive, RequestView, Submit, SupplementAsk, answer, merge, receive, request, requests, submit,
-    supplement,
+    AnswerAsk, Heard, Receive, RequestView, Submit, SupplementAsk, Waits, answer, heard, merge, note_waits, receive,
+    request, requests, submit, supplement, waiting,
 };
 pub use schedule::{Days, NextRun, Schedule, WorkingDays, next_run};
 pub use store::MIGRATIONS;
@@ -60,6 +82,8 @@ pub use verify::{Keys, Proven, content_digest, read, verify};
 
 #[cfg(test)]
 mod flow_tests;
+#[cfg(test)]
+mod objection_tests;
 #[cfg(test)]
 mod schedule_tests;
 #[cfg(test)]

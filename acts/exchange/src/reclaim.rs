@@ -18,7 +18,7 @@ use ::store::{Reader, Statement, Tx, args};
 use evidence::{NewLeaf, Salt};
 use policy::AgreementState;
 use serde::{Deserialize, Serialize};
-use vocabulary::{OrganisationId, Problem, Timestamp, canonical_text, date_in_shanghai, uuid::Uuid};
+use vocabulary::{OrganisationId, Problem, Timestamp, canonical_text, date_in_shanghai, micros, uuid::Uuid};
 
 /// Things told in one answer at most.
 const PAGE_MAX: u32 = 100;
@@ -131,14 +131,12 @@ pub async fn reclaim_agreement(
 /// # Errors
 /// `exchange.story` when the stories contradict each other.
 pub async fn reclaim_request(tx: &mut Tx, told: &RequestView, now: Timestamp) -> Result<bool, Problem> {
-    let mut told = told.clone();
-    told.due.clear();
-    let told = request::checked(told)?;
+    let told = request::checked(told.clone())?;
     if request::add(tx, &told, now).await? {
         return Ok(true);
     }
     let before = request::request(tx, told.request.body.id).await?.events.len();
-    Ok(request::merge(tx, &told).await?.events.len() > before)
+    Ok(request::merge(tx, &told, now).await?.events.len() > before)
 }
 
 /// Takes a receipt back that we issued: its leaf stands in our log from now on, its rows count against the day's
@@ -165,7 +163,7 @@ pub async fn reclaim_issued(tx: &mut Tx, receipt: &Receipt, now: Timestamp) -> R
     }
     let rows = i64::try_from(body.rows).unwrap_or(i64::MAX);
     let (day, open) = (date_in_shanghai(body.at).to_string(), acknowledgement.is_none());
-    tx.execute(AGREEMENT_RECLAIM, args![body.agreement.to_string(), day, rows, open]).await?;
+    tx.execute(AGREEMENT_RECLAIM, args![body.agreement.to_string(), day, rows, open, micros(body.at)]).await?;
     Ok(true)
 }
 

@@ -1,17 +1,20 @@
 //! Requests as each side keeps them: the signed request, the steps, and what has happened, in order.
 
 use crate::{
-    AccessRequest, Answer, Event, RequestId, Signed, Standing, Supplement, Verdict, decide,
-    store::{REQUEST_ADD, REQUEST_GET, REQUEST_LIST, REQUEST_SET, text},
+    AccessRequest, Answer, Event, RequestId, Signed, Standing, StepClock, Supplement, Verdict, decide,
+    store::{
+        HEARD_ADD, HEARD_LIST, REQUEST_ADD, REQUEST_GET, REQUEST_LIST, REQUEST_NOTE, REQUEST_SET, REQUEST_UNNOTED,
+        REQUEST_UNSIGNED, REQUEST_WAITING, text,
+    },
 };
-use ::store::{Reader, Tx, args};
+use ::store::{Reader, Row, Tx, args};
 use policy::{AnswerStep, Ask, Need, Permit, Role};
 use schema::FieldName;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use signing::Signer;
 use std::collections::BTreeMap;
-use vocabulary::{Date, Kind, OrganisationId, Problem, Timestamp, ensure, micros};
+use vocabulary::{Date, Kind, OrganisationId, Problem, Timestamp, ensure, micros, timestamp_from_micros};
 
 /// Requests listed at once at most.
 const LIST_MAX: u32 = 500;
@@ -28,10 +31,58 @@ pub struct RequestView {
     pub events: Vec<Event>,
     /// Where it stands.
     pub standing: Standing,
-    /// By when each step has to answer (statutory working days), from when it was its turn.
+    /// By when each step has to answer (statutory working days), from when it was its turn. Made when it is shown.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(with = "BTreeMap<String, String>")]
     pub due: BTreeMap<AnswerStep, Date>,
+    /// Every clock of every turn so far. Made when it is shown.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub clocks: Vec<StepClock>,
+}
+
+impl RequestView {
+    /// As it is kept and as it travels: without what is made when it is shown.
+    #[must_use]
+    pub fn bare(self) -> Self {
+        Self { due: BTreeMap::new(), clocks: Vec::new(), ..self }
+    }
+
+    /// For whom it waits.
+    pub fn waits(&self) -> Waits {
+        match &self.standing {
+            Standing::Waiting { step, .. } => Waits::Step(*step),
+            Standing::Supplement { .. } => Waits::Supplement,
+            Standing::Agreed { .. } => Waits::Signature,
+            Standing::Returned { .. } | Standing::Refused { .. } => Waits::Nobody,
+        }
+    }
+}
+
+/// For whom a request waits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Waits {
+    /// For an answer of this step.
+    Step(AnswerStep),
+    /// For the asker's supplement.
+    Supplement,
+    /// For the asker's signature under the agreement.
+    Signature,
+    /// It is over.
+    Nobody,
+}
+
+impl Waits {
+    /// Its word.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Step(AnswerStep::OwnDepartment) => "own-department",
+            Self::Step(AnswerStep::Authority) => "authority",
+            Self::Step(AnswerStep::Provider) => "provider",
+            Self::Supplement => "supplement",
+            Self::Signature => "signature",
+            Self::Nobody => "over",
+        }
+    }
 }
 
 /// Sends a request: asked by a person or program of the consumer.
@@ -130,9 +181,14 @@ pub(crate) async fn add(tx: &mut Tx, view: &RequestView, now: Timestamp) -> Resu
         body.provider.as_str(),
         body.offer.as_str(),
         text(view)?,
-        micros(now)
+        micros(now),
+        view.waits().word()
     ];
-    Ok(tx.execute(REQUEST_ADD, args).await? == 1)
+    let new = tx.execute(REQUEST_ADD, args).await? == 1;
+    if new {
+        hear(tx, view, now).await?;
+    }
+    Ok(new)
 }
 
 /// Keeps a new request at the consumer.
@@ -148,6 +204,7 @@ pub async fn submit(tx: &mut Tx, permit: &Permit<Submit>, now: Timestamp) -> Res
         events: Vec::new(),
         standing,
         due: BTreeMap::new(),
+        clocks: Vec::new(),
     };
     ensure!(add(tx, &view, now).await?, exists(request.body.id));
     Ok(view)
@@ -167,14 +224,15 @@ fn exists(id: RequestId) -> Problem {
 /// # Errors
 /// `exchange.turn` and its kin when the story does not hold together; `exchange.story` when it contradicts ours.
 pub async fn receive(tx: &mut Tx, permit: &Permit<Receive>, now: Timestamp) -> Result<RequestView, Problem> {
-    let told = &permit.ask().view;
-    if add(tx, &checked(told.clone())?, now).await? {
-        return checked(told.clone());
+    let told = checked(permit.ask().view.clone())?;
+    if add(tx, &told, now).await? {
+        return Ok(told);
     }
-    merge(tx, told).await
+    merge(tx, &told, now).await
 }
 
-pub(crate) fn checked(mut view: RequestView) -> Result<RequestView, Problem> {
+pub(crate) fn checked(view: RequestView) -> Result<RequestView, Problem> {
+    let mut view = view.bare();
     view.standing = decide::standing(&view.request.body, &view.steps, &view.events)?;
     Ok(view)
 }
@@ -183,7 +241,7 @@ pub(crate) fn checked(mut view: RequestView) -> Result<RequestView, Problem> {
 ///
 /// # Errors
 /// `exchange.story` when neither does; `exchange.request_missing`.
-pub async fn merge(tx: &mut Tx, told: &RequestView) -> Result<RequestView, Problem> {
+pub async fn merge(tx: &mut Tx, told: &RequestView, now: Timestamp) -> Result<RequestView, Problem> {
     let id = told.request.body.id;
     let (version, ours) = load(tx, id).await?.ok_or_else(|| missing(id))?;
     let same = ours.request == told.request && ours.steps == told.steps;
@@ -200,20 +258,83 @@ pub async fn merge(tx: &mut Tx, told: &RequestView) -> Result<RequestView, Probl
     if told.events.len() <= ours.events.len() {
         return Ok(ours);
     }
-    let view = checked(RequestView { due: ours.due, ..told.clone() })?;
-    set(tx, id, version, &view).await?;
+    let view = checked(told.clone())?;
+    set(tx, version, &view, now).await?;
     Ok(view)
 }
 
 async fn load(reader: &mut Reader, id: RequestId) -> Result<Option<(i64, RequestView)>, Problem> {
     let row = reader.row(REQUEST_GET, args![id.to_string()]).await?;
-    row.map(|it| Ok((it.int("version")?, it.json("document")?))).transpose()
+    row.map(|it| Ok((it.int("version")?, kept(&it)?))).transpose()
 }
 
-async fn set(tx: &mut Tx, id: RequestId, version: i64, view: &RequestView) -> Result<(), Problem> {
-    let changed = tx.execute(REQUEST_SET, args![id.to_string(), version, text(view)?]).await?;
+fn kept(row: &Row) -> Result<RequestView, Problem> {
+    Ok(row.json::<RequestView>("document")?.bare())
+}
+
+async fn set(tx: &mut Tx, version: i64, view: &RequestView, now: Timestamp) -> Result<(), Problem> {
+    let id = view.request.body.id.to_string();
+    let changed = tx.execute(REQUEST_SET, args![id, version, text(view)?, view.waits().word()]).await?;
     ensure!(changed == 1, late());
-    Ok(())
+    hear(tx, view, now).await
+}
+
+/// Notes that this node has heard of that many events.
+async fn hear(tx: &mut Tx, view: &RequestView, now: Timestamp) -> Result<(), Problem> {
+    let events = i64::try_from(view.events.len()).unwrap_or(i64::MAX);
+    tx.execute(HEARD_ADD, args![view.request.body.id.to_string(), events, micros(now)]).await.map(|_| ())
+}
+
+/// When this node heard of a request's first so many events.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Heard(BTreeMap<usize, Timestamp>);
+
+impl Heard {
+    /// Of the first `events`; none where it was not noted.
+    pub fn of(&self, events: usize) -> Option<Timestamp> {
+        self.0.get(&events).copied()
+    }
+}
+
+/// When this node heard of a request's events.
+///
+/// # Errors
+/// Those of the store.
+pub async fn heard(reader: &mut Reader, id: RequestId) -> Result<Heard, Problem> {
+    let rows = reader.rows(HEARD_LIST, args![id.to_string()]).await?;
+    let times = rows
+        .iter()
+        .map(|it| Ok((usize::try_from(it.int("events")?).unwrap_or(0), timestamp_from_micros(it.int("at")?)?)));
+    times.collect::<Result<_, Problem>>().map(Heard)
+}
+
+/// The requests that wait so, oldest first, behind `after`; at most 500.
+///
+/// # Errors
+/// Those of the store.
+pub async fn waiting(
+    reader: &mut Reader,
+    waits: Waits,
+    after: Option<(Timestamp, RequestId)>,
+) -> Result<Vec<RequestView>, Problem> {
+    let (at, id) = after.map_or((i64::MIN, String::new()), |(at, id)| (micros(at), id.to_string()));
+    let rows = match waits {
+        Waits::Signature => reader.rows(REQUEST_UNSIGNED, args![at, id, LIST_MAX]).await?,
+        waits => reader.rows(REQUEST_WAITING, args![waits.word(), at, id, LIST_MAX]).await?,
+    };
+    rows.iter().map(kept).collect()
+}
+
+/// Notes for whom requests wait that were kept before that was noted; says of how many, at most 500 at once.
+///
+/// # Errors
+/// Those of the store.
+pub async fn note_waits(tx: &mut Tx) -> Result<usize, Problem> {
+    let rows = tx.rows(REQUEST_UNNOTED, args![LIST_MAX]).await?;
+    for row in &rows {
+        tx.execute(REQUEST_NOTE, args![row.text("id")?, kept(row)?.waits().word()]).await?;
+    }
+    Ok(rows.len())
 }
 
 /// Answers a request; the answer is signed by the organisation.
@@ -241,7 +362,7 @@ pub async fn answer(
     };
     view.events.push(Event::Answered(Box::new(Signed::sign(answer, signer)?)));
     let view = checked(view)?;
-    set(tx, ask.request, version, &view).await?;
+    set(tx, version, &view, now).await?;
     Ok(view)
 }
 
@@ -266,7 +387,7 @@ pub async fn supplement(
     };
     view.events.push(Event::Supplemented(Signed::sign(supplement, signer)?));
     let view = checked(view)?;
-    set(tx, ask.request, version, &view).await?;
+    set(tx, version, &view, now).await?;
     Ok(view)
 }
 
@@ -283,5 +404,5 @@ pub async fn request(reader: &mut Reader, id: RequestId) -> Result<RequestView, 
 /// # Errors
 /// Those of the store.
 pub async fn requests(reader: &mut Reader) -> Result<Vec<RequestView>, Problem> {
-    reader.rows(REQUEST_LIST, args![LIST_MAX]).await?.iter().map(|it| it.json("document")).collect()
+    reader.rows(REQUEST_LIST, args![LIST_MAX]).await?.iter().map(kept).collect()
 }

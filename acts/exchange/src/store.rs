@@ -99,17 +99,69 @@ pub const MIGRATIONS: &[&str] = &[
     CREATE TABLE exchange_run (
         plan $TEXT NOT NULL, number $INT NOT NULL, document $TEXT NOT NULL, PRIMARY KEY (plan, number));
     CREATE TABLE exchange_mark (plan $TEXT NOT NULL PRIMARY KEY, parcel $TEXT NOT NULL, next $INT NOT NULL)",
+    // For whom each request waits (null: not looked at yet), when this node heard of each of its events, and when an
+    // agreement last delivered.
+    "
+    ALTER TABLE exchange_request ADD COLUMN waits $TEXT;
+    CREATE INDEX exchange_request_waits ON exchange_request (waits, at);
+    CREATE TABLE exchange_heard (
+        request $TEXT NOT NULL, events $INT NOT NULL, at $INT NOT NULL, PRIMARY KEY (request, events)) $CLUSTERED;
+    ALTER TABLE exchange_agreement ADD COLUMN delivered $INT",
+    // Objections, corrections and whom they must reach, letters on their way, notices.
+    "
+    CREATE TABLE exchange_objection (
+        id $TEXT NOT NULL PRIMARY KEY, side $TEXT NOT NULL, peer $TEXT NOT NULL, agreement $TEXT NOT NULL,
+        record $TEXT NOT NULL, stage $TEXT NOT NULL, version $INT NOT NULL, document $TEXT NOT NULL, at $INT NOT NULL);
+    CREATE INDEX exchange_objection_at ON exchange_objection (at);
+    CREATE INDEX exchange_objection_stage ON exchange_objection (side, stage, at);
+    CREATE TABLE exchange_correction (
+        id $TEXT NOT NULL PRIMARY KEY, side $TEXT NOT NULL, peer $TEXT NOT NULL, agreement $TEXT NOT NULL,
+        about $TEXT NOT NULL, telling $TEXT NOT NULL, document $TEXT NOT NULL, confirmation $TEXT, at $INT NOT NULL,
+        moved $INT NOT NULL);
+    CREATE INDEX exchange_correction_about ON exchange_correction (about);
+    CREATE INDEX exchange_correction_telling ON exchange_correction (side, telling, moved);
+    CREATE TABLE exchange_candidate (
+        about $TEXT NOT NULL, agreement $TEXT NOT NULL, document $TEXT NOT NULL, at $INT NOT NULL, until $INT NOT NULL,
+        PRIMARY KEY (about, agreement));
+    CREATE TABLE exchange_letter (
+        id $TEXT NOT NULL PRIMARY KEY, about $TEXT NOT NULL, peer $TEXT NOT NULL, kind $TEXT NOT NULL,
+        digest $TEXT NOT NULL, letter $TEXT NOT NULL, problem $TEXT, at $INT NOT NULL, tried $INT NOT NULL);
+    CREATE INDEX exchange_letter_tried ON exchange_letter (tried);
+    CREATE INDEX exchange_letter_about ON exchange_letter (about);
+    CREATE INDEX exchange_letter_peer ON exchange_letter (peer);
+    CREATE TABLE exchange_notice (
+        id $TEXT NOT NULL PRIMARY KEY, role $TEXT NOT NULL, about $TEXT NOT NULL, document $TEXT NOT NULL,
+        at $INT NOT NULL);
+    CREATE INDEX exchange_notice_role ON exchange_notice (role, at)",
 ];
 
 // Requests.
 pub(crate) const REQUEST_ADD: &str = "
-    INSERT INTO exchange_request (id, consumer, provider, offer, version, document, at)
-    VALUES ($1, $2, $3, $4, 1, $5, $6) ON CONFLICT (id) DO NOTHING";
+    INSERT INTO exchange_request (id, consumer, provider, offer, version, document, at, waits)
+    VALUES ($1, $2, $3, $4, 1, $5, $6, $7) ON CONFLICT (id) DO NOTHING";
 pub(crate) const REQUEST_GET: &str = "SELECT version, document FROM exchange_request WHERE id = $1";
 pub(crate) const REQUEST_LIST: &str = "SELECT document FROM exchange_request ORDER BY at DESC, id LIMIT $1";
 /// Guarded by the version that was read: of two answers at once, one hears that it came late.
 pub(crate) const REQUEST_SET: &str = "
-    UPDATE exchange_request SET document = $3, version = version + 1 WHERE id = $1 AND version = $2";
+    UPDATE exchange_request SET document = $3, waits = $4, version = version + 1 WHERE id = $1 AND version = $2";
+/// Those for whom it waits, oldest first, behind the time and id of the last one before.
+pub(crate) const REQUEST_WAITING: &str = "
+    SELECT document FROM exchange_request
+     WHERE waits = $1 AND (at > $2 OR (at = $2 AND id > $3)) ORDER BY at, id LIMIT $4";
+/// Agreed, and not signed by us yet.
+pub(crate) const REQUEST_UNSIGNED: &str = "
+    SELECT document FROM exchange_request
+     WHERE waits = 'signature' AND (at > $1 OR (at = $1 AND id > $2))
+       AND NOT EXISTS (SELECT 1 FROM exchange_agreement AS a
+                        WHERE a.id = 'agr_' || substr(exchange_request.id, 5) AND a.side = 'consumer')
+     ORDER BY at, id LIMIT $3";
+/// Kept before it was noted for whom they wait.
+pub(crate) const REQUEST_UNNOTED: &str = "
+    SELECT id, document FROM exchange_request WHERE waits IS NULL ORDER BY id LIMIT $1";
+pub(crate) const REQUEST_NOTE: &str = "UPDATE exchange_request SET waits = $2 WHERE id = $1 AND waits IS NULL";
+pub(crate) const HEARD_ADD: &str = "
+    INSERT INTO exchange_heard (request, events, at) VALUES ($1, $2, $3) ON CONFLICT (request, events) DO NOTHING";
+pub(crate) const HEARD_LIST: &str = "SELECT events, at FROM exchange_heard WHERE request = $1 ORDER BY events";
 
 // Agreements.
 pub(crate) const AGREEMENT_ADD: &str = "
@@ -132,7 +184,7 @@ pub(crate) const AGREEMENT_REVOKE: &str = "
 pub(crate) const AGREEMENT_SPEND: &str = "
     UPDATE exchange_agreement
        SET day_rows = CASE WHEN day >= $3 THEN day_rows ELSE 0 END + $4,
-           day = CASE WHEN day > $3 THEN day ELSE $3 END, open = open + 1
+           day = CASE WHEN day > $3 THEN day ELSE $3 END, open = open + 1, delivered = $6
      WHERE id = $1 AND state = 'live' AND revision = $2 AND until >= $3 AND open < $5
        AND (quota IS NULL OR CASE WHEN day >= $3 THEN day_rows ELSE 0 END + $4 <= quota)";
 pub(crate) const AGREEMENT_CLOSE: &str = "UPDATE exchange_agreement SET open = open - $2 WHERE id = $1 AND open >= $2";
@@ -140,7 +192,8 @@ pub(crate) const AGREEMENT_CLOSE: &str = "UPDATE exchange_agreement SET open = o
 pub(crate) const AGREEMENT_RECLAIM: &str = "
     UPDATE exchange_agreement
        SET day_rows = CASE WHEN day = $2 THEN day_rows + $3 WHEN day < $2 THEN $3 ELSE day_rows END,
-           day = CASE WHEN day > $2 THEN day ELSE $2 END, open = open + $4
+           day = CASE WHEN day > $2 THEN day ELSE $2 END, open = open + $4,
+           delivered = CASE WHEN delivered > $5 THEN delivered ELSE $5 END
      WHERE id = $1 AND side = 'provider'";
 pub(crate) const HELD_AGREEMENTS: &str = "
     SELECT side, state, day, day_rows, open, digest, document, revocation
@@ -302,6 +355,94 @@ pub(crate) const MARK_SET: &str = "
 pub(crate) const MARK_NEXT: &str = "
     UPDATE exchange_mark SET next = next + 1 WHERE plan = $1 AND parcel = $2 AND next = $3";
 
+// Objections.
+pub(crate) const OBJECTION_ADD: &str = "
+    INSERT INTO exchange_objection (id, side, peer, agreement, record, stage, version, document, at)
+    VALUES ($1, $2, $3, $4, $5, $6, 1, $7, $8) ON CONFLICT (id) DO NOTHING";
+pub(crate) const OBJECTION_GET: &str = "SELECT version, document FROM exchange_objection WHERE id = $1";
+pub(crate) const OBJECTION_LIST: &str = "SELECT document FROM exchange_objection ORDER BY at DESC, id LIMIT $1";
+pub(crate) const OBJECTION_WAITING: &str = "
+    SELECT document FROM exchange_objection
+     WHERE side = 'received' AND stage IN ('open', 'accepted') ORDER BY at, id LIMIT $1";
+/// Ours, and nobody has ruled on them for good.
+pub(crate) const OBJECTION_UNRULED: &str = "
+    SELECT document FROM exchange_objection
+     WHERE side = 'raised' AND stage IN ('open', 'accepted') ORDER BY at, id LIMIT $1";
+pub(crate) const OBJECTION_SET: &str = "
+    UPDATE exchange_objection SET document = $3, stage = $4, version = version + 1 WHERE id = $1 AND version = $2";
+
+// Corrections.
+/// The agreements under which something may have been delivered, by id.
+pub(crate) const AGREEMENT_HELD: &str = "
+    SELECT id, day, delivered, document FROM exchange_agreement
+     WHERE side = 'provider' AND state <> 'proposed' AND id > $1 ORDER BY id LIMIT $2";
+pub(crate) const PARCEL_LAST: &str = "SELECT MAX(at) AS at FROM exchange_parcel WHERE agreement = $1";
+pub(crate) const CORRECTION_ADD: &str = "
+    INSERT INTO exchange_correction (id, side, peer, agreement, about, telling, document, at, moved)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $8) ON CONFLICT (id) DO NOTHING";
+pub(crate) const CORRECTION_GET: &str = "
+    SELECT side, telling, document, confirmation FROM exchange_correction WHERE id = $1 AND side = $2";
+pub(crate) const CORRECTION_ABOUT: &str = "
+    SELECT side, telling, document, confirmation FROM exchange_correction
+     WHERE about = $1 AND side = 'provider' ORDER BY id";
+pub(crate) const CORRECTION_LIST: &str = "
+    SELECT side, telling, document, confirmation FROM exchange_correction ORDER BY at DESC, id LIMIT $1";
+pub(crate) const CORRECTION_ASK: &str = "
+    SELECT side, telling, document, confirmation FROM exchange_correction
+     WHERE side = 'consumer' AND telling = 'told' ORDER BY moved, id LIMIT $1";
+pub(crate) const CORRECTION_SET: &str = "
+    UPDATE exchange_correction SET telling = $3, confirmation = COALESCE($4, confirmation), moved = $5
+     WHERE id = $1 AND telling = $2";
+pub(crate) const CORRECTION_UNCONFIRMED: &str = "
+    SELECT document FROM exchange_correction
+     WHERE side = 'provider' AND telling = 'told' AND moved < $1 ORDER BY moved, id LIMIT $2";
+pub(crate) const CORRECTION_ASKED: &str = "UPDATE exchange_correction SET moved = $2 WHERE id = $1";
+pub(crate) const CANDIDATE_ADD: &str = "
+    INSERT INTO exchange_candidate (about, agreement, document, at, until) VALUES ($1, $2, $3, $4, $5)
+    ON CONFLICT (about, agreement) DO NOTHING";
+/// Whoever had a delivery since that began before.
+pub(crate) const CANDIDATE_LIST: &str = "
+    SELECT about, agreement, c.document FROM exchange_candidate AS c JOIN exchange_agreement AS a ON a.id = c.agreement
+     WHERE a.delivered >= c.at AND a.delivered <= c.until ORDER BY about, agreement LIMIT $1";
+pub(crate) const CANDIDATE_TOLD: &str = "DELETE FROM exchange_candidate WHERE about = $1 AND agreement = $2";
+pub(crate) const CANDIDATE_FORGET: &str = "DELETE FROM exchange_candidate WHERE until < $1";
+
+// Letters and notices.
+/// A later one about the same takes the place of one that was not heard.
+pub(crate) const LETTER_ADD: &str = "
+    INSERT INTO exchange_letter (id, about, peer, kind, digest, letter, at, tried)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, 0)
+    ON CONFLICT (id) DO UPDATE SET digest = excluded.digest, letter = excluded.letter, tried = 0";
+pub(crate) const LETTER_COUNT: &str = "SELECT COUNT(*) AS n FROM exchange_letter WHERE peer = $1";
+pub(crate) const LETTER_LIST: &str = "
+    SELECT id, peer, digest, letter FROM exchange_letter ORDER BY tried, at, id LIMIT $1";
+pub(crate) const LETTER_OF: &str = "
+    SELECT peer, kind, problem, at FROM exchange_letter WHERE about = $1 ORDER BY id";
+pub(crate) const LETTER_HEARD: &str = "DELETE FROM exchange_letter WHERE id = $1 AND digest = $2";
+pub(crate) const LETTER_FAILED: &str = "UPDATE exchange_letter SET problem = $2, tried = $3 WHERE id = $1";
+pub(crate) const NOTICE_ADD: &str = "
+    INSERT INTO exchange_notice (id, role, about, document, at) VALUES ($1, $2, $3, $4, $5)
+    ON CONFLICT (id) DO NOTHING";
+pub(crate) const NOTICE_GET: &str = "SELECT at FROM exchange_notice WHERE id = $1";
+pub(crate) const NOTICE_LIST: &str = "
+    SELECT document FROM exchange_notice WHERE role = $1 ORDER BY at DESC, id LIMIT $2";
+
+// Accounts.
+pub(crate) const ACCOUNT_REQUESTS: &str = "
+    SELECT id, document FROM exchange_request WHERE id > $1 AND at < $2 ORDER BY id LIMIT $3";
+pub(crate) const ACCOUNT_OBJECTIONS: &str = "
+    SELECT id, document FROM exchange_objection WHERE id > $1 AND at < $2 ORDER BY id LIMIT $3";
+pub(crate) const ACCOUNT_CORRECTIONS: &str = "
+    SELECT id, side, telling, document, confirmation FROM exchange_correction
+     WHERE side = 'provider' AND id > $1 AND at < $2 ORDER BY id LIMIT $3";
+pub(crate) const ACCOUNT_AGREEMENTS: &str = "SELECT id, offer FROM exchange_agreement WHERE side = 'provider'";
+pub(crate) const ACCOUNT_CALLS: &str = "
+    SELECT peer, agreement, COUNT(*) AS n FROM exchange_receipt
+     WHERE side = 'provider' AND at >= $1 AND at < $2 GROUP BY peer, agreement ORDER BY peer, agreement";
+pub(crate) const ACCOUNT_RECEIPTS: &str = "
+    SELECT id FROM exchange_receipt
+     WHERE side = 'provider' AND peer = $1 AND at >= $2 AND at < $3 AND id > $4 ORDER BY id LIMIT $5";
+
 /// Every statement, for the test that prepares them on both databases.
 #[cfg(test)]
 pub(crate) const ALL: &[&str] = &[
@@ -309,6 +450,12 @@ pub(crate) const ALL: &[&str] = &[
     REQUEST_GET,
     REQUEST_LIST,
     REQUEST_SET,
+    REQUEST_WAITING,
+    REQUEST_UNSIGNED,
+    REQUEST_UNNOTED,
+    REQUEST_NOTE,
+    HEARD_ADD,
+    HEARD_LIST,
     AGREEMENT_ADD,
     AGREEMENT_GET,
     AGREEMENT_LIST,
@@ -374,4 +521,39 @@ pub(crate) const ALL: &[&str] = &[
     MARK_GET,
     MARK_SET,
     MARK_NEXT,
+    OBJECTION_ADD,
+    OBJECTION_GET,
+    OBJECTION_LIST,
+    OBJECTION_WAITING,
+    OBJECTION_SET,
+    OBJECTION_UNRULED,
+    AGREEMENT_HELD,
+    PARCEL_LAST,
+    CORRECTION_ADD,
+    CORRECTION_GET,
+    CORRECTION_ABOUT,
+    CORRECTION_LIST,
+    CORRECTION_ASK,
+    CORRECTION_SET,
+    CORRECTION_UNCONFIRMED,
+    CORRECTION_ASKED,
+    CANDIDATE_ADD,
+    CANDIDATE_LIST,
+    CANDIDATE_TOLD,
+    CANDIDATE_FORGET,
+    LETTER_ADD,
+    LETTER_COUNT,
+    LETTER_LIST,
+    LETTER_OF,
+    LETTER_HEARD,
+    LETTER_FAILED,
+    NOTICE_ADD,
+    NOTICE_LIST,
+    NOTICE_GET,
+    ACCOUNT_REQUESTS,
+    ACCOUNT_OBJECTIONS,
+    ACCOUNT_CORRECTIONS,
+    ACCOUNT_AGREEMENTS,
+    ACCOUNT_CALLS,
+    ACCOUNT_RECEIPTS,
 ];

@@ -450,3 +450,70 @@ async fn what_was_kept_before_a_migration_is_kept_after_it() {
         store.close().await;
     }
 }
+
+/// The story that any events leave: what may not happen is left out.
+fn story_of(events: Vec<Event>) -> Vec<Event> {
+    let mut story: Vec<Event> = Vec::new();
+    for event in events {
+        story.push(event);
+        if standing(&request(), &STEPS, &story).is_err() {
+            story.pop();
+        }
+    }
+    story
+}
+
+/// An event an hour behind the one before.
+fn timed(events: &[Event]) -> Vec<Event> {
+    let hour = |it: usize| at() + jiff::SignedDuration::from_hours(i64::try_from(it + 1).unwrap());
+    let mut events = events.to_vec();
+    for (number, event) in events.iter_mut().enumerate() {
+        match event {
+            Event::Answered(it) => it.body.at = hour(number),
+            Event::Supplemented(it) => it.body.at = hour(number),
+        }
+    }
+    events
+}
+
+proptest! {
+    /// The clock of a step runs exactly while the request waits for it: at every hour, one clock runs where one step is
+    /// waited for, and none where none is.
+    #[test]
+    fn a_clock_runs_while_its_step_is_waited_for(events in prop::collection::vec(any_event(), 0..12)) {
+        let story = timed(&story_of(events));
+        for count in 0..=story.len() {
+            let turns = turns(&request(), &STEPS, &story[..count], |_| None).unwrap();
+            let runs = |it: &AnswerTurn| it.runs.last().is_some_and(|it| it.until.is_none());
+            let running = |it: &AnswerTurn| it.answered.is_none() && runs(it);
+            let running: Vec<AnswerStep> = turns.iter().filter(|it| running(it)).map(|it| it.step).collect();
+            let waited = match standing(&request(), &STEPS, &story[..count]).unwrap() {
+                Standing::Waiting { step, .. } => vec![step],
+                _ => vec![],
+            };
+            prop_assert_eq!(running, waited);
+            let steps: Vec<AnswerStep> = turns.iter().map(|it| it.step).collect();
+            prop_assert_eq!(&steps[..], &STEPS[..steps.len()]);
+            for pair in turns.windows(2) {
+                prop_assert!(pair[0].answered.unwrap() <= pair[1].runs[0].from);
+            }
+            for turn in &turns {
+                for run in &turn.runs {
+                    prop_assert!(run.until.is_none_or(|it| it >= run.from));
+                }
+            }
+        }
+    }
+
+    /// When this node heard of an event counts before the time that stands in it.
+    #[test]
+    fn what_was_heard_counts(events in prop::collection::vec(any_event(), 0..8)) {
+        let story = timed(&story_of(events));
+        let late = |it: usize| Some(at() + jiff::SignedDuration::from_hours(100 + i64::try_from(it).unwrap()));
+        for turn in turns(&request(), &STEPS, &story, late).unwrap() {
+            for run in &turn.runs {
+                prop_assert!(run.from >= late(0).unwrap());
+            }
+        }
+    }
+}

@@ -100,6 +100,36 @@ impl Ask for Replace {
     }
 }
 
+/// Corrects one row, after somebody found it wrong.
+#[derive(Clone, Debug)]
+pub struct Correct {
+    /// Of which type.
+    pub record: ResourceId,
+    /// Its key, values in the order of the type's key.
+    pub key: Vec<Value>,
+    /// What is done.
+    pub fix: Fix,
+    /// Names the row, should it be new. The edge draws it.
+    pub first: RowId,
+    /// Why, in words.
+    pub why: String,
+}
+
+/// What is done to a row that is wrong.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Fix {
+    /// These values are put in.
+    Values(Vec<(FieldName, Value)>),
+    /// It is taken out of the current state.
+    Remove,
+}
+
+impl Ask for Correct {
+    fn need(&self) -> Need<'_> {
+        Need::Role(&[Role::DataSteward, Role::ProviderOfficer])
+    }
+}
+
 /// Loads a file.
 #[derive(Clone, Debug)]
 pub struct Import {

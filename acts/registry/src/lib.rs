@@ -11,6 +11,7 @@
 mod ask;
 mod cell;
 mod change;
+mod correct;
 mod decide;
 mod digest;
 mod fault;
@@ -24,8 +25,9 @@ mod sql;
 mod store;
 mod types;
 
-pub use ask::{Import, Install, Merge, Remove, Replace, SecrecyReview, Write};
+pub use ask::{Correct, Fix, Import, Install, Merge, Remove, Replace, SecrecyReview, Write};
 pub use change::{Announcement, Cause, Change, FEED, Origin, changes};
+pub use correct::{Corrected, correct, held};
 pub use digest::{ROWS_FORMAT, RowsDigest, digest};
 pub use id::{ImportId, RowId, Run};
 pub use import::*;

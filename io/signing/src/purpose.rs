@@ -27,6 +27,16 @@ pub enum Purpose {
     Catalogue,
     /// What a backup holds.
     Backup,
+    /// An objection to what was delivered.
+    Objection,
+    /// A ruling on an objection.
+    Ruling,
+    /// What a past recipient is told of a correction.
+    Correction,
+    /// A past recipient's confirmation of it.
+    Confirmation,
+    /// A delay that is told to the authority in charge.
+    Escalation,
 }
 
 impl Purpose {
@@ -43,6 +53,11 @@ impl Purpose {
             Self::Pack => "pack",
             Self::Catalogue => "catalogue",
             Self::Backup => "backup",
+            Self::Objection => "objection",
+            Self::Ruling => "ruling",
+            Self::Correction => "correction",
+            Self::Confirmation => "confirmation",
+            Self::Escalation => "escalation",
         }
     }
 

@@ -76,7 +76,10 @@ fn calendar(part: &Part<Calendar>, report: &mut Report<'_>) {
         |day: &vocabulary::Date| matches!(day.weekday(), jiff::civil::Weekday::Saturday | jiff::civil::Weekday::Sunday);
     for (name, year) in &part.value.years {
         let number = name.parse::<i16>().ok().filter(|_| name.len() == 4);
-        let own = |day: &vocabulary::Date| Some(day.year()) == number;
+        // A notice may bridge New Year's Day with days of the December before.
+        let own = |day: &vocabulary::Date| {
+            Some(day.year()) == number || (day.month() == 12 && day.year().checked_add(1) == number)
+        };
         for day in year.off.keys().filter(|it| !own(it) || year.worked.contains(it)) {
             let place = part.node.place_of(&format!("/years/{name}/off/{day}"));
             let fact = (
@@ -92,6 +95,15 @@ fn calendar(part: &Part<Calendar>, report: &mut Report<'_>) {
             report.add(place, "pack.calendar", (&fact.0, &fact.1), remedy);
         }
     }
+    for day in part.value.fixed.keys().filter(|it| !is_month_and_day(it)) {
+        let place = part.node.place_of(&format!("/fixed/{day}"));
+        let fact = (format!("{day} 不是月-日"), format!("{day} is no month and day"));
+        report.add(place, "pack.calendar", (&fact.0, &fact.1), ("写 05-01 的样子", "write it like 05-01"));
+    }
+}
+
+fn is_month_and_day(text: &str) -> bool {
+    text.len() == 5 && format!("2024-{text}").parse::<vocabulary::Date>().is_ok()
 }
 
 fn deadlines(part: &Part<Deadlines>, scope: &Scope<'_>, report: &mut Report<'_>) {
@@ -101,10 +113,25 @@ fn deadlines(part: &Part<Deadlines>, scope: &Scope<'_>, report: &mut Report<'_>)
         let remedy = ("在 needs 中写明有此日历的业务包", "name the pack that has it in needs");
         report.add(part.node.place_of("/calendar"), "pack.unknown_calendar", (&fact.0, &fact.1), remedy);
     }
+    let fits = |days: u16, promised: Option<u16>| {
+        (1..=TERM_DAYS_MAX).contains(&days) && promised.is_none_or(|it| (1..=days).contains(&it))
+    };
+    if let Some(objection) = part.value.objection.as_ref().filter(|it| !fits(it.working_days, it.promised)) {
+        let fact = (
+            format!("异议时限 {} 不合范围", objection.working_days),
+            format!("the term {} for objections is out of range", objection.working_days),
+        );
+        let remedy = (
+            format!("1–{TERM_DAYS_MAX} 个工作日，承诺不长于法定"),
+            format!("1 to {TERM_DAYS_MAX} working days, what is promised no longer than that"),
+        );
+        let place = part.node.place_of("/objection/working_days");
+        report.add(place, "pack.term", (&fact.0, &fact.1), (&remedy.0, &remedy.1));
+    }
     for (at, term) in part.value.terms.iter().enumerate() {
         let place = part.node.place_of(&format!("/terms/{at}"));
         let twice = part.value.terms[..at].iter().any(|it| it.step == term.step);
-        if twice || !(1..=TERM_DAYS_MAX).contains(&term.working_days) {
+        if twice || !fits(term.working_days, term.promised) {
             let fact = ("环节重复，或时限不合范围", "the step stands twice, or its term is out of range");
             let remedy = format!("每一环节一条，1–{TERM_DAYS_MAX} 个工作日");
             let remedy_en = format!("one term a step, 1 to {TERM_DAYS_MAX} working days");

@@ -4,7 +4,6 @@
 //! and what would be right; a pack with findings is no pack. Order of checks: the YAML, its shape (the JSON Schemas
 //! that editors use too), each part by itself, then the parts against one another.
 
-mod calendar;
 mod check;
 mod check_data;
 mod check_offer;
@@ -23,8 +22,8 @@ mod source;
 mod thing;
 mod typed;
 
-pub use calendar::{Calendar, Year};
-pub use deadline::{Deadlines, Term};
+pub use calendar::{Calendar, Signals, Year};
+pub use deadline::{Allowed, Deadlines, Term};
 pub use entry::{Class, Entry, Item, ItemType, Method, code_is_formed};
 pub use finding::{Finding, problem};
 pub use foreign::{Foreign, foreign};
@@ -36,5 +35,7 @@ pub use schemas::json_schemas;
 pub use source::{Delimiter, Encoding, Format, Source, template_columns};
 pub use thing::{Thing, ThingKind};
 
+#[cfg(test)]
+mod calendar_tests;
 #[cfg(test)]
 mod tests;

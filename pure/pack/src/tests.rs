@@ -24,7 +24,7 @@ fn folder(path: &Path) -> Files {
 }
 
 /// The real packs of the project.
-fn folders() -> BTreeMap<String, Files> {
+pub(crate) fn folders() -> BTreeMap<String, Files> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../packs");
     let entries = std::fs::read_dir(root).unwrap().map(|it| it.unwrap().path()).filter(|it| it.is_dir());
     entries.map(|it| (it.file_name().unwrap().to_str().unwrap().to_owned(), folder(&it))).collect()
@@ -180,7 +180,7 @@ fn a_small_pack_is_read_whole() {
     assert_eq!(pack.sources[&id("firms")].nulls, ["NA"]);
     assert!(pack.lists.get(&id("kinds")).unwrap().has("b", None));
     assert!(pack.zones.under("320171", "3201"));
-    assert_eq!(pack.calendars[0].after(Date::constant(2026, 1, 1), 1).unwrap(), Date::constant(2026, 1, 2));
+    assert_eq!(pack.calendars[0].due(Date::constant(2026, 1, 1), 1).unwrap().day, Date::constant(2026, 1, 2));
     assert_eq!(pack.deadlines[0].term(policy::AnswerStep::Provider).unwrap().working_days, 10);
     assert_eq!(pack.entries[0].theme, id("credit"));
 }
@@ -724,35 +724,6 @@ fn schemas_have_no_words_that_the_check_does_not_know() {
 }
 
 #[test]
-fn terms_are_counted_in_working_days() {
-    let packs = read_all(&folders()).unwrap();
-    let calendar = packs.iter().flat_map(|it| &it.calendars).next().unwrap();
-    let day = |month, day| Date::constant(2026, month, day);
-    // 2026-09-25 to 27 is Mid-Autumn, 20 September and 10 October are worked, 1 to 7 October is National Day.
-    assert!(calendar.is_working(day(9, 20)).unwrap() && !calendar.is_working(day(9, 25)).unwrap());
-    assert_eq!(calendar.after(day(9, 24), 1).unwrap(), day(9, 28));
-    assert_eq!(calendar.after(day(9, 30), 2).unwrap(), day(10, 9));
-    assert_eq!(calendar.after(day(9, 30), 3).unwrap(), day(10, 10));
-    assert_eq!(calendar.after(day(9, 30), 0).unwrap(), day(9, 30));
-    assert_eq!(calendar.between(day(9, 30), day(10, 10)).unwrap(), 3);
-    assert_eq!(calendar.between(day(9, 30), day(9, 1)).unwrap(), 0);
-    assert_eq!(calendar.after(day(12, 31), 1).unwrap_err().code, "calendar.unknown_year");
-}
-
-#[test]
-fn terms_are_counted_for_so_many_days_and_no_more() {
-    let year = Year { notice: String::new(), off: BTreeMap::new(), worked: vec![] };
-    let years = (2020..2030).map(|it| (it.to_string(), year.clone())).collect();
-    let calendar = Calendar { calendar: id("plain"), title: vocabulary::Bilingual::new("日历", "Calendar"), years };
-    let monday = Date::constant(2024, 1, 1);
-    let later = |days: i64| monday.checked_add(jiff::Span::new().days(days)).unwrap();
-    assert_eq!(calendar.between(monday, later(7)), Ok(5));
-    assert_eq!(calendar.between(monday, later(1_000)), Ok(714));
-    assert_eq!(calendar.between(monday, later(1_001)).unwrap_err().code, "calendar.too_far");
-    assert_eq!(calendar.after(monday, 714), Ok(later(998)));
-}
-
-#[test]
 fn templates_name_their_columns() {
     assert_eq!(template_columns("{year}-{month:02}"), Some(vec!["year", "month"]));
     for bad in ["", "year", "{year", "year}", "{}", "{{year}}", "{year:0}", "{year:0x}", "{year:099}"] {
@@ -763,7 +734,7 @@ fn templates_name_their_columns() {
 // ---- real data, where it is ----
 
 /// The folder of real data: `YUNHE_DATA`, or `shared/data` beside the project; `None` where neither is.
-fn real_data() -> Option<std::path::PathBuf> {
+pub(crate) fn real_data() -> Option<std::path::PathBuf> {
     let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data");
     let folder = std::env::var_os("YUNHE_DATA").map_or(beside, Into::into);
     folder.is_dir().then_some(folder)

@@ -70,7 +70,7 @@ impl Organisation {
     /// # Errors
     /// `exchange.turn` before it is agreed; `exchange.terms` when the proposal is not what we asked for.
     pub async fn agree(&self, principal: &Principal, id: RequestId) -> Result<AgreementView, Problem> {
-        let request = self.request_view(id).await?;
+        let request = self.followed(id).await?;
         let provider = self.peer(&request.request.body.provider)?;
         ensure!(matches!(request.standing, Standing::Agreed { .. }), not_agreed(&request.standing));
         let call = Call::get(format!("/peer/v1/requests/{id}/agreement"));

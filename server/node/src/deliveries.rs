@@ -50,7 +50,8 @@ struct Calendar<'a>(Option<&'a pack::Calendar>);
 
 impl WorkingDays for Calendar<'_> {
     fn is_working(&self, day: Date) -> Option<bool> {
-        self.0?.is_working(day).ok()
+        let day = self.0?.on(day);
+        (!day.estimated).then_some(day.working)
     }
 }
 

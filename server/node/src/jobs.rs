@@ -56,6 +56,12 @@ impl Jobs {
             run(organisation, &stop, SETTLE_REST, "tell", |it| {
                 Box::pin(async move { Ok(it.tell_revocations().await? > 0) })
             }),
+            run(organisation, &stop, SETTLE_REST, "letters", |it| {
+                Box::pin(async move { Ok(it.follow_corrections().await? + it.tell_letters().await? > 0) })
+            }),
+            run(organisation, &stop, SETTLE_REST, "remind", |it| {
+                Box::pin(async move { it.remind().await.map(|_| false) })
+            }),
             run(organisation, &stop, WORK_REST, "index", |it| Box::pin(async move { it.follow_catalog().await })),
             run(organisation, &stop, MEMBERS_REST, "membership", |it| {
                 Box::pin(async move { it.follow_membership().await })

@@ -193,6 +193,7 @@ impl Organisation {
         organisation.reload_members().await?;
         organisation.reload_packs().await?;
         organisation.finish_receipts().await?;
+        organisation.note_waits().await?;
         Ok(Arc::new(organisation))
     }
 

@@ -5,8 +5,8 @@ use crate::{
     organisation::fault,
     store::{PACK_LIST, PACK_SET},
 };
-use pack::{Deadlines, Files, Pack, Source};
-use policy::{AnswerStep, Offer, Principal};
+use pack::{Files, Pack, Source};
+use policy::{Offer, Principal};
 use schema::{CodeBook, CodeLists, RecordType, division::Zones};
 use serde::Serialize;
 use std::{collections::BTreeMap, sync::Arc};
@@ -126,16 +126,10 @@ impl Packs {
         })
     }
 
-    /// By when `step` has to answer what was put before it on `from`; `None` where no pack says.
-    pub fn due(&self, step: AnswerStep, from: Date) -> Option<Date> {
-        let deadlines: &Deadlines = self.all.iter().flat_map(|it| &it.deadlines).next()?;
-        let calendar = self.all.iter().flat_map(|it| &it.calendars).find(|it| it.calendar == deadlines.calendar)?;
-        calendar.after(from, deadlines.term(step)?.working_days).ok()
-    }
-
     /// The day that lies so many working days behind `from`; `None` where no calendar is installed.
     pub fn working_days_after(&self, from: Date, days: u16) -> Option<Date> {
-        self.all.iter().flat_map(|it| &it.calendars).next()?.after(from, days).ok()
+        let calendar = self.all.iter().flat_map(|it| &it.calendars).next()?;
+        calendar.due(from, days).ok().map(|it| it.day)
     }
 }
 

@@ -15,7 +15,7 @@ use schema::{FieldName, RecordType};
 use serde::{Deserialize, Serialize};
 use signing::PublicKey;
 use store::transact;
-use vocabulary::{Date, Kind, OrganisationId, Problem, ResourceId, canonical_bytes, date_in_shanghai, ensure};
+use vocabulary::{Date, Kind, OrganisationId, Problem, ResourceId, canonical_bytes, ensure};
 
 /// What a person or program fills in.
 #[derive(Clone, Debug, Deserialize, schemars::JsonSchema)]
@@ -129,7 +129,7 @@ impl Organisation {
             )
         })?;
         if let Some(view) = self.asked_before(&draft).await? {
-            return self.take_along(view).await;
+            return self.with_clocks(self.take_along(view).await?).await;
         }
         let now = self.now();
         let columns = if draft.columns.is_empty() { offer.columns.clone() } else { draft.columns };
@@ -155,7 +155,7 @@ impl Organisation {
         let request = Signed::sign(request, self.message_key())?;
         let permit = self.permit(principal, Submit { request, steps: offer.answer })?;
         let view = transact!(self.store, None, |tx| exchange::submit(tx, &permit, now).await)?;
-        self.take_along(view).await
+        self.with_clocks(self.take_along(view).await?).await
     }
 
     /// The request that was made under the draft's id, if one was.
@@ -192,7 +192,8 @@ impl Organisation {
         let answer = self.client.send(&self.peer(&next)?, &call, self.now()).await?;
         let told: RequestView = from_json(&answer.body)?;
         self.check_story(&told)?;
-        transact!(self.store, None, |tx| exchange::merge(tx, &told).await)
+        let now = self.now();
+        transact!(self.store, None, |tx| exchange::merge(tx, &told, now).await)
     }
 
     /// Which member acts next; nobody when it is over or the asker's.
@@ -215,6 +216,11 @@ impl Organisation {
     /// # Errors
     /// `exchange.request_missing`, `peer.unreachable`.
     pub async fn request_view(&self, id: RequestId) -> Result<RequestView, Problem> {
+        self.with_clocks(self.followed(id).await?).await
+    }
+
+    /// A request after asking for news.
+    pub(crate) async fn followed(&self, id: RequestId) -> Result<RequestView, Problem> {
         let mut view = exchange::request(&mut self.store.read().await?, id).await?;
         if view.request.body.consumer != *self.id() {
             return Ok(view);
@@ -230,7 +236,8 @@ impl Organisation {
                     self.check_story(&told)?;
                     // What we did meanwhile did not reach it: it is told again.
                     let behind = told.events.len() < before;
-                    let view = transact!(self.store, None, |tx| exchange::merge(tx, &told).await)?;
+                    let now = self.now();
+                    let view = transact!(self.store, None, |tx| exchange::merge(tx, &told, now).await)?;
                     if behind { self.take_along(view).await? } else { view }
                 }
                 // It has not been told yet: tell it now.
@@ -250,7 +257,14 @@ impl Organisation {
     /// # Errors
     /// Those of the store.
     pub async fn requests(&self) -> Result<Vec<RequestView>, Problem> {
-        exchange::requests(&mut self.store.read().await?).await
+        let views = exchange::requests(&mut self.store.read().await?).await?;
+        self.all_with_clocks(views).await
+    }
+
+    /// Requests that an earlier version kept are noted with for whom they wait.
+    pub(crate) async fn note_waits(&self) -> Result<(), Problem> {
+        while transact!(self.store, None, |tx| exchange::note_waits(tx).await)? > 0 {}
+        Ok(())
     }
 
     /// Answers a request where it is our turn; an agreed one gets its agreement proposed at once.
@@ -273,7 +287,7 @@ impl Organisation {
         if matches!(view.standing, Standing::Agreed { .. }) && view.request.body.provider == *self.id() {
             self.propose(&view).await?;
         }
-        self.take_along(view).await
+        self.with_clocks(self.take_along(view).await?).await
     }
 
     /// The step must be ours: own department at the consumer, provider at the provider, authority at an authority.
@@ -298,7 +312,7 @@ impl Organisation {
         let permit = self.permit(principal, SupplementAsk { request: id, note })?;
         let now = self.now();
         let view = transact!(self.store, None, |tx| exchange::supplement(tx, &permit, self.message_key(), now).await)?;
-        self.take_along(view).await
+        self.with_clocks(self.take_along(view).await?).await
     }
 
     /// Takes in a request that the consumer's node brings.
@@ -306,7 +320,7 @@ impl Organisation {
     /// # Errors
     /// `exchange.signature`, `exchange.story`, the reasons of [`exchange::admissible`].
     pub async fn receive_request(&self, incoming: &Incoming) -> Result<Outcome, Problem> {
-        let mut told: RequestView = incoming.json()?;
+        let told: RequestView = incoming.json()?;
         self.check_story(&told)?;
         let body = told.request.body.clone();
         let provider = body.provider == *self.id();
@@ -320,13 +334,6 @@ impl Organisation {
                 told.steps.contains(&AnswerStep::Authority) && self.config.roles.contains(&MemberRole::Authority),
                 Problem::new(Kind::Refused, "exchange.turn", "此申请与本单位无关", "this request is not for us")
             );
-        }
-        told.due.clear();
-        let standing = exchange::standing(&body, &told.steps, &told.events)?;
-        if let Standing::Waiting { step, .. } = &standing
-            && let Some(due) = self.packs().due(*step, date_in_shanghai(incoming.now))
-        {
-            told.due.insert(*step, due);
         }
         let permit = self.permit_with(incoming.principal(), None, Receive { view: told })?;
         let (now, nonce) = (incoming.now, incoming.nonce());
@@ -412,7 +419,7 @@ fn steps_differ(steps: &[AnswerStep]) -> Problem {
 }
 
 /// The authority in charge: the member with that role.
-fn authority(members: &View) -> Result<OrganisationId, Problem> {
+pub(crate) fn authority(members: &View) -> Result<OrganisationId, Problem> {
     let mut all = members.members().filter(|it| it.organisation.roles.contains(&MemberRole::Authority));
     all.next().map(|it| it.organisation.id.clone()).ok_or_else(|| {
         Problem::new(

@@ -37,6 +37,7 @@ pub fn router(tenants: Tenants) -> Router {
         .route("/peer/v1/parcels/{id}", get(tell_parcel))
         .route("/peer/v1/parcels/{id}/parts/{number}", post(hand_out))
         .route("/peer/v1/parcels/{id}/standing", post(tell_standing))
+        .route("/peer/v1/letters", post(letter))
         .route("/peer/v1/acknowledgements", post(acknowledged))
         .route("/peer/v1/receipts/open", get(open_receipts))
         .route("/peer/v1/held/{kind}", get(held))
@@ -189,6 +190,11 @@ async fn tell_standing(State(tenants): State<Tenants>, Path(id): Path<DeliveryId
 /// `POST /peer/v1/acknowledgements`: countersignatures of receipts.
 async fn acknowledged(State(tenants): State<Tenants>, request: Request) -> Response {
     judged(&tenants, request, |org, it| async move { org.acknowledged(&it).await }).await
+}
+
+/// `POST /peer/v1/letters`: an objection, rulings on one, a correction, or its confirmation.
+async fn letter(State(tenants): State<Tenants>, request: Request) -> Response {
+    judged(&tenants, request, |org, it| async move { org.receive_letter(&it).await }).await
 }
 
 /// `GET /peer/v1/receipts/open`: which receipts the caller has not countersigned.

@@ -1,8 +1,12 @@
 //! What can be asked on the client port, as one table: the OpenAPI document is made from it, and from that the client
 //! in `clients/`; a test walks it with a stranger. Schemas come from the types themselves.
 
-use crate::routes::{catalog::HarvestAsk, demand::DemandsAsk, exchange, federation, identity, log, registry};
-use ::exchange::{AgreementView, PlanView, Pull, Receipt, ReceiptView, RequestView};
+use crate::routes::{
+    catalog::HarvestAsk, demand::DemandsAsk, exchange, federation, identity, log, objection, registry,
+};
+use ::exchange::{
+    AgreementView, CorrectionView, Notice, ObjectionView, PlanView, Pull, Receipt, ReceiptView, RequestView,
+};
 use ::identity::Scope;
 use ::registry::RowsDigest;
 use catalog::{
@@ -12,11 +16,12 @@ use catalog::{
     template::Imported,
 };
 use node::{
-    AnswerDraft, ApplicationView, CloseAsk, CompilationLine, CompilationView, CompileAsk, Credentials, DcatAsk,
-    DemandView, DigestAsk, DossiersAsk, Enrolled, Enrolling, ExportAsk, ImportAsk, ImportReport, InstalledPack,
-    IssuedToken, ListAsk, ListPage, MomentAsk, NewApplication, NewToken, NewUser, OfferView, OpenedUser, Page, PageAsk,
-    PlanAsk, ProposeAsk, PullAsk, PutAsk, PutReport, QueryAnswer, QueryAsk, RemoveAsk, RequestDraft, RunAsk, SearchAsk,
-    SystemLine, SystemsAsk, TemplateAsk, ThingLine, ThingView, ThingsAsk, TokenView, TypeView, UserView,
+    Accounts, AccountsAsk, AnswerDraft, ApplicationView, CloseAsk, CompilationLine, CompilationView, CompileAsk,
+    ConfirmationDraft, Credentials, DcatAsk, DemandView, DigestAsk, DossiersAsk, Enrolled, Enrolling, ExportAsk,
+    ImportAsk, ImportReport, InstalledPack, IssuedToken, ListAsk, ListPage, MomentAsk, NewApplication, NewToken,
+    NewUser, ObjectionDraft, ObjectionsAsk, OfferView, OpenedUser, Page, PageAsk, PlanAsk, Proof, ProofAsk, ProposeAsk,
+    PullAsk, PutAsk, PutReport, QueryAnswer, QueryAsk, RemoveAsk, RequestDraft, RequestsAsk, RulingDraft, RunAsk,
+    SearchAsk, SystemLine, SystemsAsk, TemplateAsk, ThingLine, ThingView, ThingsAsk, TokenView, TypeView, UserView,
 };
 use policy::Role;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
@@ -375,10 +380,16 @@ pub const ROUTES: &[Route] = &[
         .shown_to_audit()
         .scope(Exchange)
         .gives::<Vec<OfferView>>(),
-    get("/v1/requests", "requests", "申请列表", "requests known here")
-        .audited()
-        .scope(Exchange)
-        .gives::<Vec<RequestView>>(),
+    get(
+        "/v1/requests",
+        "requests",
+        "申请列表：最新的，或待办、逾期的",
+        "requests: the newest, or those that wait or are late",
+    )
+    .audited()
+    .scope(Exchange)
+    .asks::<RequestsAsk>()
+    .gives::<Vec<RequestView>>(),
     post("/v1/requests", "request", "提出共享申请", "asks for access")
         .scope(Exchange)
         .takes::<RequestDraft>()
@@ -410,6 +421,35 @@ pub const ROUTES: &[Route] = &[
         .scope(Exchange)
         .takes::<exchange::Reason>()
         .gives::<AgreementView>(),
+    get("/v1/objections", "objections", "异议列表", "objections, raised by us and to us")
+        .audited()
+        .scope(Exchange)
+        .asks::<ObjectionsAsk>()
+        .gives::<Vec<ObjectionView>>(),
+    post("/v1/objections", "raiseObjection", "提出异议：某行、某格或某列有误", "marks what was delivered as wrong")
+        .scope(Exchange)
+        .takes::<ObjectionDraft>()
+        .gives::<ObjectionView>(),
+    get("/v1/objections/{id}", "objection", "一件异议及其更正", "an objection, and whom its correction reached")
+        .audited()
+        .scope(Exchange)
+        .gives::<ObjectionView>(),
+    post("/v1/objections/{id}/rulings", "ruleOnObjection", "对异议作出处理意见", "rules on an objection")
+        .scope(Exchange)
+        .takes::<RulingDraft>()
+        .gives::<ObjectionView>(),
+    get("/v1/corrections", "corrections", "更正通知", "corrections, told by us and to us")
+        .audited()
+        .scope(Exchange)
+        .asks::<objection::CorrectionsAsk>()
+        .gives::<Vec<CorrectionView>>(),
+    post("/v1/corrections/{id}/confirmation", "confirmCorrection", "确认更正", "confirms a correction")
+        .scope(Exchange)
+        .takes::<ConfirmationDraft>()
+        .gives::<CorrectionView>(),
+    get("/v1/notices", "notices", "给本人各角色的通知", "notices to the caller's roles")
+        .scope(Exchange)
+        .gives::<Vec<Notice>>(),
     post("/v1/queries", "query", "依协议查询并取得回执", "one receipted query under an agreement")
         .scope(Exchange)
         .takes::<QueryAsk>()
@@ -451,6 +491,21 @@ pub const ROUTES: &[Route] = &[
     post("/v1/receipts/acknowledge", "acknowledge", "立即确认应确认的回执", "countersigns what is due now")
         .scope(Exchange),
     get("/v1/receipts/{id}", "receipt", "回执文件", "a receipt as a file").audited().scope(Exchange).gives::<Receipt>(),
+    get(
+        "/v1/accounts",
+        "accounts",
+        "某月的账：各项数字及其依据",
+        "the accounts of a month, each figure with its proof",
+    )
+    .audited()
+    .scope(Exchange)
+    .asks::<AccountsAsk>()
+    .gives::<Accounts>(),
+    get("/v1/accounts/proof", "accountProof", "某个数字由哪些件计得", "exactly what a figure was counted from")
+        .audited()
+        .scope(Exchange)
+        .asks::<ProofAsk>()
+        .gives::<Proof>(),
     public(get("/v1/log", "log", "存证日志现状", "where the log stands")),
     public(
         get("/log/{path}", "logFile", "存证日志文件（C2SP tlog-tiles）", "the log's files (C2SP tlog-tiles)")

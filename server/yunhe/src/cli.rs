@@ -1,9 +1,9 @@
 //! The command line: global options and the list of commands. Each command's own options stand with it.
 
 use crate::commands::{
-    agree, answer, application, appoint, backup, catalog, chain, deliver, demand, doctor, federation, import, init,
-    key, log, offer, openapi, pack, pull, query, receipt, record, request, restore, revoke, schemas, serve, token,
-    user,
+    agree, answer, application, appoint, backup, bulletin, catalog, chain, deliver, demand, doctor, federation, import,
+    init, key, log, notice, objection, offer, openapi, pack, pull, query, receipt, record, request, restore, revoke,
+    schemas, serve, token, user,
 };
 use crate::demo;
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -113,6 +113,12 @@ pub enum Command {
     Deliver(deliver::Deliver),
     /// 回执：列出、取出、核验、确认 Receipts: list, take out, verify, acknowledge
     Receipt(receipt::Receipt),
+    /// 异议校核：提出、处理、确认更正 Objections: raise, rule, confirm corrections
+    Objection(objection::Objection),
+    /// 月报：一个月的账 The bulletin of a month
+    Bulletin(bulletin::Bulletin),
+    /// 通知 Notices
+    Notice(notice::Notice),
     /// 存证日志 The log of evidence
     Log(log::Log),
     /// 备份：运行中制作、离线核验 Backups: made while the node runs, checked offline

@@ -748,7 +748,7 @@ story! {
 }
 
 /// Which story walks the faults of which writing route.
-const WALKED: [(&str, &str, &str); 42] = [
+const WALKED: [(&str, &str, &str); 45] = [
     ("POST", "/v1/packs", "a_pack"),
     ("POST", "/v1/imports", "an_import"),
     ("POST", "/v1/records/{name}", "a_row"),
@@ -766,6 +766,9 @@ const WALKED: [(&str, &str, &str); 42] = [
     ("POST", "/v1/requests/{id}/supplements", "a_supplement"),
     ("POST", "/v1/requests/{id}/agreement", "an_answer_and_an_agreement"),
     ("POST", "/v1/agreements/{id}/revocation", "a_revocation"),
+    ("POST", "/v1/objections", "an_objection"),
+    ("POST", "/v1/objections/{id}/rulings", "an_objection"),
+    ("POST", "/v1/corrections/{id}/confirmation", "an_objection"),
     ("POST", "/v1/queries", "a_query_and_its_acknowledgement"),
     ("POST", "/v1/pulls", "a_batch"),
     ("POST", "/v1/deliveries", "a_delivery_plan"),
@@ -799,7 +802,7 @@ const EXCUSED: [(&str, &str, &str); 1] = [("POST", "/v1/proposals", "it proposes
 /// A route that writes stands in a table, or among the reasons; the table's story is there.
 #[test]
 fn every_writing_route_has_a_fault_table() {
-    let stories = concat!(include_str!("faults.rs"), include_str!("faults_of_setup.rs"));
+    let stories = concat!(include_str!("faults.rs"), include_str!("faults_of_setup.rs"), include_str!("objections.rs"));
     for (_, path, story) in WALKED {
         assert!(stories.contains(&format!("async fn {story}(")), "{path}: where is the story {story}?");
     }

@@ -162,6 +162,12 @@ story! {
         let answered = world.answer(id, "provider", part).await.expect_status(200);
         // Ten working days from a Tuesday.
         assert_eq!(answered["due"]["provider"], "2026-12-08", "{answered}");
+        let clocks = answered["clocks"].as_array().unwrap().iter();
+        let clocks: Vec<_> = clocks.filter(|it| it["step"] == "provider").collect();
+        assert_eq!(clocks.len(), 2, "{answered}");
+        assert_eq!(clocks[1]["kind"], "promised");
+        assert_eq!(clocks[1]["reading"]["due"]["day"], "2026-12-01");
+        assert!(clocks.iter().all(|it| it["reading"]["in_time"] == true), "{answered}");
         let news = world.news(id).await;
         assert_eq!(news["standing"]["agreed"]["columns"], json!(["uscc", "staff", "violation", "telephone"]), "{news}");
         let agreement = world.sign(id).await;

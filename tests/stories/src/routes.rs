@@ -4,7 +4,7 @@ use testkit::{Database, Hostile, World};
 use web::{Method, Port, ROUTES};
 
 /// The routes between nodes, as `server/web/src/peers.rs` mounts them.
-const PEER_ROUTES: [(&str, &str); 18] = [
+const PEER_ROUTES: [(&str, &str); 19] = [
     ("GET", "/peer/v1/offers"),
     ("POST", "/peer/v1/requests"),
     ("GET", "/peer/v1/requests/{request}"),
@@ -18,6 +18,7 @@ const PEER_ROUTES: [(&str, &str); 18] = [
     ("GET", "/peer/v1/parcels/{delivery}"),
     ("POST", "/peer/v1/parcels/{delivery}/parts/{number}"),
     ("POST", "/peer/v1/parcels/{delivery}/standing"),
+    ("POST", "/peer/v1/letters"),
     ("POST", "/peer/v1/acknowledgements"),
     ("GET", "/peer/v1/held/{kind}"),
     ("GET", "/peer/v1/log/proof/{leaf}"),
@@ -51,6 +52,8 @@ pub(crate) fn path(pattern: &str) -> String {
         (_, "request") | ("requests", _) => format!("req_{uuid}"),
         (_, "delivery") | ("pulls", _) => format!("dlv_{uuid}"),
         ("agreements", _) => format!("agr_{uuid}"),
+        ("objections", _) => format!("obj_{uuid}"),
+        ("corrections", _) => format!("cor_{uuid}"),
         ("receipts", _) => format!("rcp_{uuid}"),
         ("imports", _) => format!("imp_{uuid}"),
         ("tokens", _) => format!("tok_{uuid}"),

@@ -10,7 +10,7 @@ use crate::finding::Finding;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// Pure crates from the lowest up: each may use those before it.
-const PURE_CHAIN: &[&str] = &["vocabulary", "schema", "rule", "policy", "case", "pack"];
+const PURE_CHAIN: &[&str] = &["vocabulary", "calendar", "schema", "rule", "policy", "case", "pack"];
 
 /// Pure crates beside the chain, and what they may use.
 const PURE_BESIDE: &[(&str, &[&str])] =

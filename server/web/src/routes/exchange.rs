@@ -3,12 +3,12 @@
 use super::Answer;
 use crate::{
     Failure,
-    caller::{Caller, Json as Body, Path},
+    caller::{Caller, Json as Body, Params, Path},
 };
 use ::exchange::{AgreementId, AgreementView, DeliveryId, Pull, RequestId, RequestView};
 use axum::{Json, response::IntoResponse};
 use http::header;
-use node::{AnswerDraft, OfferView, PullAsk, QueryAnswer, QueryAsk, RequestDraft};
+use node::{AnswerDraft, OfferView, PullAsk, QueryAnswer, QueryAsk, RequestDraft, RequestsAsk};
 use serde::Deserialize;
 use vocabulary::OrganisationId;
 
@@ -28,8 +28,8 @@ pub(crate) async fn request(caller: Caller, Body(draft): Body<RequestDraft>) -> 
 }
 
 /// `GET /v1/requests`: the requests known here.
-pub(crate) async fn requests(caller: Caller) -> Answer<Vec<RequestView>> {
-    Ok(Json(caller.org.requests().await?))
+pub(crate) async fn requests(caller: Caller, Params(ask): Params<RequestsAsk>) -> Answer<Vec<RequestView>> {
+    Ok(Json(caller.org.requests_asked(&caller.principal, &ask).await?))
 }
 
 /// `GET /v1/requests/{id}`: one request, with the latest news.

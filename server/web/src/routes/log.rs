@@ -9,6 +9,7 @@ use crate::{
 use ::exchange::{AgreementId, Receipt, ReceiptId, ReceiptView};
 use axum::{Json, response::IntoResponse};
 use http::header;
+use node::{Accounts, AccountsAsk, Proof, ProofAsk};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -33,6 +34,16 @@ pub(crate) async fn receipt(caller: Caller, Path(id): Path<ReceiptId>) -> Answer
 pub(crate) async fn acknowledge(caller: Caller) -> Answer<Value> {
     caller.org.settle_missed().await?;
     Ok(Json(json!({"acknowledged": caller.org.acknowledge_due().await?})))
+}
+
+/// `GET /v1/accounts`: the accounts of a month.
+pub(crate) async fn accounts(caller: Caller, Params(ask): Params<AccountsAsk>) -> Answer<Accounts> {
+    Ok(Json(caller.org.accounts(&caller.principal, &ask).await?))
+}
+
+/// `GET /v1/accounts/proof`: what a figure was counted from.
+pub(crate) async fn account_proof(caller: Caller, Params(ask): Params<ProofAsk>) -> Answer<Proof> {
+    Ok(Json(caller.org.account_proof(&caller.principal, &ask).await?))
 }
 
 /// `GET /v1/log`: where our log stands.

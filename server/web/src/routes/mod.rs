@@ -9,6 +9,7 @@ pub(crate) mod federation;
 pub(crate) mod identity;
 pub(crate) mod log;
 mod node;
+pub(crate) mod objection;
 mod page;
 pub(crate) mod registry;
 pub(crate) mod template;
@@ -80,6 +81,7 @@ pub(crate) fn router(tenants: Tenants, refusals: Arc<Refusals>) -> Router {
         .merge(people())
         .route_layer(from_fn(crate::trace::traced))
         .merge(catalogue())
+        .merge(bureau())
         .fallback(unknown)
         .with_state(tenants.clone())
         .merge(Router::new().route("/metrics", get(node::metrics)).with_state((tenants.clone(), refusals)))
@@ -126,6 +128,19 @@ fn catalogue() -> Router<Tenants> {
         .route("/v1/proposals", post(template::propose))
         .route("/v1/lists/{list}", get(template::list))
         .route("/v1/second-sources", get(template::second_sources))
+}
+
+/// What a bureau does about what was delivered, and how it accounts for it.
+fn bureau() -> Router<Tenants> {
+    Router::new()
+        .route("/v1/objections", get(objection::objections).post(objection::raise))
+        .route("/v1/objections/{id}", get(objection::objection))
+        .route("/v1/objections/{id}/rulings", post(objection::rule))
+        .route("/v1/corrections", get(objection::corrections))
+        .route("/v1/corrections/{id}/confirmation", post(objection::confirm))
+        .route("/v1/notices", get(objection::notices))
+        .route("/v1/accounts", get(log::accounts))
+        .route("/v1/accounts/proof", get(log::account_proof))
 }
 
 async fn unknown() -> Failure {

@@ -5,6 +5,7 @@ pub mod answer;
 pub mod application;
 pub mod appoint;
 pub mod backup;
+pub mod bulletin;
 pub mod catalog;
 pub mod chain;
 pub mod compile;
@@ -16,6 +17,8 @@ pub mod import;
 pub mod init;
 pub mod key;
 pub mod log;
+pub mod notice;
+pub mod objection;
 pub mod offer;
 pub mod openapi;
 pub mod pack;
@@ -63,6 +66,9 @@ pub async fn run(command: Command, context: &Context) -> Result<(), Failure> {
         Command::Pull(it) => it.run(context).await,
         Command::Deliver(it) => it.run(context).await,
         Command::Receipt(it) => it.run(context).await,
+        Command::Bulletin(it) => it.run(context).await,
+        Command::Objection(it) => it.run(context).await,
+        Command::Notice(it) => it.run(context).await,
         Command::Log(it) => it.run(context).await,
         Command::Backup(it) => it.run(context).await,
         Command::Restore(it) => it.run(context).await,

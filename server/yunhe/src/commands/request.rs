@@ -27,8 +27,8 @@ pub struct Request {
 enum Act {
     /// 提出申请 Make a request
     New(Box<New>),
-    /// 列出申请 List requests
-    List,
+    /// 列出申请：最新的，或待办、逾期的 List requests: the newest, or those that wait or are late
+    List(List),
     /// 查看申请，先向轮到的节点询问进展 One request; asks the node whose turn it is for news first
     Show {
         /// 申请标识 Its id
@@ -42,6 +42,19 @@ enum Act {
         #[arg(long)]
         note: String,
     },
+}
+
+#[derive(Args, Debug)]
+struct List {
+    /// 只列逾期的，我方的与我方所待的 Only those whose term is over, ours and those that we wait for
+    #[arg(long)]
+    overdue: bool,
+    /// 只列待本人角色办理的 Only those that wait for a role of mine
+    #[arg(long)]
+    mine: bool,
+    /// 只列待此角色办理的 Only those that wait for this role
+    #[arg(long, value_name = "ROLE")]
+    waiting_for: Option<String>,
 }
 
 #[derive(Args, Debug)]
@@ -95,8 +108,11 @@ impl Request {
                 });
                 client.post("/v1/requests", &body).await?
             }
-            Act::List => {
-                let value = client.get("/v1/requests", &[]).await?;
+            Act::List(List { overdue, mine, waiting_for }) => {
+                let mut query = vec![("overdue", if overdue { "true" } else { "false" })];
+                query.push(("mine", if mine { "true" } else { "false" }));
+                query.extend(waiting_for.as_deref().map(|it| ("waiting_for", it)));
+                let value = client.get("/v1/requests", &query).await?;
                 voice.answer(&value, || listed(voice, super::pack::items(&value, "requests")));
                 return Ok(());
             }
@@ -162,6 +178,13 @@ fn listed(voice: Voice, views: &[Value]) -> String {
                 .map(|at| cell::at(voice, &it["request"]["body"], at))
                 .collect();
             cells.push(standing(voice, it));
+            // The clock that runs: the last statutory one that nobody has answered.
+            let running = cell::list(it, "/clocks").iter().rev();
+            let running = running.filter(|it| it["kind"] == "statutory" && it["reading"]["in_time"].is_null());
+            let clock =
+                running.map(|it| (cell::at(voice, it, "/reading/due/day"), light(voice, &it["reading"]))).next();
+            let (due, light) = clock.unwrap_or_default();
+            cells.extend([due, light]);
             cells
         })
         .collect();
@@ -171,6 +194,8 @@ fn listed(voice: Voice, views: &[Value]) -> String {
         ("提供方", "Provider"),
         ("共享条件", "Offer"),
         ("状态", "Standing"),
+        ("期限", "Due"),
+        ("灯", "Signal"),
     ];
     table(voice, &titles, &rows)
 }
@@ -198,11 +223,45 @@ pub fn shown(voice: Voice, view: &Value) -> String {
     for event in cell::list(view, "/events") {
         text.push_str(&event_line(voice, event));
     }
-    for (step, day) in view.get("due").and_then(Value::as_object).into_iter().flatten() {
-        let (step, day) = (step_title(voice, step), cell::text(voice, day));
-        text.push_str(&format!("  {} {step} {day}\n", voice.pick("答复期限", "answer due")));
+    for clock in cell::list(view, "/clocks") {
+        text.push_str(&clock_line(voice, clock));
     }
     text
+}
+
+/// A clock in one line: whose, of what, by when, how near.
+fn clock_line(voice: Voice, clock: &Value) -> String {
+    let at = |pointer| cell::at(voice, clock, pointer);
+    let kind = if at("/kind") == "promised" { voice.pick("承诺", "promised") } else { voice.pick("法定", "term") };
+    let estimated = clock.pointer("/reading/due/estimated") == Some(&Value::Bool(true));
+    let estimated =
+        if estimated { voice.pick("（该年放假安排未到，为估算）", " (estimated)") } else { "" };
+    let due = match at("/reading/due/day") {
+        day if day.is_empty() => voice.pick("停表中", "stopped").to_owned(),
+        day => day,
+    };
+    let step = step_title(voice, &at("/step"));
+    format!(
+        "  {step} {kind} {} {} {}：{due}{estimated} {}\n",
+        at("/working_days"),
+        voice.pick("个工作日", "working days"),
+        voice.pick("答复期限", "answer due"),
+        light(voice, &clock["reading"]),
+    )
+}
+
+/// How near the end of a clock is, or whether it was kept.
+pub fn light(voice: Voice, reading: &Value) -> String {
+    let late = cell::at(voice, reading, "/late");
+    match (reading["in_time"].as_bool(), reading["light"].as_str().unwrap_or_default()) {
+        (Some(true), _) => voice.pick("按时", "in time").to_owned(),
+        (Some(false), _) | (None, "overdue" | "escalated") => {
+            format!("{} {late}", voice.pick("逾期工作日", "overdue by working days:"))
+        }
+        (None, "red") => voice.pick("红灯", "red").to_owned(),
+        (None, "yellow") => voice.pick("黄灯", "yellow").to_owned(),
+        _ => String::new(),
+    }
 }
 
 fn event_line(voice: Voice, event: &Value) -> String {

@@ -29,6 +29,7 @@ fn schema<T: JsonSchema>() -> Value {
 /// All schemas with the names of their files, in alphabetical order.
 pub fn all() -> Map<String, Value> {
     use exchange::{AccessRequest, Acknowledgement, Agreement, Answer, Query, Receipt, Revocation, Signed, Supplement};
+    use exchange::{Confirmation, Correction, Escalation, Objection, Ruling};
     let documents = [
         ("request-1", schema::<Signed<AccessRequest>>()),
         ("answer-1", schema::<Signed<Answer>>()),
@@ -38,6 +39,11 @@ pub fn all() -> Map<String, Value> {
         ("query-1", schema::<Query>()),
         ("receipt-1", schema::<Receipt>()),
         ("acknowledgement-1", schema::<Signed<Acknowledgement>>()),
+        ("objection-1", schema::<Signed<Objection>>()),
+        ("ruling-1", schema::<Signed<Ruling>>()),
+        ("correction-1", schema::<Signed<Correction>>()),
+        ("escalation-1", schema::<Signed<Escalation>>()),
+        ("confirmation-1", schema::<Signed<Confirmation>>()),
     ];
     let mut all: std::collections::BTreeMap<String, Value> =
         documents.into_iter().map(|(name, it)| (name.to_owned(), it)).collect();

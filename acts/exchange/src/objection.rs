@@ -1,0 +1,544 @@
+//! Objections as each side keeps them: raised and received, ruled on, passed to their source.
+
+use crate::{
+    AgreementId, CorrectionCause, Letter, Notice, Objection, ObjectionId, ObjectionSide, ObjectionView, Outgoing,
+    ReceiptId, Referral, Ruling, RulingVerdict, Side, Signed, agreement, correction,
+    decide::objection::{Case, Happening, ObjectionStage, Wrong},
+    letter,
+    store::{OBJECTION_ADD, OBJECTION_GET, OBJECTION_LIST, OBJECTION_SET, OBJECTION_WAITING, text},
+};
+use ::store::{Reader, Row, Tx, args};
+use evidence::{NewLeaf, Salt};
+use policy::{Ask, Need, Permit, Role};
+use signing::Signer;
+use vocabulary::{Bilingual, Digest, Kind, OrganisationId, Problem, Timestamp, canonical_text, ensure, micros};
+
+/// Objections listed at once at most.
+const LIST_MAX: u32 = 500;
+/// Words of an objection or a ruling at most.
+pub const REASON_CHARS_MAX: usize = 2_000;
+/// An objection as it travels has at most so many bytes.
+const OBJECTION_BYTES_MAX: usize = 64 << 10;
+/// Rulings on one objection at most.
+const RULINGS_MAX: usize = 20;
+
+/// Raises an objection at the consumer.
+#[derive(Debug)]
+pub struct Raise {
+    /// The signed objection.
+    pub objection: Signed<Objection>,
+}
+
+impl Ask for Raise {
+    fn need(&self) -> Need<'_> {
+        Need::Role(&[Role::Requester, Role::Application])
+    }
+}
+
+/// Looks at objections and corrections: they may hold values of rows.
+#[derive(Debug)]
+pub struct ReadObjections;
+
+impl Ask for ReadObjections {
+    fn need(&self) -> Need<'_> {
+        Need::Role(&[
+            Role::Requester,
+            Role::Application,
+            Role::ProviderOfficer,
+            Role::DataSteward,
+            Role::AuditAdministrator,
+        ])
+    }
+}
+
+/// Takes in an objection that another member's node brings; its signatures are checked already.
+#[derive(Debug)]
+pub struct TakeObjection {
+    /// The objection.
+    pub objection: Signed<Objection>,
+    /// The rulings so far, the last of which passes it to us; none: it comes from the consumer.
+    pub passed: Vec<Signed<Ruling>>,
+}
+
+impl Ask for TakeObjection {
+    fn need(&self) -> Need<'_> {
+        Need::Member(self.passed.last().map_or(&self.objection.body.consumer, |it| &it.body.by))
+    }
+}
+
+/// Rules on an objection.
+#[derive(Debug)]
+pub struct Rule {
+    /// Which.
+    pub objection: ObjectionId,
+    /// By which organisation.
+    pub by: OrganisationId,
+    /// What it says.
+    pub verdict: RulingVerdict,
+    /// Why.
+    pub reason: Option<String>,
+    /// To which department it is passed.
+    pub passed_to: Option<OrganisationId>,
+}
+
+impl Ask for Rule {
+    fn need(&self) -> Need<'_> {
+        Need::Role(&[Role::ProviderOfficer])
+    }
+}
+
+/// Takes in the rulings on an objection; their signatures are checked already.
+#[derive(Debug)]
+pub struct TakeRulings {
+    /// Who brings them.
+    pub from: OrganisationId,
+    /// All of them so far.
+    pub rulings: Vec<Signed<Ruling>>,
+}
+
+impl Ask for TakeRulings {
+    fn need(&self) -> Need<'_> {
+        Need::Member(&self.from)
+    }
+}
+
+/// What signs and hides what is written.
+pub struct Seal<'a> {
+    /// Signs.
+    pub signer: &'a dyn Signer,
+    /// Hides the leaf's body.
+    pub salt: Salt,
+}
+
+/// What a correction came to, as the registry tells it.
+pub struct Fixed<'a> {
+    /// What was done.
+    pub cause: CorrectionCause,
+    /// What was wrong.
+    pub wrong: Wrong<'a>,
+    /// The row's key as texts; none: no single row.
+    pub key: Vec<String>,
+}
+
+fn missing(id: ObjectionId) -> Problem {
+    Problem::new(Kind::Missing, "objection.missing", format!("没有异议 {id}"), format!("there is no objection {id}"))
+}
+
+fn unprocessable(code: &'static str, field: &str, zh: &str, en: &str) -> Problem {
+    Problem::new(Kind::Unprocessable, code, zh, en).field(field)
+}
+
+/// Checks the words of a reason.
+///
+/// # Errors
+/// `exchange.reason`.
+pub fn check_reason(reason: &str) -> Result<(), Problem> {
+    let length = reason.trim().chars().count();
+    ensure!(
+        (1..=REASON_CHARS_MAX).contains(&length),
+        Problem::new(
+            Kind::Unprocessable,
+            "exchange.reason",
+            format!("请写明理由，1 至 {REASON_CHARS_MAX} 字"),
+            format!("say why, in 1 to {REASON_CHARS_MAX} characters"),
+        )
+        .field("/reason")
+    );
+    Ok(())
+}
+
+/// Whether an objection can be about what was agreed.
+fn check(objection: &Objection, terms: &policy::Terms) -> Result<(), Problem> {
+    check_reason(&objection.reason)?;
+    ensure!(
+        canonical_text(objection)?.len() <= OBJECTION_BYTES_MAX,
+        Problem::new(
+            Kind::TooLarge,
+            "objection.too_large",
+            format!("异议至多 {OBJECTION_BYTES_MAX} 字节；证据请作附件"),
+            format!("an objection has at most {OBJECTION_BYTES_MAX} bytes; attach what is evidence"),
+        )
+    );
+    ensure!(
+        !(objection.key.is_empty() && objection.columns.is_empty()),
+        unprocessable(
+            "objection.target",
+            "/key",
+            "请指明哪一行或哪一列有误",
+            "name the row or the column that is wrong"
+        )
+    );
+    ensure!(
+        objection.record == terms.record,
+        unprocessable(
+            "objection.record",
+            "/record",
+            "协议不涉及该记录类型",
+            "the agreement is not about this record type"
+        )
+    );
+    let named = objection.columns.iter().map(schema::FieldName::as_str);
+    let named =
+        named.chain(objection.seen.keys().map(String::as_str)).chain(objection.right.keys().map(String::as_str));
+    for column in named {
+        ensure!(
+            terms.columns.iter().any(|it| it.as_str() == column),
+            Problem::new(
+                Kind::Unprocessable,
+                "objection.column",
+                format!("列 {column} 不在协议列内"),
+                format!("column {column} is not among the agreed columns"),
+            )
+            .field("/columns")
+        );
+    }
+    Ok(())
+}
+
+async fn leaf(
+    tx: &mut Tx,
+    kind: &'static str,
+    (id, digest): (&str, Digest),
+    salt: Salt,
+    now: Timestamp,
+) -> Result<(), Problem> {
+    // The document may hold values of a row; its digest does not, and it is not to be guessed: the document has an id.
+    let body = canonical_text(&serde_json::json!({"kind": kind, "id": id, "digest": digest}))?;
+    evidence::append(tx, &NewLeaf { kind, body, salt }, now).await.map(|_| ())
+}
+
+pub(crate) async fn document_leaf<T: crate::Document>(
+    tx: &mut Tx,
+    kind: &'static str,
+    id: &str,
+    signed: &Signed<T>,
+    (salt, now): (Salt, Timestamp),
+) -> Result<(), Problem> {
+    leaf(tx, kind, (id, signed.digest()?), salt, now).await
+}
+
+async fn add(tx: &mut Tx, view: &ObjectionView, peer: &OrganisationId) -> Result<bool, Problem> {
+    let body = &view.objection.body;
+    let args = args![
+        body.id.to_string(),
+        view.side.word(),
+        peer.as_str(),
+        body.agreement.to_string(),
+        body.record.as_str(),
+        stage_word(view.stage),
+        text(view)?,
+        micros(view.at)
+    ];
+    Ok(tx.execute(OBJECTION_ADD, args).await? == 1)
+}
+
+fn stage_word(stage: ObjectionStage) -> &'static str {
+    match stage {
+        ObjectionStage::Open => "open",
+        ObjectionStage::Accepted => "accepted",
+        ObjectionStage::Corrected => "corrected",
+        ObjectionStage::Unfounded => "unfounded",
+        ObjectionStage::PassedOn => "passed-on",
+    }
+}
+
+/// Keeps an objection of ours and puts it on its way to the provider. The same one again changes nothing.
+///
+/// # Errors
+/// `exchange.agreement_missing`, `objection.…` for what it cannot be about, `objection.exists` for another one of that
+/// name.
+pub async fn raise(tx: &mut Tx, permit: &Permit<Raise>, salt: Salt, now: Timestamp) -> Result<ObjectionView, Problem> {
+    let signed = &permit.ask().objection;
+    let body = &signed.body;
+    let held = agreement(tx, body.agreement).await?;
+    ensure!(held.side == Side::Consumer && held.agreement.body.provider == body.provider, not_ours(body.agreement));
+    check(body, &held.agreement.body.terms)?;
+    if let Some(receipt) = body.receipt {
+        named_receipt(tx, receipt, body.agreement).await?;
+    }
+    let view = ObjectionView::new(ObjectionSide::Raised, signed.clone(), now);
+    ensure!(add(tx, &view, &body.provider).await?, exists(body.id));
+    let id = body.id.to_string();
+    document_leaf(tx, "objection", &id, signed, (salt, now)).await?;
+    letter::send(tx, &id, &body.provider, &Letter::Objection(signed.clone()), now).await?;
+    Ok(view)
+}
+
+async fn named_receipt(reader: &mut Reader, receipt: ReceiptId, agreement: AgreementId) -> Result<(), Problem> {
+    let of = crate::receipt(reader, receipt).await?.body.agreement;
+    ensure!(
+        of == agreement,
+        unprocessable("objection.receipt", "/receipt", "回执不属于该协议", "the receipt is of another agreement")
+    );
+    Ok(())
+}
+
+fn not_ours(id: AgreementId) -> Problem {
+    Problem::new(
+        Kind::Unprocessable,
+        "exchange.side",
+        format!("协议 {id} 中本单位不是该方"),
+        format!("we are not that side of agreement {id}"),
+    )
+}
+
+fn exists(id: ObjectionId) -> Problem {
+    Problem::new(
+        Kind::Conflict,
+        "objection.exists",
+        format!("异议 {id} 已存在"),
+        format!("objection {id} is there already"),
+    )
+}
+
+/// Takes in an objection: a task for our officers, with its clock. The same one again changes nothing.
+///
+/// # Errors
+/// `exchange.agreement_missing` and `objection.…` for what it cannot be about.
+pub async fn take_objection(
+    tx: &mut Tx,
+    permit: &Permit<TakeObjection>,
+    salt: Salt,
+    now: Timestamp,
+) -> Result<(), Problem> {
+    let TakeObjection { objection: signed, passed } = permit.ask();
+    let body = &signed.body;
+    let mut view = ObjectionView::new(ObjectionSide::Received, signed.clone(), now);
+    let peer = match passed.last() {
+        Some(ruling) => {
+            let digest = signed.digest()?;
+            let fits = passed.iter().all(|it| it.body.objection == body.id && it.body.objection_digest == digest);
+            ensure!(fits && ruling.body.verdict == RulingVerdict::PassOn, foreign_ruling());
+            ensure!(passed.len() <= RULINGS_MAX, foreign_ruling());
+            check_reason(&body.reason)?;
+            view.passed_by = Some(ruling.body.by.clone());
+            view.rulings.clone_from(passed);
+            &ruling.body.by
+        }
+        None => {
+            let held = agreement(tx, body.agreement).await?;
+            let theirs = held.side == Side::Provider && held.agreement.body.consumer == body.consumer;
+            ensure!(theirs, not_ours(body.agreement));
+            check(body, &held.agreement.body.terms)?;
+            if let Some(receipt) = body.receipt {
+                named_receipt(tx, receipt, body.agreement).await?;
+            }
+            &body.consumer
+        }
+    };
+    if !add(tx, &view, peer).await? {
+        let ours = load(tx, body.id).await?.1;
+        ensure!(ours.objection == *signed, exists(body.id));
+        return Ok(());
+    }
+    let id = body.id.to_string();
+    document_leaf(tx, "objection", &id, signed, (salt, now)).await?;
+    let title = Bilingual::new(
+        format!("{} 对 {} 提出异议，待校核", body.consumer, body.record),
+        format!("{} objects to {}: to be checked", body.consumer, body.record),
+    );
+    let kind = "objection-received".to_owned();
+    letter::notify(tx, &Notice { about: id, kind, role: Role::ProviderOfficer, title, due: None, at: now }).await?;
+    Ok(())
+}
+
+fn foreign_ruling() -> Problem {
+    Problem::new(
+        Kind::Refused,
+        "exchange.signature",
+        "处理意见不属于该异议或该单位",
+        "a ruling does not belong to this objection, or not to this organisation",
+    )
+}
+
+async fn load(reader: &mut Reader, id: ObjectionId) -> Result<(i64, ObjectionView), Problem> {
+    let row = reader.row(OBJECTION_GET, args![id.to_string()]).await?.ok_or_else(|| missing(id))?;
+    Ok((row.int("version")?, row.json("document")?))
+}
+
+async fn set(tx: &mut Tx, version: i64, view: &ObjectionView) -> Result<(), Problem> {
+    let args = args![view.id().to_string(), version, text(view)?, stage_word(view.stage)];
+    ensure!(tx.execute(OBJECTION_SET, args).await? == 1, late());
+    Ok(())
+}
+
+fn late() -> Problem {
+    Problem::new(
+        Kind::Conflict,
+        "objection.late",
+        "该异议刚被他人处理；请刷新后再试",
+        "somebody else has just acted on this objection; look again",
+    )
+}
+
+/// Rules on an objection that is ours to rule on: signed, told to whoever raised it; a correction is told to every past
+/// recipient. What was corrected stands in the same unit of work.
+///
+/// # Errors
+/// `objection.missing`, `objection.ruled`, `exchange.reason`, `objection.passed_to`.
+pub async fn rule(
+    tx: &mut Tx,
+    permit: &Permit<Rule>,
+    fixed: Option<&Fixed<'_>>,
+    seal: &Seal<'_>,
+    now: Timestamp,
+) -> Result<ObjectionView, Problem> {
+    let ask = permit.ask();
+    let (version, mut view) = load(tx, ask.objection).await?;
+    ensure!(view.side == ObjectionSide::Received, missing(ask.objection));
+    let (case, _) = Case { stage: view.stage, ..Case::default() }.step(&Happening::Ruled(ask.verdict))?;
+    if ask.verdict != RulingVerdict::Accept {
+        check_reason(ask.reason.as_deref().unwrap_or_default())?;
+    }
+    let passes = ask.verdict == RulingVerdict::PassOn;
+    let elsewhere = ask.passed_to.as_ref().is_some_and(|it| *it != ask.by && *it != view.objection.body.consumer);
+    ensure!(
+        passes == ask.passed_to.is_some() && (!passes || elsewhere),
+        unprocessable(
+            "objection.passed_to",
+            "/passed_to",
+            "转办须指明源头部门",
+            "passing on names the source department"
+        )
+    );
+    let ruling = Ruling {
+        format: "yunhe-ruling/1".to_owned(),
+        objection: ask.objection,
+        objection_digest: view.objection.digest()?,
+        by: ask.by.clone(),
+        verdict: ask.verdict,
+        reason: ask.reason.clone(),
+        passed_to: ask.passed_to.clone(),
+        at: now,
+    };
+    let ruling = Signed::sign(ruling, seal.signer)?;
+    view.rulings.push(ruling.clone());
+    view.stage = case.stage;
+    set(tx, version, &view).await?;
+    let id = view.id().to_string();
+    document_leaf(tx, "ruling", &id, &ruling, (seal.salt, now)).await?;
+    let rulings = Letter::Rulings(view.rulings.clone());
+    for peer in [Some(&view.objection.body.consumer), view.passed_by.as_ref()].into_iter().flatten() {
+        letter::send(tx, &id, peer, &rulings, now).await?;
+    }
+    if let Some(next) = &ask.passed_to {
+        let referral =
+            Letter::Referral(Box::new(Referral { objection: view.objection.clone(), rulings: view.rulings.clone() }));
+        letter::send(tx, &id, next, &referral, now).await?;
+    }
+    if let (RulingVerdict::Correct, Some(fixed)) = (ask.verdict, fixed) {
+        let told =
+            correction::Told { about: &id, objection: Some(&view.objection.body), reason: ask.reason.as_deref() };
+        correction::tell_all(tx, &told, fixed, seal.signer, now).await?;
+    }
+    Ok(view)
+}
+
+/// Takes in the rulings on an objection: at whoever raised it, or at whoever passed it on. Twice is once.
+///
+/// # Errors
+/// `objection.missing`, `exchange.signature` for rulings that do not belong to it.
+pub async fn take_rulings(
+    tx: &mut Tx,
+    permit: &Permit<TakeRulings>,
+    salt: Salt,
+    now: Timestamp,
+) -> Result<(), Problem> {
+    let told = &permit.ask().rulings;
+    let id = told.first().ok_or_else(foreign_ruling)?.body.objection;
+    ensure!(told.len() <= RULINGS_MAX, foreign_ruling());
+    let (version, mut view) = load(tx, id).await?;
+    let digest = view.objection.digest()?;
+    let shared = view.rulings.len().min(told.len());
+    ensure!(view.rulings[..shared] == told[..shared], foreign_ruling());
+    for ruling in told.iter().skip(shared) {
+        let body = &ruling.body;
+        ensure!(body.objection == id && body.objection_digest == digest, foreign_ruling());
+        ensure!(view.judges().last() == Some(&&body.by), foreign_ruling());
+        if view.side == ObjectionSide::Raised {
+            let before = if view.stage == ObjectionStage::PassedOn { ObjectionStage::Open } else { view.stage };
+            view.stage = Case { stage: before, ..Case::default() }.step(&Happening::Ruled(body.verdict))?.0.stage;
+        }
+        document_leaf(tx, "ruling", &id.to_string(), ruling, (salt, now)).await?;
+        view.rulings.push(ruling.clone());
+        let title = ruled_title(body);
+        let role = if view.side == ObjectionSide::Raised { Role::Requester } else { Role::ProviderOfficer };
+        let kind = format!("objection-ruled-{}", view.rulings.len());
+        letter::notify(tx, &Notice { about: id.to_string(), kind, role, title, due: None, at: now }).await?;
+    }
+    if told.len() > shared {
+        set(tx, version, &view).await?;
+    }
+    Ok(())
+}
+
+fn ruled_title(ruling: &Ruling) -> Bilingual {
+    let (zh, en) = match ruling.verdict {
+        RulingVerdict::Accept => ("已受理，正在校核", "is checking it"),
+        RulingVerdict::Correct => ("已更正", "has corrected it"),
+        RulingVerdict::Unfounded => ("核实无误，维持原值", "found the value right"),
+        RulingVerdict::PassOn => ("已转源头部门", "has passed it to its source"),
+    };
+    Bilingual::new(format!("异议：{} {zh}", ruling.by), format!("objection: {} {en}", ruling.by))
+}
+
+/// A letter was heard: it is taken off the list, and what follows from that is noted.
+///
+/// # Errors
+/// Those of the store.
+pub async fn letter_heard(tx: &mut Tx, sent: &Outgoing, now: Timestamp) -> Result<(), Problem> {
+    if letter::heard(tx, sent).await?
+        && let Letter::Correction(it) = &sent.letter
+    {
+        correction::was_heard(tx, it.body.id, now).await?;
+    }
+    Ok(())
+}
+
+async fn shown(reader: &mut Reader, mut view: ObjectionView) -> Result<ObjectionView, Problem> {
+    let id = view.id().to_string();
+    view.corrections = correction::about(reader, &id).await?;
+    view.undelivered = letter::undelivered(reader, &id).await?;
+    for one in &view.corrections {
+        view.undelivered.extend(letter::undelivered(reader, &one.correction.body.id.to_string()).await?);
+    }
+    let tellings = view.corrections.iter().map(|it| (it.correction.body.agreement, it.telling)).collect();
+    view.closed = Case { stage: view.stage, tellings }.is_closed();
+    Ok(view)
+}
+
+/// One objection with its corrections.
+///
+/// # Errors
+/// `objection.missing`.
+pub async fn objection(reader: &mut Reader, id: ObjectionId) -> Result<ObjectionView, Problem> {
+    let view = load(reader, id).await?.1;
+    shown(reader, view).await
+}
+
+/// The newest objections, at most 500.
+///
+/// # Errors
+/// Those of the store.
+pub async fn objections(reader: &mut Reader) -> Result<Vec<ObjectionView>, Problem> {
+    let rows = reader.rows(OBJECTION_LIST, args![LIST_MAX]).await?;
+    all_shown(reader, &rows).await
+}
+
+/// The objections that wait for a ruling of ours, oldest first, at most 500.
+///
+/// # Errors
+/// Those of the store.
+pub async fn objections_waiting(reader: &mut Reader) -> Result<Vec<ObjectionView>, Problem> {
+    let rows = reader.rows(OBJECTION_WAITING, args![LIST_MAX]).await?;
+    rows.iter().map(|it| it.json("document")).collect()
+}
+
+async fn all_shown(reader: &mut Reader, rows: &[Row]) -> Result<Vec<ObjectionView>, Problem> {
+    let mut all = Vec::with_capacity(rows.len());
+    for row in rows {
+        let view = row.json("document")?;
+        all.push(shown(reader, view).await?);
+    }
+    Ok(all)
+}

@@ -1,0 +1,345 @@
+//! `yunhe bulletin`: the accounts of a month as a bulletin that a director signs, in Markdown or as a workbook. Every
+//! figure names where exactly those stand that it was counted from.
+
+use crate::context::Context;
+use crate::exit::{Failure, file_problem};
+use clap::Args;
+use serde_json::{Value, json};
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+
+const EXAMPLES: &str = "\
+示例 Examples:
+  yunhe bulletin 2026-11 --data ./hub --as auditor
+  yunhe bulletin 2026-11 --xlsx 月报.xlsx --data ./hub --as auditor";
+
+/// The columns of the table by department: figure, title.
+const COLUMNS: [(&str, &str); 13] = [
+    ("entries-compiled", "编制目录"),
+    ("entries-attached", "挂接资源"),
+    ("entries-sleeping", "休眠目录"),
+    ("requests-received", "收到申请"),
+    ("requests-answered", "答复申请"),
+    ("requests-in-time", "按时答复"),
+    ("objections-received", "收到异议"),
+    ("objections-ruled", "办结异议"),
+    ("objections-in-time", "按时办结"),
+    ("objections-corrected", "更正"),
+    ("corrections-told", "收到更正通知"),
+    ("corrections-confirmed", "确认更正"),
+    ("calls", "调用次数"),
+];
+/// Rates: part, whole, title.
+const RATES: [(&str, &str, &str); 5] = [
+    ("entries-attached", "entries-compiled", "挂接率"),
+    ("requests-in-time", "requests-answered", "按时答复率"),
+    ("objections-in-time", "objections-ruled", "异议按时办结率"),
+    ("objections-corrected", "objections-ruled", "异议更正率"),
+    ("corrections-confirmed", "corrections-told", "更正确认率"),
+];
+
+/// 月报：一个月的账，每个数字都能追到所计的件。The bulletin of a month.
+#[derive(Args, Debug)]
+#[command(after_help = EXAMPLES)]
+pub struct Bulletin {
+    /// 月份，如 2026-11 The month, like 2026-11
+    month: String,
+    /// 写成 XLSX 工作簿 Write a workbook [Markdown on standard output]
+    #[arg(long, value_name = "FILE")]
+    xlsx: Option<PathBuf>,
+    /// 写成 Markdown 文件 Write Markdown into a file
+    #[arg(long, value_name = "FILE", conflicts_with = "xlsx")]
+    markdown: Option<PathBuf>,
+}
+
+impl Bulletin {
+    /// Runs it.
+    pub async fn run(self, context: &Context) -> Result<(), Failure> {
+        let client = context.client()?;
+        let accounts = client.get("/v1/accounts", &[("month", &self.month)]).await?;
+        let members = client.get("/v1/federation", &[]).await?;
+        let overdue = client.get("/v1/requests", &[("overdue", "true")]).await?;
+        let told = Told { accounts, titles: titles(&members), overdue };
+        if let Some(path) = &self.xlsx {
+            let bytes = workbook(&told).map_err(|it| file_problem(path, &it))?;
+            std::fs::write(path, bytes).map_err(|it| file_problem(path, &it))?;
+            context.voice().answer(&json!({ "file": path }), || path.display().to_string());
+            return Ok(());
+        }
+        let text = markdown(&told);
+        match &self.markdown {
+            Some(path) => {
+                std::fs::write(path, text).map_err(|it| file_problem(path, &it))?;
+                context.voice().answer(&json!({ "file": path }), || path.display().to_string());
+            }
+            None => context.voice().answer(&told.accounts, || text.clone()),
+        }
+        Ok(())
+    }
+}
+
+/// What the bulletin is written from.
+struct Told {
+    accounts: Value,
+    titles: BTreeMap<String, String>,
+    overdue: Value,
+}
+
+/// A table of texts and numbers.
+struct Table {
+    title: String,
+    head: Vec<String>,
+    rows: Vec<Vec<Cell>>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+enum Cell {
+    Text(String),
+    Count(u64),
+    /// Of ten thousand; none where the whole is empty.
+    Rate(Option<u64>),
+}
+
+impl Cell {
+    fn shown(&self) -> String {
+        match self {
+            // A bar would end the cell.
+            Self::Text(text) => text.replace('|', "\\|").replace('\n', " "),
+            Self::Count(count) => count.to_string(),
+            Self::Rate(None) => "—".to_owned(),
+            Self::Rate(Some(rate)) => format!("{}.{:02}%", rate / 100, rate % 100),
+        }
+    }
+}
+
+/// Every member's Chinese title.
+fn titles(members: &Value) -> BTreeMap<String, String> {
+    let all = members["members"].as_array().map_or(&[][..], Vec::as_slice);
+    let title = |it: &Value| {
+        let text = |at: &str| it.pointer(at).and_then(Value::as_str).map(str::to_owned);
+        Some((text("/id")?, text("/title/zh").or_else(|| text("/titles/zh"))?))
+    };
+    all.iter().filter_map(title).collect()
+}
+
+impl Told {
+    fn title(&self, department: &str) -> String {
+        self.titles.get(department).cloned().unwrap_or_else(|| department.to_owned())
+    }
+
+    /// Counts by whatever `by` names, and figure.
+    fn counts(&self, by: &str) -> BTreeMap<String, BTreeMap<String, u64>> {
+        let mut counts: BTreeMap<String, BTreeMap<String, u64>> = BTreeMap::new();
+        for figure in self.accounts["figures"].as_array().map_or(&[][..], Vec::as_slice) {
+            let text = |at: &str| figure[at].as_str().unwrap_or_default().to_owned();
+            let count = figure["count"].as_u64().unwrap_or(0);
+            *counts.entry(text(by)).or_default().entry(text("name")).or_default() += count;
+        }
+        counts
+    }
+
+    /// One row per department or city, and the sum of all.
+    fn tables(&self) -> Vec<Table> {
+        let mut tables = Vec::new();
+        for (by, title, first) in [("department", "一、分部门", "部门"), ("city", "二、分市", "行政区划")]
+        {
+            let counts = self.counts(by);
+            let mut total: BTreeMap<String, u64> = BTreeMap::new();
+            for (name, count) in counts.values().flatten() {
+                *total.entry(name.clone()).or_default() += count;
+            }
+            let row = |name: String, counts: &BTreeMap<String, u64>| {
+                let count = |it: &str| counts.get(it).copied().unwrap_or(0);
+                let figures = COLUMNS.iter().map(|(figure, _)| Cell::Count(count(figure)));
+                let rates = RATES.iter().map(|(part, whole, _)| {
+                    Cell::Rate(Some(count(whole)).filter(|it| *it > 0).map(|it| count(part) * 10_000 / it))
+                });
+                [Cell::Text(name)].into_iter().chain(figures).chain(rates).collect()
+            };
+            let mut rows: Vec<Vec<Cell>> = counts.iter().map(|(name, it)| row(self.title(name), it)).collect();
+            rows.push(row("合计".to_owned(), &total));
+            let head = [first].into_iter().chain(COLUMNS.iter().map(|it| it.1)).chain(RATES.iter().map(|it| it.2));
+            tables.push(Table { title: title.to_owned(), head: head.map(str::to_owned).collect(), rows });
+        }
+        tables.push(self.late());
+        tables
+    }
+
+    /// What is overdue now, by department and step.
+    fn late(&self) -> Table {
+        let mut rows = BTreeSet::new();
+        for view in self.overdue.as_array().map_or(&[][..], Vec::as_slice) {
+            let clocks = view["clocks"].as_array().map_or(&[][..], Vec::as_slice);
+            let running = clocks.iter().rev();
+            let mut running = running.filter(|it| it["kind"] == "statutory" && it["reading"]["in_time"].is_null());
+            let Some(clock) = running.next() else { continue };
+            let text = |it: &Value| it.as_str().unwrap_or_default().to_owned();
+            let step = match clock["step"].as_str().unwrap_or_default() {
+                "own-department" => "本部门审核",
+                "authority" => "主管部门审核",
+                _ => "提供方答复",
+            };
+            let who = self.title(&text(&clock["who"]));
+            let due = text(&clock["reading"]["due"]["day"]);
+            let late = clock["reading"]["late"].as_u64().unwrap_or(0);
+            rows.insert((who, step, text(&view["request"]["body"]["id"]), due, late));
+        }
+        let rows = rows.into_iter().map(|(who, step, id, due, late)| {
+            vec![Cell::Text(who), Cell::Text(step.to_owned()), Cell::Text(id), Cell::Text(due), Cell::Count(late)]
+        });
+        let head = ["部门", "环节", "申请", "期限", "逾期工作日"].map(str::to_owned).to_vec();
+        Table { title: "三、当前逾期未办".to_owned(), head, rows: rows.collect() }
+    }
+
+    /// What every figure was counted from.
+    fn proofs(&self) -> Table {
+        let figures = self.accounts["figures"].as_array().map_or(&[][..], Vec::as_slice);
+        let title = |name: &str| COLUMNS.iter().find(|it| it.0 == name).map_or(name, |it| it.1).to_owned();
+        let row = |it: &Value| {
+            let text = |at: &str| it[at].as_str().unwrap_or_default().to_owned();
+            let count = Cell::Count(it["count"].as_u64().unwrap_or(0));
+            let (department, name) = (self.title(&text("department")), title(&text("name")));
+            vec![Cell::Text(department), Cell::Text(name), count, Cell::Text(text("proof"))]
+        };
+        let head = ["部门", "数字", "数", "依据（GET）"].map(str::to_owned).to_vec();
+        Table { title: "四、各数依据".to_owned(), head, rows: figures.iter().map(row).collect() }
+    }
+
+    fn heading(&self) -> (String, String) {
+        let month = self.accounts["month"].as_str().unwrap_or_default();
+        let (year, number) = month.split_once('-').unwrap_or((month, ""));
+        let number = number.trim_start_matches('0');
+        let issuer = self.title(self.accounts["organisation"].as_str().unwrap_or_default());
+        (format!("数据共享月报（{year}年{number}月）"), issuer)
+    }
+
+    fn notes(&self) -> Vec<String> {
+        let mut notes = vec![
+            "口径：目录按月末状态计；申请、异议按受理或答复所在月计，以环节责任单位归集；调用按有回执的交付计；比率以当月答复、办结数为分母；以本节点所知为限。"
+                .to_owned(),
+            format!("统计时间：{}。", self.accounts["at"].as_str().unwrap_or_default()),
+        ];
+        if self.accounts["unfinished"] == true {
+            notes.push("本月尚未结束，数字为截至统计时间的数。".to_owned());
+        }
+        if self.accounts["estimated"] == true {
+            notes.push("部分期限所在年份的放假安排尚未公布，按估算计，公布后重算。".to_owned());
+        }
+        notes
+    }
+}
+
+fn markdown(told: &Told) -> String {
+    let (title, issuer) = told.heading();
+    let mut text = format!("# {title}\n\n{issuer}\n\n");
+    for table in told.tables().iter().chain([&told.proofs()]) {
+        text.push_str(&format!("## {}\n\n", table.title));
+        if table.rows.is_empty() {
+            text.push_str("无。\n\n");
+            continue;
+        }
+        text.push_str(&format!("| {} |\n", table.head.join(" | ")));
+        let rule = |at: usize| if at == 0 { "---" } else { "---:" };
+        let rules: Vec<&str> = (0..table.head.len()).map(rule).collect();
+        text.push_str(&format!("| {} |\n", rules.join(" | ")));
+        for row in &table.rows {
+            let cells: Vec<String> = row.iter().map(Cell::shown).collect();
+            text.push_str(&format!("| {} |\n", cells.join(" | ")));
+        }
+        text.push('\n');
+    }
+    for note in told.notes() {
+        text.push_str(&format!("- {note}\n"));
+    }
+    text.push_str("\n签发人：　　　　　　　　　　日期：\n");
+    text
+}
+
+/// The same tables as sheets. Texts stay texts, whatever they begin with.
+fn workbook(told: &Told) -> Result<Vec<u8>, rust_xlsxwriter::XlsxError> {
+    use rust_xlsxwriter::{Format, FormatAlign, FormatBorder, Workbook};
+    let (title, issuer) = told.heading();
+    let heading = Format::new().set_bold().set_font_size(16).set_align(FormatAlign::Left);
+    let head = Format::new().set_bold().set_border(FormatBorder::Thin).set_text_wrap();
+    let (plain, rate) = (Format::new().set_border(FormatBorder::Thin), Format::new().set_border(FormatBorder::Thin));
+    let rate = rate.set_num_format("0.00%");
+    let mut book = Workbook::new();
+    for table in told.tables().iter().chain([&told.proofs()]) {
+        let sheet = book.add_worksheet();
+        // `一、分部门` names a sheet `分部门`.
+        sheet.set_name(table.title.split_once('、').map_or(table.title.as_str(), |it| it.1))?;
+        sheet.write_string_with_format(0, 0, &title, &heading)?;
+        sheet.write_string(1, 0, &issuer)?;
+        for (column, text) in (0..).zip(&table.head) {
+            sheet.write_string_with_format(3, column, text, &head)?;
+            sheet.set_column_width(column, if column == 0 { 28 } else { 14 })?;
+        }
+        let mut line = 4;
+        for row in &table.rows {
+            for (column, cell) in (0..).zip(row) {
+                match cell {
+                    Cell::Text(text) => sheet.write_string_with_format(line, column, text, &plain)?,
+                    Cell::Count(count) => sheet.write_number_with_format(line, column, *count as f64, &plain)?,
+                    Cell::Rate(Some(it)) => {
+                        sheet.write_number_with_format(line, column, *it as f64 / 10_000.0, &rate)?
+                    }
+                    Cell::Rate(None) => sheet.write_string_with_format(line, column, "—", &plain)?,
+                };
+            }
+            line += 1;
+        }
+        sheet.set_freeze_panes(4, 1)?;
+        for note in told.notes() {
+            line += 1;
+            sheet.write_string(line, 0, &note)?;
+        }
+        sheet.write_string(line + 2, 0, "签发人：　　　　　　　　　　日期：")?;
+    }
+    book.save_to_buffer()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn told() -> Told {
+        let figure = |name: &str, department: &str, city: &str, count: u64| {
+            let (at, proof) = (city, "/v1/accounts/proof");
+            json!({"name": name, "department": department, "city": at, "count": count, "proof": proof})
+        };
+        let accounts = json!({
+            "month": "2026-11", "organisation": "js-data", "at": "2026-12-01T01:00:00Z", "unfinished": false,
+            "estimated": true,
+            "figures": [
+                figure("requests-answered", "js-scjg", "32", 4), figure("requests-in-time", "js-scjg", "32", 3),
+                figure("calls", "nj-gxj", "3201", 7),
+            ],
+        });
+        let titles = BTreeMap::from([("js-scjg".to_owned(), "=省|局".to_owned())]);
+        let clock = json!({"kind": "statutory", "step": "provider", "who": "js-scjg",
+            "reading": {"due": {"day": "2026-11-20", "estimated": false}, "late": 6}});
+        let overdue = json!([{"request": {"body": {"id": "req_1"}}, "clocks": [clock]}]);
+        Told { accounts, titles, overdue }
+    }
+
+    #[test]
+    fn a_bulletin_has_every_figure_its_rate_and_its_sum() {
+        let text = markdown(&told());
+        assert!(text.starts_with("# 数据共享月报（2026年11月）\n\njs-data\n"), "{text}");
+        let line = text.lines().find(|it| it.starts_with("| =省\\|局")).unwrap();
+        assert!(line.contains("| 4 | 3 |") && line.contains("75.00%") && line.contains("—"), "{line}");
+        let total = text.lines().find(|it| it.starts_with("| 合计")).unwrap();
+        assert!(total.contains("| 4 | 3 |") && total.contains("| 7 |"), "{total}");
+        assert!(text.contains("| =省\\|局 | 提供方答复 | req_1 | 2026-11-20 | 6 |"), "{text}");
+        assert!(text.contains("放假安排尚未公布") && text.contains("签发人"), "{text}");
+    }
+
+    #[test]
+    fn a_workbook_is_made_of_the_same_tables() {
+        let bytes = workbook(&told()).unwrap();
+        assert!(bytes.starts_with(b"PK"));
+        if let Some(path) = std::env::var_os("YUNHE_TEST_WORKBOOK") {
+            std::fs::write(path, bytes).unwrap();
+        }
+    }
+}
