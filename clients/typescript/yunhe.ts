@@ -40,6 +40,24 @@ export type AccessRequest = {
   until: string;
 };
 
+/** The accounts of a month. */
+export type Accounts = {
+  /** When they were counted. */
+  at: string;
+  /** Whether a term was counted without the year's notice. */
+  estimated: boolean;
+  /** The figures. */
+  figures: Figure[];
+  /** The month, `2026-11`. */
+  month: string;
+  /** Whose accounts. */
+  organisation: OrganisationId;
+  /** The rates that follow from them. */
+  rates: Rate[];
+  /** Whether the month is not over. */
+  unfinished: boolean;
+};
+
 /** The consumer's countersignature. */
 export type Acknowledgement = {
   /** When. */
@@ -236,6 +254,9 @@ export type Change = {
 /** The three classes of the guide. */
 export type Class = "base" | "theme" | "department";
 
+/** What a clock is of: the term of law, or what the platform promises. */
+export type ClockKind = "statutory" | "promised";
+
 /** A column as its source describes it. */
 export type ColumnShape = {
   /** What is written about it there. */
@@ -358,6 +379,28 @@ export type Compiled = {
 /** How sure a proposal is. */
 export type Confidence = "guess" | "likely" | "certain";
 
+/** A past recipient's confirmation (更正确认). */
+export type Confirmation = {
+  /** When. */
+  at: string;
+  /** By which organisation. */
+  by: OrganisationId;
+  /** Of which correction. */
+  correction: CorrectionId;
+  /** Its digest. */
+  correction_digest: Digest;
+  /** `yunhe-confirmation/1`. */
+  format: string;
+  /** What was done with what had been received. */
+  note: string;
+};
+
+/** A confirmation as it is filled in. */
+export type ConfirmationDraft = {
+  /** What was done with what had been received. */
+  note: string;
+};
+
 /** Whether a system takes part in sharing. */
 export type Connection = "unconnected" | "sleeping" | "connected";
 
@@ -376,6 +419,55 @@ export type Constant = {
   date: string;
 } | {
   timestamp: string;
+};
+
+/** What a past recipient is told (更正通知): what was wrong, since when, and what to do. */
+export type Correction = {
+  /** Under which agreement it had the row. */
+  agreement: AgreementId;
+  /** When it was corrected. */
+  at: string;
+  /** What was done. */
+  cause: CorrectionCause;
+  /** Which of the agreed columns were wrong. */
+  columns: FieldName[];
+  /** Whom it tells. */
+  consumer: OrganisationId;
+  /** Within which federation. */
+  federation: FederationName;
+  /** `yunhe-correction/1`. */
+  format: string;
+  /** Its name. */
+  id: CorrectionId;
+  /** The row's natural key, where the agreement shows it; none: any row. */
+  key?: string[];
+  /** After which objection. */
+  objection?: ObjectionId | null;
+  /** Who corrected. */
+  provider: OrganisationId;
+  /** Why. */
+  reason: string;
+  /** In which record type. */
+  record: ResourceId;
+  /** What was delivered since then was wrong. */
+  since: string;
+};
+
+/** Why past recipients are told. */
+export type CorrectionCause = "corrected" | "removed" | "erased";
+
+export type CorrectionId = string;
+
+/** A correction as one side keeps it. */
+export type CorrectionView = {
+  /** As the recipient signed it. */
+  confirmation?: Signed9 | null;
+  /** As the provider signed it. */
+  correction: Signed8;
+  /** Which side we are. */
+  side: Side;
+  /** How far it is. */
+  telling: Telling;
 };
 
 /** Somebody signs in. */
@@ -467,6 +559,14 @@ export type Draft = {
   entry: Entry;
   /** What lies behind it. */
   links?: Links;
+};
+
+/** The last day of a term. */
+export type Due = {
+  /** The day; the term is over at its end. */
+  day: string;
+  /** Whether a day on the way there was estimated. */
+  estimated: boolean;
 };
 
 /** A second factor that was confirmed. */
@@ -605,6 +705,23 @@ export type FieldName = string;
 
 /** The types of fields. */
 export type FieldType = "text" | "integer" | "decimal" | "money" | "boolean" | "date" | "timestamp" | "code" | "org-code" | "division";
+
+/** One figure. */
+export type Figure = {
+  /** The division of that department: its city, or the province. */
+  city: string;
+  /** How many. */
+  count: number;
+  /** Of whom: who holds the entries, had to answer, or took the deliveries. */
+  department: OrganisationId;
+  /** What is counted. */
+  name: FigureName;
+  /** Where exactly those stand that were counted. */
+  proof: string;
+};
+
+/** What is counted. */
+export type FigureName = "entries-compiled" | "entries-attached" | "entries-sleeping" | "requests-received" | "requests-answered" | "requests-in-time" | "objections-received" | "objections-ruled" | "objections-in-time" | "objections-corrected" | "corrections-told" | "corrections-confirmed" | "calls";
 
 /** A row condition without variables. Made by the functions below it is canonical: equal meaning in equal shape gives equal bytes. Reading one from JSON refuses any other shape. */
 export type Filter = {
@@ -845,6 +962,9 @@ export type LegalBasis = {
 /** The administrative level of a member. */
 export type Level = "nation" | "province" | "city" | "county";
 
+/** How near the end is. */
+export type Light = "green" | "yellow" | "red" | "overdue" | "escalated";
+
 /** The chain behind an entry: 职责 → 事项 → 信息系统 → (entry) → 挂接资源. */
 export type Links = {
   /** Cells of the guide's template that came in other words than ours. */
@@ -987,6 +1107,118 @@ export type NewUser = {
 /** What was missing. */
 export type Note = {
   note: string;
+};
+
+/** Something that the people of a role should know, told them once. */
+export type Notice = {
+  /** What it is about: a request, an objection, a correction. */
+  about: string;
+  /** When it was given. */
+  at: string;
+  /** By when something is due. */
+  due?: string | null;
+  /** What happened to it: `objection-received`, `clock-yellow`. */
+  kind: string;
+  /** For whom. */
+  role: Role;
+  /** In words. */
+  title: Bilingual;
+};
+
+/** An objection (异议): a consumer marks a row, a cell or a column as wrong. */
+export type Objection = {
+  /** Under which agreement. */
+  agreement: AgreementId;
+  /** When. */
+  at: string;
+  /** Which columns; none: the row as such. */
+  columns?: FieldName[];
+  /** Who objects. */
+  consumer: OrganisationId;
+  /** Within which federation. */
+  federation: FederationName;
+  /** `yunhe-objection/1`. */
+  format: string;
+  /** Its name. */
+  id: ObjectionId;
+  /** The natural key of the row, as texts in the key's order; none: the columns as such. */
+  key?: string[];
+  /** Who delivered. */
+  provider: OrganisationId;
+  /** Why it is thought wrong. */
+  reason: string;
+  /** By which delivery, where that is known. */
+  receipt?: ReceiptId | null;
+  /** In which record type. */
+  record: ResourceId;
+  /** What would be right, by column. */
+  right?: Record<string, unknown>;
+  /** What was delivered, by column. */
+  seen?: Record<string, unknown>;
+};
+
+/** A clock on an objection as it is shown. */
+export type ObjectionClock = {
+  /** The legal basis, or the rule. */
+  basis: Bilingual;
+  /** Of what. */
+  kind: ClockKind;
+  /** What it shows. */
+  reading: Reading;
+  /** The term. */
+  working_days: number;
+};
+
+/** An objection as it is filled in. */
+export type ObjectionDraft = {
+  /** Under which agreement it was delivered. */
+  agreement: AgreementId;
+  /** Which columns; none: the row as such. */
+  columns?: FieldName[];
+  /** To say the same again after an answer that was lost. */
+  id?: ObjectionId | null;
+  /** The key of the row; none: the columns as such. */
+  key?: string[];
+  /** Why it is thought wrong. */
+  reason: string;
+  /** By which delivery. */
+  receipt?: ReceiptId | null;
+  /** What would be right, by column. */
+  right?: Record<string, unknown>;
+  /** What was delivered, by column. */
+  seen?: Record<string, unknown>;
+};
+
+export type ObjectionId = string;
+
+/** Which side of an objection we are. */
+export type ObjectionSide = "raised" | "received";
+
+/** Where an objection stands. */
+export type ObjectionStage = "open" | "accepted" | "corrected" | "unfounded" | "passed-on";
+
+/** An objection with its whole story. */
+export type ObjectionView = {
+  /** When this node had it. */
+  at: string;
+  /** Its clocks. Made when it is shown. */
+  clocks?: ObjectionClock[];
+  /** Whether it was ruled on and everybody who was told has confirmed. Made when it is shown. */
+  closed?: boolean;
+  /** Who is told of the correction, and how far that is. Made when it is shown. */
+  corrections?: CorrectionView[];
+  /** As the consumer signed it. */
+  objection: Signed6;
+  /** Who passed it to us, if it is not the provider's own. */
+  passed_by?: OrganisationId | null;
+  /** The rulings on it, in order; those of a source department follow the one that passed it on. */
+  rulings: Signed7[];
+  /** Which side we are. */
+  side: ObjectionSide;
+  /** Where it stands. */
+  stage: ObjectionStage;
+  /** What has not reached its node yet. Made when it is shown. */
+  undelivered?: Undelivered[];
 };
 
 /** An offer as a pack declares it. */
@@ -1205,6 +1437,14 @@ export type Progress = {
   waiting?: Waiting | null;
 };
 
+/** What a figure was counted from. */
+export type Proof = {
+  /** The ids, in order; as many as the figure, over all pages. */
+  ids: string[];
+  /** The id to go on behind; none when there is no more. */
+  next?: string | null;
+};
+
 /** A draft with its reasons. */
 export type Proposal = {
   /** The least confidence among them. */
@@ -1328,6 +1568,34 @@ export type Quota = {
   rows_per_day: number;
 };
 
+/** One part of a whole. */
+export type Rate = {
+  /** Of whom. */
+  department: OrganisationId;
+  /** The part. */
+  part: FigureName;
+  /** How many of ten thousand. */
+  per_10000: number;
+  /** The whole. */
+  whole: FigureName;
+};
+
+/** What a clock shows. */
+export type Reading = {
+  /** The last day; none while the clock stands still. */
+  due?: Due | null;
+  /** Whether an answer came in time; none before there is one. */
+  in_time?: boolean | null;
+  /** Working days past the last day. */
+  late: number;
+  /** Working days that are left after today, or were left when the clock stopped or the answer came. */
+  left: number;
+  /** How near the end is; of an answered matter, how near it was. */
+  light: Light;
+  /** Whether it stands still. */
+  stopped: boolean;
+};
+
 /** Why a part of a draft is as it is. */
 export type Reason = {
   /** How sure. */
@@ -1348,7 +1616,7 @@ export type Reason2 = {
 /** A receipt as a file: proof without asking anybody. `issued` with the provider's batch signature and the consumer's request; `acknowledged` with the countersignature as well; `log_proof` once its leaf is in the log. */
 export type Receipt = {
   /** The countersignature. */
-  acknowledgement?: Signed6 | null;
+  acknowledgement?: Signed10 | null;
   /** The consumer's signed request. */
   asked: Asked;
   /** The provider's signature, through the batch of that commit. */
@@ -1496,7 +1764,9 @@ export type RequestId = string;
 
 /** A request with its whole story. */
 export type RequestView = {
-  /** By when each step has to answer (statutory working days), from when it was its turn. */
+  /** Every clock of every turn so far. Made when it is shown. */
+  clocks?: StepClock[];
+  /** By when each step has to answer (statutory working days), from when it was its turn. Made when it is shown. */
   due?: Record<string, string>;
   /** What has happened. */
   events: Event[];
@@ -1548,6 +1818,43 @@ export type RowsDigest = {
   /** How many rows. */
   rows: number;
 };
+
+/** A ruling on an objection (处理意见). */
+export type Ruling = {
+  /** When. */
+  at: string;
+  /** By which organisation. */
+  by: OrganisationId;
+  /** `yunhe-ruling/1`. */
+  format: string;
+  /** On which objection. */
+  objection: ObjectionId;
+  /** Its digest. */
+  objection_digest: Digest;
+  /** To which department it is passed. */
+  passed_to?: OrganisationId | null;
+  /** Why; needed for all but accept. */
+  reason?: string | null;
+  /** What it says. */
+  verdict: RulingVerdict;
+};
+
+/** A ruling as it is filled in. */
+export type RulingDraft = {
+  /** To pass on: the source department. */
+  passed_to?: OrganisationId | null;
+  /** Why. */
+  reason?: string | null;
+  /** To correct: the row is taken out. */
+  remove?: boolean;
+  /** To correct: the right values, by column. Neither these nor `remove`: it was corrected at its source already. */
+  row?: Record<string, unknown>;
+  /** What it says. */
+  verdict: RulingVerdict;
+};
+
+/** What a ruling says. */
+export type RulingVerdict = "accept" | "correct" | "unfounded" | "pass-on";
 
 /** One run. */
 export type Run = {
@@ -1637,6 +1944,14 @@ export type Signed = {
 };
 
 /** A document with the signatures under it. */
+export type Signed10 = {
+  /** What is signed. */
+  body: Acknowledgement;
+  /** By whom, in the order in which they signed. */
+  signatures: Signature[];
+};
+
+/** A document with the signatures under it. */
 export type Signed2 = {
   /** What is signed. */
   body: Answer;
@@ -1671,7 +1986,31 @@ export type Signed5 = {
 /** A document with the signatures under it. */
 export type Signed6 = {
   /** What is signed. */
-  body: Acknowledgement;
+  body: Objection;
+  /** By whom, in the order in which they signed. */
+  signatures: Signature[];
+};
+
+/** A document with the signatures under it. */
+export type Signed7 = {
+  /** What is signed. */
+  body: Ruling;
+  /** By whom, in the order in which they signed. */
+  signatures: Signature[];
+};
+
+/** A document with the signatures under it. */
+export type Signed8 = {
+  /** What is signed. */
+  body: Correction;
+  /** By whom, in the order in which they signed. */
+  signatures: Signature[];
+};
+
+/** A document with the signatures under it. */
+export type Signed9 = {
+  /** What is signed. */
+  body: Confirmation;
   /** By whom, in the order in which they signed. */
   signatures: Signature[];
 };
@@ -1733,6 +2072,22 @@ export type State2 = {
   enabled: boolean;
 };
 
+/** A clock of one step as it is shown. */
+export type StepClock = {
+  /** The legal basis, or the rule. */
+  basis: Bilingual;
+  /** Of what. */
+  kind: ClockKind;
+  /** What it shows. */
+  reading: Reading;
+  /** Whose. */
+  step: AnswerStep;
+  /** The organisation whose turn it is or was. */
+  who: OrganisationId;
+  /** The term. */
+  working_days: number;
+};
+
 /** A signature and hash algorithm pair. `sm2-sm3` is planned: its name is reserved and refused until it is built. */
 export type Suite = "ed25519-sha256";
 
@@ -1784,6 +2139,9 @@ export type TableShape = {
 export type Target = {
   record: ResourceId;
 };
+
+/** How far a correction is with one recipient. */
+export type Telling = "untold" | "told" | "confirmed";
 
 /** What both sides signed: everything that a delivery is measured by. */
 export type Terms = {
@@ -1963,6 +2321,18 @@ export type TypeView = {
   title: Bilingual;
 };
 
+/** A letter that has not arrived. */
+export type Undelivered = {
+  /** Since when it waits. */
+  at: string;
+  /** What it is. */
+  kind: string;
+  /** What came back at the last try. */
+  problem?: string | null;
+  /** To whom. */
+  to: OrganisationId;
+};
+
 /** What leads to a thing: open things above it, and entries whose published text or draft names it. */
 export type User = {
   /** `matter`, `system` or `entry`. */
@@ -2103,6 +2473,16 @@ export class Yunhe {
     return this.json("GET", "/openapi.json");
   }
 
+  /** 某月的账：各项数字及其依据 · the accounts of a month, each figure with its proof */
+  accounts(query: { month: string }): Promise<Accounts> {
+    return this.json("GET", "/v1/accounts", query);
+  }
+
+  /** 某个数字由哪些件计得 · exactly what a figure was counted from */
+  accountProof(query: { after?: string | null; department: OrganisationId; figure: FigureName; month: string }): Promise<Proof> {
+    return this.json("GET", "/v1/accounts/proof", query);
+  }
+
   /** 协议列表 · agreements */
   agreements(): Promise<AgreementView[]> {
     return this.json("GET", "/v1/agreements");
@@ -2201,6 +2581,16 @@ export class Yunhe {
   /** 编制、提交、审核、退回、发布、变更、撤销、放弃 · drafts, submits, checks, returns, publishes, changes, revokes or discards an entry */
   compile(name: string, body: CompileAsk): Promise<Compiled> {
     return this.json("POST", `/v1/compilations/${encodeURIComponent(name)}/acts`, {}, JSON.stringify(body));
+  }
+
+  /** 更正通知 · corrections, told by us and to us */
+  corrections(query: { waiting?: boolean } = {}): Promise<CorrectionView[]> {
+    return this.json("GET", "/v1/corrections", query);
+  }
+
+  /** 确认更正 · confirms a correction */
+  confirmCorrection(id: string, body: ConfirmationDraft): Promise<CorrectionView> {
+    return this.json("POST", `/v1/corrections/${encodeURIComponent(id)}/confirmation`, {}, JSON.stringify(body));
   }
 
   /** 入表交付计划 · deliveries into tables */
@@ -2308,6 +2698,31 @@ export class Yunhe {
     return this.json("GET", "/v1/node");
   }
 
+  /** 给本人各角色的通知 · notices to the caller's roles */
+  notices(): Promise<Notice[]> {
+    return this.json("GET", "/v1/notices");
+  }
+
+  /** 异议列表 · objections, raised by us and to us */
+  objections(query: { overdue?: boolean; waiting?: boolean } = {}): Promise<ObjectionView[]> {
+    return this.json("GET", "/v1/objections", query);
+  }
+
+  /** 提出异议：某行、某格或某列有误 · marks what was delivered as wrong */
+  raiseObjection(body: ObjectionDraft): Promise<ObjectionView> {
+    return this.json("POST", "/v1/objections", {}, JSON.stringify(body));
+  }
+
+  /** 一件异议及其更正 · an objection, and whom its correction reached */
+  objection(id: string): Promise<ObjectionView> {
+    return this.json("GET", `/v1/objections/${encodeURIComponent(id)}`);
+  }
+
+  /** 对异议作出处理意见 · rules on an objection */
+  ruleOnObjection(id: string, body: RulingDraft): Promise<ObjectionView> {
+    return this.json("POST", `/v1/objections/${encodeURIComponent(id)}/rulings`, {}, JSON.stringify(body));
+  }
+
   /** 本机构的提供 · what this organisation offers */
   offers(): Promise<OfferView[]> {
     return this.json("GET", "/v1/offers");
@@ -2403,9 +2818,9 @@ export class Yunhe {
     return this.json("POST", `/v1/records/${encodeURIComponent(name)}/removals`, {}, JSON.stringify(body));
   }
 
-  /** 申请列表 · requests known here */
-  requests(): Promise<RequestView[]> {
-    return this.json("GET", "/v1/requests");
+  /** 申请列表：最新的，或待办、逾期的 · requests: the newest, or those that wait or are late */
+  requests(query: { mine?: boolean; overdue?: boolean; waiting_for?: Role | null } = {}): Promise<RequestView[]> {
+    return this.json("GET", "/v1/requests", query);
   }
 
   /** 提出共享申请 · asks for access */
