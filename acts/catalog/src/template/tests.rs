@@ -12,11 +12,12 @@ use vocabulary::{Bilingual, Date};
 
 const TODAY: Date = Date::constant(2026, 11, 24);
 
-/// Texts as people write them, and as attackers do.
+/// Texts as people write them, and as attackers do. Without blanks around them, which say nothing in a cell.
 fn any_text() -> impl Strategy<Value = String> {
     let first =
         prop::sample::select(vec!["", "=", "+", "-", "@", "'", "\"", "<", "&", "_x000A_", "=1+", "=cmd|' /C calc'!A0"]);
-    (first, "[\\p{Han}a-zA-Z0-9，。（）=+@ _-]{1,12}").prop_map(|(first, rest)| format!("{first}{}字", rest))
+    (first, "[\\p{Han}a-zA-Z0-9，。（）=+@ _-]{1,12}")
+        .prop_map(|(first, rest)| format!("{first}{rest}字").trim().to_owned())
 }
 
 fn both(text: String) -> Bilingual {
