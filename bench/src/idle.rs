@@ -48,6 +48,7 @@ fn config() -> NodeConfig {
         database: "sqlite".to_owned(),
         epoch: 1,
         part_rows: node::PART_ROWS,
+        connection: Vec::new(),
     };
     let federation = FederationName::new("jiangsu").unwrap();
     NodeConfig { federation, client: free(on), peer: vec![free(on)], organisation: vec![organisation] }

@@ -13,7 +13,7 @@ use std::process::{Child, Command, Stdio};
 use std::{env, fs, process};
 
 /// How often a port that somebody else took in between is drawn anew.
-const PORT_ATTEMPTS_MAX: usize = 5;
+pub(crate) const PORT_ATTEMPTS_MAX: usize = 5;
 /// How many folders of earlier runs with our process id are stepped over.
 const FOLDER_ATTEMPTS_MAX: usize = 100;
 
@@ -29,7 +29,7 @@ pub struct Cluster {
 
 /// Who owns the cluster's files and processes.
 #[derive(Clone, Copy)]
-struct Owner {
+pub(crate) struct Owner {
     user: u32,
     group: u32,
 }
@@ -40,9 +40,9 @@ impl Cluster {
     /// # Errors
     /// Where the folder cannot be made or a program of PostgreSQL fails; its last words are in the message.
     pub fn start(programs: &Path, fsync: bool) -> Result<Self, Failure> {
-        let owner = owner()?;
-        let folder = folder(owner)?;
-        let watchdog = watchdog(programs, &folder, owner)?;
+        let owner = owner("postgres", "postgresql")?;
+        let folder = folder("yunhe-pg", owner)?;
+        let watchdog = watchdog(WATCHDOG, programs, &folder, owner)?;
         let mut cluster = Self { url: String::new(), watchdog };
         let initdb = ["-D", "data", "-U", "postgres", "-A", "trust", "--locale=C.UTF-8", "-E", "UTF8", "--no-sync"];
         owned(programs.join("initdb"), &folder, owner).args(initdb).said("initdb")?;
@@ -101,17 +101,22 @@ pub fn are_root() -> bool {
     number(&["-u"]) == Some(0)
 }
 
-/// `postgres` where we are root, else we ourselves (no change).
-fn owner() -> Result<Option<Owner>, Failure> {
+/// The system's user `name` where we are root, for a database server runs as root nowhere; else we ourselves (no
+/// change).
+pub(crate) fn owner(name: &str, package: &str) -> Result<Option<Owner>, Failure> {
     if !are_root() {
         return Ok(None);
     }
-    match (number(&["-u", "postgres"]), number(&["-g", "postgres"])) {
+    match (number(&["-u", name]), number(&["-g", name])) {
         (Some(user), Some(group)) => Ok(Some(Owner { user, group })),
         _ => Err(Failure::new(
-            "没有系统用户 postgres，而 PostgreSQL 不能以 root 运行；请安装 Debian 的 postgresql，或先执行 useradd -r postgres",
-            "there is no system user `postgres`, and PostgreSQL does not run as root; install Debian's postgresql, \
-             or run `useradd -r postgres` first",
+            format!(
+                "没有系统用户 {name}，而数据库不能以 root 运行；请安装 Debian 的 {package}，或先执行 useradd -r {name}"
+            ),
+            format!(
+                "there is no system user `{name}`, and a database does not run as root; install Debian's {package}, \
+                 or run `useradd -r {name}` first"
+            ),
         )),
     }
 }
@@ -121,12 +126,12 @@ fn number(arguments: &[&str]) -> Option<u32> {
     String::from_utf8(output.stdout).ok()?.trim().parse().ok()
 }
 
-/// A new folder that its owner alone enters. Not below a home folder, which `postgres` may not enter.
-fn folder(owner: Option<Owner>) -> Result<PathBuf, Failure> {
+/// A new folder that its owner alone enters. Not below a home folder, which another user may not enter.
+pub(crate) fn folder(prefix: &str, owner: Option<Owner>) -> Result<PathBuf, Failure> {
     let base = ["/var/tmp", "/tmp"].map(PathBuf::from).into_iter().find(|it| it.is_dir());
     let base = base.unwrap_or_else(env::temp_dir);
     for attempt in 0..FOLDER_ATTEMPTS_MAX {
-        let folder = base.join(format!("yunhe-pg-{}-{attempt}", process::id()));
+        let folder = base.join(format!("{prefix}-{}-{attempt}", process::id()));
         match fs::create_dir(&folder) {
             Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
             Err(error) => return Err(Failure::io(&folder.display().to_string(), error)),
@@ -143,19 +148,20 @@ fn folder(owner: Option<Owner>) -> Result<PathBuf, Failure> {
     }
     let base = base.display();
     Err(Failure::new(
-        format!("{base} 中旧的 yunhe-pg-* 目录太多，请删除"),
-        format!("too many old folders yunhe-pg-* in {base}; remove them"),
+        format!("{base} 中旧的 {prefix}-* 目录太多，请删除"),
+        format!("too many old folders {prefix}-* in {base}; remove them"),
     ))
 }
 
-fn watchdog(programs: &Path, folder: &Path, owner: Option<Owner>) -> Result<Child, Failure> {
+/// A process that runs `script` once we end, with `$0` the folder of programs and `$1` the server's own.
+pub(crate) fn watchdog(script: &str, programs: &Path, folder: &Path, owner: Option<Owner>) -> Result<Child, Failure> {
     let mut shell = owned(PathBuf::from("/bin/sh"), Path::new("/"), owner);
-    shell.args(["-c", WATCHDOG]).arg(programs).arg(folder).process_group(0); // Ctrl-C must not reach it
+    shell.args(["-c", script]).arg(programs).arg(folder).process_group(0); // Ctrl-C must not reach it
     shell.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
     shell.spawn().map_err(|error| Failure::io("无法启动 cannot start /bin/sh", error))
 }
 
-fn owned(program: PathBuf, folder: &Path, owner: Option<Owner>) -> Command {
+pub(crate) fn owned(program: PathBuf, folder: &Path, owner: Option<Owner>) -> Command {
     let mut command = Command::new(program);
     command.current_dir(folder).stdin(Stdio::null());
     if let Some(owner) = owner {
@@ -164,7 +170,7 @@ fn owned(program: PathBuf, folder: &Path, owner: Option<Owner>) -> Command {
     command
 }
 
-fn free_port() -> Result<u16, Failure> {
+pub(crate) fn free_port() -> Result<u16, Failure> {
     let listener = TcpListener::bind("127.0.0.1:0").and_then(|it| it.local_addr());
     listener.map(|it| it.port()).map_err(|error| Failure::io("没有空闲端口 no free port on 127.0.0.1", error))
 }
@@ -179,7 +185,8 @@ fn lines(port: u16, fsync: bool, folder: &Path) -> String {
     )
 }
 
-fn with_log(mut failure: Failure, folder: &Path) -> Failure {
+/// The failure with the last words of the server's log.
+pub(crate) fn with_log(mut failure: Failure, folder: &Path) -> Failure {
     let log = fs::read_to_string(folder.join("log")).unwrap_or_default();
     let last: Vec<&str> = log.lines().rev().take(5).collect();
     for line in last.into_iter().rev() {
@@ -188,7 +195,7 @@ fn with_log(mut failure: Failure, folder: &Path) -> Failure {
     failure
 }
 
-trait Said {
+pub(crate) trait Said {
     /// Runs to the end, quietly; what it said goes into the failure.
     fn said(&mut self, name: &str) -> Result<(), Failure>;
 }

@@ -22,7 +22,8 @@ Reads `cargo metadata` and refuses every dependency that docs/ARCHITECTURE.md do
   io:    peer → signing
   tests/*, bench → 一切 everything; 只有 bench、tests、xtask 可依赖 tests/* only they may use tests/*
   pure 不得见 never sees tokio, sqlx, axum, reqwest, datafusion, rand, getrandom …
-  sqlx: store · tantivy: catalog · axum: web, protocols, testkit · datafusion, deltalake: lake, compute
+  sqlx, rusqlite: store, outside · tantivy: catalog · axum: web, protocols, testkit
+  datafusion, deltalake: lake, compute
 ";
 
 /// Checks the workspace's dependencies.

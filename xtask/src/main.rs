@@ -11,6 +11,7 @@ mod demo;
 mod failure;
 mod finding;
 mod layers;
+mod mariadb;
 mod mutants;
 mod package;
 mod place;

@@ -2,12 +2,16 @@
 
 use crate::cluster;
 use crate::failure::Failure;
+use crate::mariadb;
 use crate::place;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 /// The variable that tests read: the address of a PostgreSQL in which they may create databases and schemas.
 pub const ADDRESS: &str = "YUNHE_TEST_POSTGRES";
+
+/// The variable that tests read: the address of a MariaDB in which they may create databases.
+pub const MARIADB_ADDRESS: &str = "YUNHE_TEST_MARIADB";
 
 /// The Python packages of independent clients, one a line with its version.
 const REQUIREMENTS: &str = "tests/conformance/requirements.txt";
@@ -21,6 +25,8 @@ struct Need {
 }
 
 const POSTGRES: Need = Need { package: "postgresql", present: || cluster::programs().is_some() };
+
+const MARIADB: Need = Need { package: "mariadb-server", present: || mariadb::programs().is_some() };
 
 /// Independent clients verify receipts and logs: Go's own tlog and note, and a Python Merkle tree. Node runs the
 /// generated client.
@@ -42,6 +48,15 @@ const CLIENTS: [Need; 5] = [
 pub fn postgres() -> Result<PathBuf, Failure> {
     provide(&[&POSTGRES])?;
     cluster::programs().ok_or_else(|| missing(&["postgresql"]))
+}
+
+/// MariaDB's programs, installed first where we may: the database of others that sources read.
+///
+/// # Errors
+/// Where they are missing and cannot be installed.
+pub fn mariadb() -> Result<mariadb::Programs, Failure> {
+    provide(&[&MARIADB])?;
+    mariadb::programs().ok_or_else(|| missing(&["mariadb-server"]))
 }
 
 /// The independent clients, with their private Python.

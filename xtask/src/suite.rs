@@ -2,8 +2,9 @@
 
 use crate::cluster::Cluster;
 use crate::failure::Failure;
+use crate::mariadb::MariaDb;
 use crate::place;
-use crate::setup::{self, ADDRESS};
+use crate::setup::{self, ADDRESS, MARIADB_ADDRESS};
 use std::env;
 use std::process::{Command, Stdio};
 
@@ -15,13 +16,15 @@ pub const HELP: &str = "\
 Sets everything up and runs all tests of the workspace (with cargo-nextest where present, else with cargo test).
 
 PostgreSQL：若设了 YUNHE_TEST_POSTGRES（超级用户的 postgres:// 地址）就用它；否则在空闲端口起一个临时的，结束即删。
+MariaDB：同样，变量为 YUNHE_TEST_MARIADB（mysql:// 地址）。
 独立客户端（Debian 的 golang-go、golang-golang-x-mod-dev、nodejs、npm，PyPI 与 npm 的若干包）核验日志、回执与生成的客户端，
 仅在测试整个工作区时需要。
 root 下缺什么就用 apt-get 安装；其他用户会被告知缺什么。
 PostgreSQL: YUNHE_TEST_POSTGRES (a superuser's postgres:// address) is used where set; otherwise a private cluster runs
-on a free port and is removed afterwards. Independent clients (Debian's golang-go, golang-golang-x-mod-dev, nodejs and
-npm, packages from PyPI and npm) verify logs, receipts and the generated client; they are needed only for the whole
-workspace. As root, what is missing is installed by apt-get; anyone else is told what is missing.
+on a free port and is removed afterwards. MariaDB: the same, by YUNHE_TEST_MARIADB (a mysql:// address).
+Independent clients (Debian's golang-go, golang-golang-x-mod-dev, nodejs and npm, packages from PyPI and npm) verify
+logs, receipts and the generated client; they are needed only for the whole workspace. As root, what is missing is
+installed by apt-get; anyone else is told what is missing.
 
   --fsync   临时 PostgreSQL 打开 fsync（慢） the private PostgreSQL forces its writes (slow)
   --ci      使用 nextest 的 ci 配置 use nextest's profile `ci`
@@ -58,13 +61,24 @@ pub fn run(arguments: &[String]) -> Result<(), Failure> {
         }
     };
     println!("PostgreSQL: {address}");
+    let given = env::var(MARIADB_ADDRESS).ok().filter(|it| !it.is_empty());
+    let (mariadb, mariadb_address) = match given {
+        Some(address) => (None, address),
+        None => {
+            let server = MariaDb::start(&setup::mariadb()?)?;
+            let address = server.url().to_owned();
+            (Some(server), address)
+        }
+    };
+    println!("MariaDB: {mariadb_address}");
     let mut tests = command(&asked, has_nextest());
     if asked.needs_clients() {
         // What is still missing then is installed by the clients' own scripts, and what cannot be is a failure.
         tests.env("CI", "true");
     }
-    let outcome = place::finished(tests.env(ADDRESS, &address), "cargo test");
-    drop(cluster);
+    tests.env(ADDRESS, &address).env(MARIADB_ADDRESS, &mariadb_address);
+    let outcome = place::finished(&mut tests, "cargo test");
+    drop((cluster, mariadb));
     outcome
 }
 

@@ -1,5 +1,6 @@
 //! `yunhe.toml`: one file, one data folder, nothing else is needed.
 
+use outside::ConnectionConfig;
 use policy::{Level, MemberRole};
 use serde::{Deserialize, Serialize};
 use std::{net::SocketAddr, path::Path};
@@ -44,6 +45,9 @@ pub struct OrganisationConfig {
     /// Rows in a part of a batch that it delivers.
     #[serde(default = "part_rows")]
     pub part_rows: usize,
+    /// Systems of others that its sources read.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub connection: Vec<ConnectionConfig>,
 }
 
 fn sqlite() -> String {
@@ -66,7 +70,10 @@ impl NodeConfig {
     pub fn read(folder: &Path) -> Result<Self, Problem> {
         let path = folder.join("yunhe.toml");
         let text = std::fs::read_to_string(&path).map_err(|it| bad(&path, &it.to_string()))?;
-        let config: Self = toml::from_str(&text).map_err(|it| bad(&path, &it.to_string()))?;
+        let config: Self = toml::from_str(&text).map_err(|it| bad(&path, &unread(&text, &it)))?;
+        for organisation in &config.organisation {
+            outside::Connections::check(&organisation.connection)?;
+        }
         let count = config.organisation.len();
         ensure!((1..=crate::ORGANISATIONS_MAX).contains(&count), bad(&path, "between 1 and 256 organisations"));
         Ok(config)
@@ -81,6 +88,12 @@ impl NodeConfig {
         let text = toml::to_string_pretty(self).map_err(|it| bad(&path, &it.to_string()))?;
         std::fs::write(&path, text).map_err(|it| bad(&path, &it.to_string()))
     }
+}
+
+/// What is wrong and where, without the line itself: it may be an address that nobody should see.
+fn unread(text: &str, error: &toml::de::Error) -> String {
+    let before = error.span().and_then(|it| text.get(..it.start)).unwrap_or_default();
+    format!("line {}: {}", before.matches('\n').count() + 1, error.message())
 }
 
 fn bad(path: &Path, why: &str) -> Problem {

@@ -44,6 +44,7 @@ pub struct Organisation {
     pub(crate) blobs: Blobs,
     pub(crate) keys: KeyRing,
     pub(crate) client: PeerClient,
+    pub(crate) outside: outside::Connections,
     pub(crate) signer: BatchSigner,
     pub(crate) catalog: crate::catalogs::Search,
     /// Leaves that waited for the sequencer when this process last looked; zero while it keeps up.
@@ -170,6 +171,7 @@ impl Organisation {
             signer: BatchSigner::start(store.clone(), signer),
             blobs: Blobs::folder(&folder.join("blob"))?,
             catalog: crate::catalogs::Search::new(folder.join("search")),
+            outside: outside::Connections::open(&config.connection),
             config: config.clone(),
             behind: AtomicU64::new(0),
             making: Mutex::default(),
@@ -220,6 +222,11 @@ impl Organisation {
     /// Its database, for those that follow a feed.
     pub fn store(&self) -> &Store {
         &self.store
+    }
+
+    /// The systems of others that it may read.
+    pub fn outside(&self) -> &outside::Connections {
+        &self.outside
     }
 
     /// Now, by its clock.

@@ -71,6 +71,7 @@ fn config(who: Who) -> OrganisationConfig {
         database: "sqlite".to_owned(),
         epoch: 1,
         part_rows: PART_ROWS,
+        connection: Vec::new(),
     }
 }
 

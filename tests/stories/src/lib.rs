@@ -18,6 +18,7 @@ mod liar;
 mod main_job;
 mod membership;
 mod objections;
+mod outside;
 mod page;
 mod previous;
 mod proof;

@@ -78,6 +78,7 @@ fn organisation(id: &str, database: String, part_rows: usize) -> OrganisationCon
         database,
         epoch: 1,
         part_rows,
+        connection: Vec::new(),
     }
 }
 

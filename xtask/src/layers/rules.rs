@@ -45,7 +45,8 @@ const HARMLESS: &[(&str, &str)] = &[
 
 /// Heavy crates and who alone may name them.
 const DOORS: &[(&str, &[&str])] = &[
-    ("sqlx", &["io/store"]),
+    ("sqlx", &["io/store", "io/outside"]),
+    ("rusqlite", &["io/store", "io/outside"]),
     ("tantivy", &["acts/catalog"]),
     ("tantivy-jieba", &["acts/catalog"]),
     ("axum", &["server/web", "protocols/"]),

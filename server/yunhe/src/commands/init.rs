@@ -155,6 +155,7 @@ impl Init {
             database: self.database.clone(),
             epoch: 1,
             part_rows: node::PART_ROWS,
+            connection: Vec::new(),
         };
         Ok(NodeConfig {
             federation: self.federation.clone().unwrap_or_default().parse()?,

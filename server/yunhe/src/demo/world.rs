@@ -110,6 +110,7 @@ async fn init(stage: &Stage, place: Place, organisations: &[Organisation]) -> Re
             database: database.clone(),
             epoch: 1,
             part_rows: node::PART_ROWS,
+            connection: Vec::new(),
         })
     };
     let config = NodeConfig {

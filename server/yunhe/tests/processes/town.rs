@@ -65,6 +65,7 @@ pub fn organisation(id: &str, roles: &[MemberRole]) -> OrganisationConfig {
         database: "sqlite".to_owned(),
         epoch: 1,
         part_rows: PART_ROWS,
+        connection: Vec::new(),
     }
 }
 

@@ -1,0 +1,254 @@
+//! One system of others, guarded: a few connections, a bounded queue before them, a deadline, a breaker.
+
+use crate::{
+    Admission, Breaker, Name, Table, TableName,
+    address::{ConnectionConfig, unfit},
+    driver::{Ask, CONNECTIONS_MAX, Driver, Rows},
+    mysql, postgres,
+    problem::{Trouble, away, busy, slow},
+    sqlite::Files,
+};
+use serde::Serialize;
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
+use tokio::{sync::Semaphore, time::timeout};
+use vocabulary::{Kind, Problem, ResourceId, ensure};
+
+/// A caller waits this long for a free connection, then hears `source.busy`.
+const WAIT_MAX: Duration = Duration::from_secs(3);
+/// So many may wait for one at once; whoever comes then hears `source.busy` immediately.
+const WAITING_MAX: usize = 64;
+/// A whole call may take this long, whatever the system itself promises.
+const CALL_MAX: Duration = Duration::from_secs(30);
+/// What a table looks like is remembered for this long.
+const SHAPE_MAX: Duration = Duration::from_secs(60);
+/// Shapes remembered at once.
+const SHAPES_MAX: usize = 256;
+
+/// What sort of system it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum System {
+    /// PostgreSQL, and what speaks its protocol.
+    Postgres,
+    /// MySQL and MariaDB.
+    MySql,
+    /// A file of SQLite.
+    Sqlite,
+}
+
+/// A system of others by its name. Cheap to clone.
+#[derive(Clone)]
+pub struct Connection {
+    pub(crate) inner: Arc<Inner>,
+}
+
+pub(crate) struct Inner {
+    pub(crate) name: ResourceId,
+    pub(crate) system: System,
+    driver: Driver,
+    free: Semaphore,
+    waiting: Semaphore,
+    breaker: Mutex<Breaker>,
+    begun: Instant,
+    pub(crate) shapes: Mutex<HashMap<TableName, (Instant, Arc<Table>)>>,
+}
+
+impl std::fmt::Debug for Connection {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Connection").field("name", &self.inner.name).finish_non_exhaustive()
+    }
+}
+
+fn held<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Connection {
+    /// Makes ready what `config` declares; nothing is connected before it is used.
+    ///
+    /// # Errors
+    /// `source.connection` for an address or a password file that cannot serve.
+    pub fn open(config: &ConnectionConfig) -> Result<Self, Problem> {
+        let password = config.password()?;
+        let (url, name) = (config.url.open(), &config.name);
+        let wrong =
+            || unfit(name, "url 有误；应如 mysql://user@host:3306/db", "its url is not like mysql://user@host:3306/db");
+        let (system, driver) = match config.url.scheme() {
+            "postgres" | "postgresql" => {
+                (System::Postgres, Driver::Postgres(postgres::pool(url, password.as_deref()).ok_or_else(wrong)?))
+            }
+            "mysql" | "mariadb" => {
+                (System::MySql, Driver::MySql(mysql::pool(url, password.as_deref()).ok_or_else(wrong)?))
+            }
+            "sqlite" => (System::Sqlite, Driver::Sqlite(Files::new(config.url.path().to_owned()))),
+            _ => {
+                return Err(unfit(
+                    name,
+                    "url 应以 postgres://、mysql:// 或 sqlite: 开头",
+                    "its url begins with postgres://, mysql:// or sqlite:",
+                ));
+            }
+        };
+        Ok(Self {
+            inner: Arc::new(Inner {
+                name: name.clone(),
+                system,
+                driver,
+                free: Semaphore::new(CONNECTIONS_MAX as usize),
+                waiting: Semaphore::new(WAITING_MAX),
+                breaker: Mutex::default(),
+                begun: Instant::now(),
+                shapes: Mutex::default(),
+            }),
+        })
+    }
+
+    /// What packs call it.
+    pub fn name(&self) -> &ResourceId {
+        &self.inner.name
+    }
+
+    /// What sort of system it is.
+    pub fn system(&self) -> System {
+        self.inner.system
+    }
+
+    /// Whether it is asked at present: `closed`, `open`, `half-open`.
+    pub fn state(&self) -> &'static str {
+        held(&self.inner.breaker).word()
+    }
+
+    /// Ends its connections.
+    pub async fn close(&self) {
+        self.inner.driver.close().await;
+    }
+
+    /// Runs one statement, guarded.
+    pub(crate) async fn rows(&self, ask: Ask) -> Result<Rows, Problem> {
+        let inner = &self.inner;
+        if let Some(rest) = held(&inner.breaker).rests(inner.begun.elapsed()) {
+            return Err(away(&inner.name, Some(rest)));
+        }
+        let Ok(_place) = inner.waiting.try_acquire() else { return Err(busy(&inner.name)) };
+        let Ok(Ok(_free)) = timeout(WAIT_MAX, inner.free.acquire()).await else { return Err(busy(&inner.name)) };
+        self.admit()?;
+        let got = timeout(CALL_MAX, inner.driver.rows(ask)).await;
+        let answered = match &got {
+            Ok(Ok(_)) => true,
+            Ok(Err(trouble)) => trouble.answered(),
+            Err(_) => false,
+        };
+        {
+            let mut breaker = held(&inner.breaker);
+            *breaker = breaker.heard(answered, inner.begun.elapsed());
+        }
+        match got {
+            Ok(got) => got.map_err(|it| it.problem(&inner.name)),
+            Err(_) => Err(slow(&inner.name)),
+        }
+    }
+
+    fn admit(&self) -> Result<(), Problem> {
+        let inner = &self.inner;
+        let mut breaker = held(&inner.breaker);
+        let (admission, next) = breaker.ask(inner.begun.elapsed());
+        *breaker = next;
+        match admission {
+            Admission::Go => Ok(()),
+            Admission::Rest(rest) => Err(away(&inner.name, Some(rest))),
+        }
+    }
+
+    /// What `table` looks like; remembered for a minute.
+    ///
+    /// # Errors
+    /// `source.missing`, and those of asking the system.
+    pub async fn table(&self, table: &TableName) -> Result<Arc<Table>, Problem> {
+        let remembered = held(&self.inner.shapes).get(table).cloned();
+        if let Some((at, shape)) = remembered
+            && at.elapsed() < SHAPE_MAX
+        {
+            return Ok(shape);
+        }
+        let shape = Arc::new(self.describe_one(table).await?);
+        let mut shapes = held(&self.inner.shapes);
+        if shapes.len() >= SHAPES_MAX {
+            shapes.clear();
+        }
+        shapes.insert(table.clone(), (Instant::now(), shape.clone()));
+        Ok(shape)
+    }
+
+    /// The columns of `table` by name, refused where one is not there.
+    pub(crate) fn check(&self, table: &Table, columns: &[Name]) -> Result<(), Problem> {
+        match columns.iter().find(|it| table.column(it.as_str()).is_none()) {
+            Some(absent) => Err(crate::problem::missing(self.name(), &format!("{}.{absent}", table.name))),
+            None => Ok(()),
+        }
+    }
+
+    pub(crate) fn trouble(&self, trouble: Trouble) -> Problem {
+        trouble.problem(self.name())
+    }
+}
+
+/// Every connection of one organisation. One that cannot serve says so when it is asked for, and keeps no other from
+/// serving.
+#[derive(Debug, Default)]
+pub struct Connections(BTreeMap<ResourceId, Result<Connection, Problem>>);
+
+impl Connections {
+    /// Makes all of them ready.
+    pub fn open(configs: &[ConnectionConfig]) -> Self {
+        let opened = configs.iter().map(|config| {
+            let opened = Connection::open(config);
+            if let Err(problem) = &opened {
+                tracing::error!(connection = %config.name, %problem, "a declared connection cannot serve");
+            }
+            (config.name.clone(), opened)
+        });
+        Self(opened.collect())
+    }
+
+    /// Those that can serve.
+    pub fn iter(&self) -> impl Iterator<Item = &Connection> {
+        self.0.values().flatten()
+    }
+
+    /// The one of that name.
+    ///
+    /// # Errors
+    /// `source.no_connection`, or why it cannot serve.
+    pub fn get(&self, name: &ResourceId) -> Result<&Connection, Problem> {
+        match self.0.get(name) {
+            Some(Ok(connection)) => Ok(connection),
+            Some(Err(problem)) => Err(problem.clone()),
+            None => Err(Problem::new(
+                Kind::Missing,
+                "source.no_connection",
+                format!("没有连接 {name}；请在 yunhe.toml 以 [[organisation.connection]] 声明后重启"),
+                format!(
+                    "there is no connection {name}; declare it in yunhe.toml as [[organisation.connection]], \
+                     then restart"
+                ),
+            )
+            .with("connection", name.as_str())),
+        }
+    }
+
+    /// Checks that no two have one name.
+    ///
+    /// # Errors
+    /// `source.connection`.
+    pub fn check(configs: &[ConnectionConfig]) -> Result<(), Problem> {
+        for (at, config) in configs.iter().enumerate() {
+            let twice = configs[..at].iter().any(|it| it.name == config.name);
+            ensure!(!twice, unfit(&config.name, "声明了两次", "it is declared twice"));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,204 @@
+//! Systems of others, read where they stand: real MariaDB, PostgreSQL and SQLite.
+
+use outside::{
+    Address, Connection, ConnectionConfig, Describe, Name, Native, PAGE_ROWS_MAX, Page, Read, Rows, Table, TableName,
+};
+use std::{net::Ipv4Addr, sync::Arc, time::Instant};
+use testkit::{Outside, Relay};
+use vocabulary::ResourceId;
+
+fn connect(url: &str) -> Connection {
+    let name = ResourceId::new("market-db").unwrap();
+    Connection::open(&ConnectionConfig { name, url: Address::new(url), password_file: None }).unwrap()
+}
+
+fn names(names: &[&str]) -> Vec<Name> {
+    names.iter().map(|it| Name::new(*it).unwrap()).collect()
+}
+
+async fn all_databases() -> Vec<Outside> {
+    let all = [Outside::mariadb().await, Outside::postgres().await, Outside::sqlite().await];
+    all.into_iter().flatten().collect()
+}
+
+/// The same table in the words of each database.
+fn create(database: &Outside) -> String {
+    let comments = match database.url().split_once(':').unwrap().0 {
+        "mysql" => ("COMMENT '统一社会信用代码'", "COMMENT '企业名称'", "COMMENT='企业基本信息'"),
+        _ => ("", "", ""),
+    };
+    let mut sql = format!(
+        "CREATE TABLE \"ENT_BASE\" (\"TYSHXYDM\" varchar(18) NOT NULL PRIMARY KEY {}, \"QYMC\" varchar(200) {}, \
+         \"ZCZB\" decimal(18,2), \"CLRQ\" date, \"UPDATED_AT\" timestamp(3) NULL, \"备注\" text) {};",
+        comments.0, comments.1, comments.2
+    );
+    if database.url().starts_with("mysql") {
+        sql = sql.replace('"', "`");
+    }
+    if database.url().starts_with("postgres") {
+        sql += "COMMENT ON TABLE \"ENT_BASE\" IS '企业基本信息'; \
+                COMMENT ON COLUMN \"ENT_BASE\".\"TYSHXYDM\" IS '统一社会信用代码'; \
+                COMMENT ON COLUMN \"ENT_BASE\".\"QYMC\" IS '企业名称';";
+    }
+    sql
+}
+
+fn insert(database: &Outside, rows: std::ops::Range<usize>) -> String {
+    let rows: Vec<String> = rows
+        .map(|it| format!("('K{it:05}', '企业{it}', {it}.5, '2026-01-02', '2026-01-02 03:04:05.678', NULL)"))
+        .collect();
+    let sql = format!("INSERT INTO \"ENT_BASE\" VALUES {}", rows.join(", "));
+    if database.url().starts_with("mysql") { sql.replace('"', "`") } else { sql }
+}
+
+async fn page(connection: &Connection, table: &Table, after: Option<Vec<String>>, limit: u32) -> Page {
+    let (columns, key) = (names(&["TYSHXYDM", "ZCZB"]), names(&["TYSHXYDM"]));
+    connection.read(&Read { table, columns: &columns, key: &key, rows: Rows::All, after, limit }).await.unwrap()
+}
+
+/// Tables are described with their Chinese comments, their key and some values.
+#[tokio::test]
+async fn a_table_is_described() {
+    for database in all_databases().await {
+        database.run(&create(&database)).await;
+        database.run(&insert(&database, 0..30)).await;
+        let connection = connect(&database.url());
+        let tables = connection.describe(&Describe { tables: 10, samples: 5 }).await.unwrap();
+        assert_eq!(tables.len(), 1);
+        let table = &tables[0];
+        assert_eq!(table.name.to_string(), "ENT_BASE");
+        assert_eq!(table.primary, names(&["TYSHXYDM"]));
+        assert_eq!(table.columns.len(), 6);
+        let kinds: Vec<Native> = table.columns.iter().map(|it| it.kind).collect();
+        let moment = if database.url().starts_with("mysql") { Native::Instant } else { Native::DateTime };
+        assert_eq!(kinds, [Native::Text, Native::Text, Native::Decimal, Native::Date, moment, Native::Text]);
+        assert!(!table.columns[0].nullable && table.columns[1].nullable);
+        assert_eq!(table.columns[0].samples.len(), 5);
+        assert!(table.columns[0].samples[0].open().starts_with('K'));
+        assert!(!format!("{table:?}").contains("K0000"), "samples are not printed");
+        if !database.url().starts_with("sqlite") {
+            assert_eq!(table.comment.as_deref(), Some("企业基本信息"));
+            assert_eq!(table.columns[0].comment.as_deref(), Some("统一社会信用代码"));
+        }
+        let missing = connection.table(&"ENT_GONE".parse().unwrap()).await.unwrap_err();
+        assert_eq!(missing.code, "source.missing");
+        connection.close().await;
+    }
+}
+
+/// Pages together are the table, each row once, whatever their size.
+#[tokio::test]
+async fn pages_are_the_table() {
+    for database in all_databases().await {
+        database.run(&create(&database)).await;
+        database.run(&insert(&database, 0..257)).await;
+        let connection = connect(&database.url());
+        let table = connection.table(&"ENT_BASE".parse().unwrap()).await.unwrap();
+        for limit in [1, 7, 256, 257, 258, PAGE_ROWS_MAX] {
+            let (mut seen, mut after) = (Vec::new(), None);
+            loop {
+                let page = page(&connection, &table, after, limit).await;
+                assert!(page.rows.len() <= limit as usize);
+                seen.extend(page.rows.iter().map(|it| it[0].clone().unwrap()));
+                let Some(next) = page.next else { break };
+                after = Some(next);
+            }
+            let expected: Vec<String> = (0..257).map(|it| format!("K{it:05}")).collect();
+            assert_eq!(seen, expected, "{} by {limit}", database.url());
+        }
+        let (columns, key) = (names(&["TYSHXYDM", "UPDATED_AT", "CLRQ", "ZCZB"]), names(&["TYSHXYDM"]));
+        let keys = vec![vec!["K00003".to_owned()], vec!["nobody".to_owned()], vec!["K00007".to_owned()]];
+        let read = Read { table: &table, columns: &columns, key: &key, rows: Rows::Keys(keys), after: None, limit: 10 };
+        let some = connection.read(&read).await.unwrap();
+        let plain = |row: &[Option<String>], at: usize| {
+            table.column(columns[at].as_str()).unwrap().plain(row[at].as_deref().unwrap())
+        };
+        assert_eq!(some.rows.len(), 2);
+        assert_eq!(plain(&some.rows[0], 2), "2026-01-02");
+        let moment = plain(&some.rows[0], 1);
+        assert!(moment.starts_with("2026-01-02T03:04:05.678"), "{moment}");
+        let since = Rows::Since(names(&["TYSHXYDM"])[0].clone(), "K00250".to_owned());
+        let read = Read { table: &table, columns: &columns, key: &key, rows: since, after: None, limit: 100 };
+        assert_eq!(connection.read(&read).await.unwrap().rows.len(), 7);
+        connection.close().await;
+    }
+}
+
+/// A key that names two rows is refused rather than read wrong; rows without a key are read apart.
+#[tokio::test]
+async fn a_key_that_is_none_is_refused() {
+    for database in all_databases().await {
+        let mysql = database.url().starts_with("mysql");
+        database.run("CREATE TABLE notes (name varchar(20), body varchar(20))").await;
+        database.run("INSERT INTO notes VALUES ('a', '1'), ('A', '2'), (NULL, '3'), ('b', '4'), ('é', '5')").await;
+        let connection = connect(&database.url());
+        let table = connection.table(&"notes".parse().unwrap()).await.unwrap();
+        let (columns, key) = (names(&["body"]), names(&["name"]));
+        let read = |rows, after| Read { table: &table, columns: &columns, key: &key, rows, after, limit: 2 };
+        // In the order of bytes, also where the database itself does not tell `a` from `A`.
+        let first = connection.read(&read(Rows::All, None)).await.unwrap();
+        assert_eq!(first.rows, [[Some("2".to_owned())], [Some("1".to_owned())]], "{mysql}");
+        let second = connection.read(&read(Rows::All, first.next)).await.unwrap();
+        assert_eq!(second.rows, [[Some("4".to_owned())], [Some("5".to_owned())]]);
+        assert_eq!(second.next, None);
+        let keyless = connection.read(&read(Rows::Keyless, None)).await.unwrap();
+        assert_eq!(keyless.rows, [[Some("3".to_owned())]]);
+        database.run("INSERT INTO notes VALUES ('b', '6')").await;
+        let problem = connection.read(&read(Rows::All, Some(vec!["a".to_owned()]))).await.unwrap_err();
+        assert_eq!(problem.code, "source.key");
+        connection.close().await;
+    }
+}
+
+/// Nothing is written there, whatever a statement says.
+#[tokio::test]
+async fn a_connection_only_reads() {
+    for database in all_databases().await {
+        database.run("CREATE TABLE t (a integer PRIMARY KEY)").await;
+        let writes = "CREATE VIEW v AS SELECT a FROM t";
+        database.run(writes).await;
+        let connection = connect(&database.url());
+        let hostile = "t\" ; DROP TABLE t; --";
+        let problem = connection.table(&TableName { schema: None, name: Name::new(hostile).unwrap() }).await;
+        assert_eq!(problem.unwrap_err().code, "source.missing");
+        let table = connection.table(&"v".parse().unwrap()).await.unwrap();
+        assert!(table.view && table.primary.is_empty());
+        connection.close().await;
+    }
+}
+
+/// A source that stands still is told so within the bound, rests after three times, and holds up no other.
+#[tokio::test]
+async fn a_source_that_stands_still_harms_no_other() {
+    let (Some(stalls), Some(serves)) = (Outside::mariadb().await, Outside::sqlite().await) else { return };
+    for database in [&stalls, &serves] {
+        database.run("CREATE TABLE t (a integer PRIMARY KEY)").await;
+    }
+    let target = tokio::net::lookup_host(stalls.address().unwrap()).await.unwrap().next().unwrap();
+    let relay = Relay::start(Ipv4Addr::LOCALHOST.into(), target).await;
+    let url = stalls.url().replace(&stalls.address().unwrap(), &relay.address().to_string());
+    let (slow, fast) = (Arc::new(connect(&url)), connect(&serves.url()));
+    let name: TableName = "t".parse().unwrap();
+    slow.table(&name).await.unwrap();
+    relay.stop_after(0);
+    let begun = Instant::now();
+    let asked: Vec<_> = (0..100)
+        .map(|_| {
+            let slow = slow.clone();
+            tokio::spawn(async move { slow.describe(&Describe { tables: 1, samples: 0 }).await.unwrap_err().code })
+        })
+        .collect();
+    fast.table(&name).await.unwrap();
+    assert!(begun.elapsed().as_secs() < 2, "the other is not held up");
+    let mut codes: Vec<String> = Vec::new();
+    for task in asked {
+        codes.push(task.await.unwrap().into_owned());
+    }
+    assert!(begun.elapsed().as_secs() < 35);
+    assert!(codes.iter().filter(|it| *it == "source.busy").count() >= 36, "{codes:?}");
+    assert!(codes.iter().any(|it| it == "source.slow" || it == "source.away"), "{codes:?}");
+    assert_eq!(slow.state(), "open");
+    let rests = slow.describe(&Describe { tables: 1, samples: 0 }).await.unwrap_err();
+    assert_eq!(rests.code, "source.away");
+    assert!(rests.more["retry_after_s"].as_u64().unwrap() > 0);
+}
