@@ -12,6 +12,11 @@ id!(
     ImportId, "imp"
 );
 
+id!(
+    /// Names one run that takes over a source.
+    TakingId, "tkg"
+);
+
 /// The random bits at the end of a UUIDv7.
 const RANDOM: u128 = (1 << 62) - 1;
 

@@ -23,13 +23,16 @@ mod rows;
 mod single;
 mod sql;
 mod store;
+mod taking;
+#[cfg(test)]
+mod taking_tests;
 mod types;
 
 pub use ask::{Correct, Fix, Import, Install, Merge, Remove, Replace, SecrecyReview, Write};
 pub use change::{Announcement, Cause, Change, FEED, Origin, changes};
 pub use correct::{Corrected, correct, held};
 pub use digest::{ROWS_FORMAT, RowsDigest, digest};
-pub use id::{ImportId, RowId, Run};
+pub use id::{ImportId, RowId, Run, TakingId};
 pub use import::*;
 pub use merge::{merge, replace, stage};
 pub use query::{
@@ -37,6 +40,10 @@ pub use query::{
 };
 pub use rows::{WRITE_ROWS_MAX, Written, remove, write};
 pub use single::{WHY_CHARS_MAX, check_why, row_values};
+pub use taking::{
+    Counts, Mode, Phase, Plan, TAKINGS_MAX, TakeOver, Taking, move_taking, open_taking, open_takings, take_over,
+    takings,
+};
 pub use types::{Installed, install, migrate, record_type, types};
 
 #[cfg(test)]

@@ -1,7 +1,8 @@
 //! The registry's own tables and every constant statement over them. Tables of record types: see [`crate::sql`].
 
 /// Migrations, for [`store::Store::migrate`].
-pub(crate) const STEPS: &[&str] = &["
+pub(crate) const STEPS: &[&str] = &[
+    "
     CREATE TABLE registry_type (
         number $SERIAL, name $TEXT NOT NULL UNIQUE, revision $INT NOT NULL, definition $TEXT NOT NULL,
         at $INT NOT NULL);
@@ -19,7 +20,14 @@ pub(crate) const STEPS: &[&str] = &["
         PRIMARY KEY (import, line));
     CREATE TABLE registry_import_reject (
         import $TEXT NOT NULL, number $INT NOT NULL, line $INT NOT NULL, field $TEXT NOT NULL, code $TEXT NOT NULL,
-        zh $TEXT NOT NULL, en $TEXT NOT NULL, PRIMARY KEY (import, number))"];
+        zh $TEXT NOT NULL, en $TEXT NOT NULL, PRIMARY KEY (import, number))",
+    "
+    CREATE TABLE registry_taking (
+        id $TEXT NOT NULL PRIMARY KEY, source $TEXT NOT NULL, version $INT NOT NULL, body $TEXT NOT NULL,
+        begun $INT NOT NULL, ended $INT);
+    CREATE UNIQUE INDEX registry_taking_open ON registry_taking (source) WHERE ended IS NULL;
+    CREATE INDEX registry_taking_begun ON registry_taking (source, begun)",
+];
 
 pub(crate) const TYPE_READ: &str = "SELECT number, revision, definition FROM registry_type WHERE name = $1";
 pub(crate) const TYPE_LIST: &str = "SELECT revision, definition FROM registry_type ORDER BY name";
@@ -61,6 +69,21 @@ pub(crate) const REJECT_LAST: &str = "
 pub(crate) const REJECTS: &str = "
     SELECT line, field, code, zh, en FROM registry_import_reject WHERE import = $1 ORDER BY line, number";
 
+/// Of two that begin at once one finds the other's.
+pub(crate) const TAKING_BEGIN: &str = "
+    INSERT INTO registry_taking (id, source, version, body, begun) VALUES ($1, $2, 1, $3, $4)
+    ON CONFLICT DO NOTHING";
+pub(crate) const TAKING_OPEN: &str = "
+    SELECT version, body FROM registry_taking WHERE source = $1 AND ended IS NULL";
+pub(crate) const TAKING_ALL_OPEN: &str = "
+    SELECT version, body FROM registry_taking WHERE ended IS NULL LIMIT $1";
+pub(crate) const TAKING_LIST: &str = "
+    SELECT version, body FROM registry_taking WHERE source = $1 ORDER BY begun DESC, id DESC LIMIT $2";
+/// Zero rows: another process has moved the same run on.
+pub(crate) const TAKING_MOVE: &str = "
+    UPDATE registry_taking SET version = version + 1, body = $3, ended = $4
+     WHERE id = $1 AND version = $2 AND ended IS NULL";
+
 /// Every constant, for the test that prepares them on both databases.
 #[cfg(test)]
 pub(crate) const ALL: &[&str] = &[
@@ -80,4 +103,9 @@ pub(crate) const ALL: &[&str] = &[
     STAGED_FORGET,
     REJECT_LAST,
     REJECTS,
+    TAKING_BEGIN,
+    TAKING_OPEN,
+    TAKING_ALL_OPEN,
+    TAKING_LIST,
+    TAKING_MOVE,
 ];

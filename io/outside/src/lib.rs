@@ -19,6 +19,7 @@ mod read;
 mod shape;
 mod sql;
 mod sqlite;
+mod words;
 
 pub use address::{Address, ConnectionConfig};
 pub use breaker::{Admission, Breaker, FAILURES_MAX};
@@ -27,6 +28,7 @@ pub use describe::{Describe, SAMPLE_CHARS_MAX, SAMPLES_MAX, TABLES_MAX};
 pub use name::{Name, TableName};
 pub use read::{KEYS_MAX, PAGE_BYTES_MAX, PAGE_ROWS_MAX, Page, Read, Rows};
 pub use shape::{Column, Native, Table};
+pub use words::Where;
 
 #[cfg(test)]
 mod tests;

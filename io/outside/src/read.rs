@@ -6,6 +6,7 @@ use crate::{
     driver::{Ask, Cells},
     problem,
     sql::Writer,
+    words::{Foreign, Where},
 };
 use vocabulary::{Kind, Problem, ensure};
 
@@ -41,6 +42,8 @@ pub struct Read<'a> {
     pub key: &'a [Name],
     /// Which rows.
     pub rows: Rows,
+    /// Of those, which; more may come than it holds for, never fewer.
+    pub filter: Option<Where<'a>>,
     /// Only rows behind this one: its key as the page before gave it.
     pub after: Option<Vec<String>>,
     /// So many rows at most.
@@ -85,6 +88,20 @@ impl Connection {
         Ok(Page { rows, next })
     }
 
+    /// The greatest value of a column; none where the table is empty.
+    ///
+    /// # Errors
+    /// As [`Connection::read`].
+    pub async fn greatest(&self, table: &Table, column: &Name) -> Result<Option<String>, Problem> {
+        let about = table.column(column.as_str());
+        let about = about.ok_or_else(|| problem::missing(self.name(), &format!("{}.{column}", table.name)))?;
+        let writer = Writer::new(self.system());
+        let (select, plain) = (writer.select(table, &[about]), writer.name(column));
+        let sql = format!("{select} WHERE {plain} IS NOT NULL ORDER BY {plain} DESC LIMIT 1");
+        let got = self.rows(Ask { sql, args: vec![], rows_max: 1, bytes_max: PAGE_BYTES_MAX }).await?;
+        Ok(got.rows.into_iter().next().and_then(|it| it.into_iter().next()).flatten())
+    }
+
     fn bounds(&self, read: &Read<'_>) -> Result<(), Problem> {
         let keys = if let Rows::Keys(keys) = &read.rows { keys.len() } else { 0 };
         let fits = read.limit <= PAGE_ROWS_MAX && keys <= KEYS_MAX && !read.key.is_empty();
@@ -126,6 +143,10 @@ impl Connection {
         }
         if let Rows::Keys(keys) = &read.rows {
             conditions.push(if keys.is_empty() { "1 = 0".to_owned() } else { writer.among(&key, own, keys) });
+        }
+        if let Some(asked) = read.filter {
+            let mut words = Foreign { system: self.system(), table: read.table, asked, writer: &mut writer };
+            conditions.push(asked.filter.sql_in(asked.record, &mut words));
         }
         if let Some(after) = &read.after {
             conditions.push(writer.behind(&key, own, after));

@@ -98,6 +98,19 @@ impl Column {
         format!("{day}T{}{zone}", time.unwrap_or_default())
     }
 
+    /// The cell that [`Column::plain`] shows as `text`: a moment becomes a wall clock's time, in China or in UTC.
+    pub fn raw(&self, text: &str) -> String {
+        let offset = match self.kind {
+            Native::DateTime => jiff::tz::Offset::constant(8),
+            Native::Instant => jiff::tz::Offset::UTC,
+            _ => return text.to_owned(),
+        };
+        match text.parse::<jiff::Timestamp>() {
+            Ok(moment) => offset.to_datetime(moment).strftime("%Y-%m-%d %H:%M:%S%.f").to_string(),
+            Err(_) => text.to_owned(),
+        }
+    }
+
     /// A cell for a field of days: a wall clock at midnight is its day, any other time stays and is turned away later.
     pub fn day(&self, cell: &str) -> String {
         let midnight = |time: &str| {

@@ -30,12 +30,21 @@ impl Writer {
     }
 
     /// The next parameter.
-    fn place(&mut self, value: &str) -> String {
+    pub(crate) fn place(&mut self, value: &str) -> String {
         self.args.push(value.to_owned());
         match self.system {
             System::MySql => "?".to_owned(),
             System::Postgres => format!("CAST(${} AS text)", self.args.len()),
             System::Sqlite => format!("?{}", self.args.len()),
+        }
+    }
+
+    /// A text that compares byte by byte.
+    pub(crate) fn bytes(&self, text: &str) -> String {
+        match self.system {
+            System::Postgres => format!("({text}) COLLATE \"C\""),
+            System::MySql => format!("CAST({text} AS BINARY)"),
+            System::Sqlite => format!("({text}) COLLATE BINARY"),
         }
     }
 

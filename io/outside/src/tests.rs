@@ -128,6 +128,9 @@ fn days_and_moments_take_one_form() {
     assert_eq!(wall.plain("二〇二六年一月二日零时"), "二〇二六年一月二日零时");
     assert_eq!(wall.day("2026-01-02 00:00:00.000"), "2026-01-02");
     assert_eq!(wall.day("2026-01-02 00:00:01"), "2026-01-02T00:00:01+08:00", "turned away later");
+    assert_eq!(wall.raw("2026-01-01T19:04:05.5Z"), "2026-01-02 03:04:05.5");
+    assert_eq!(moment.raw("2026-01-01T19:04:05Z"), "2026-01-01 19:04:05");
+    assert_eq!(text.raw("2026-01-01T19:04:05Z"), "2026-01-01T19:04:05Z");
     assert_eq!(column("a", Native::Date).day("2026-01-02"), "2026-01-02");
 }
 

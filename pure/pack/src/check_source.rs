@@ -9,11 +9,15 @@ use schema::{FieldName, RecordType};
 /// Checks one source.
 pub(crate) fn check(part: &Part<Source>, scope: &Scope<'_>, report: &mut Report<'_>) {
     files(part, report);
+    from(part, report);
     templates(part, report);
     ignored(part, report);
     let source = &part.value;
     match scope.record(&source.record) {
-        Some(record) => fields(part, record, report),
+        Some(record) => {
+            fields(part, record, report);
+            key(part, record, report);
+        }
         None if scope.complete => {
             let fact =
                 (format!("没有记录类型 {}", source.record), format!("there is no record type {}", source.record));
@@ -80,6 +84,53 @@ fn ignored(part: &Part<Source>, report: &mut Report<'_>) {
                 format!("column {column:?} is both used and ignored, or stands twice"),
             );
             report.add(place, "pack.twice", (&fact.0, &fact.1), ("删去一处", "remove one of them"));
+        }
+    }
+}
+
+/// A table is read in the order of its key, and rows that are gone are found by it.
+fn key(part: &Part<Source>, record: &RecordType, report: &mut Report<'_>) {
+    if part.value.from.is_some() && part.value.key_columns(record).is_none() {
+        let names = record.key.iter().map(FieldName::as_str).collect::<Vec<_>>().join(", ");
+        let fact = (
+            format!("主键信息项 {names} 并非都来自 columns"),
+            format!("not every field of the key ({names}) comes from columns"),
+        );
+        let remedy = (
+            "在 columns 中为每个主键信息项写明一列，不用 constants 或 templates",
+            "give each of them a column in columns, not constants or templates",
+        );
+        report.add(part.node.place_of("/columns"), "pack.source_key", (&fact.0, &fact.1), remedy);
+    }
+}
+
+/// What a table of others asks for.
+fn from(part: &Part<Source>, report: &mut Report<'_>) {
+    let source = &part.value;
+    let Some(from) = &source.from else { return };
+    if !source.files.is_empty() {
+        let fact = ("同时写了 files 与 from", "both files and from are given");
+        report.add(part.node.place_of("/from"), "pack.twice", fact, ("只留一处", "leave one of them"));
+    }
+    let parts: Vec<&str> = from.table.split('.').collect();
+    let bad = |it: &&str| it.is_empty() || it.chars().any(char::is_control);
+    if parts.len() > 2 || parts.iter().any(bad) {
+        let fact = (format!("表名“{}”不合要求", from.table), format!("table {:?} is no name", from.table));
+        let remedy = ("写 TABLE 或 schema.TABLE", "write TABLE or schema.TABLE");
+        report.add(part.node.place_of("/from/table"), "pack.source_table", (&fact.0, &fact.1), remedy);
+    }
+    if from.live {
+        let more = !source.nulls.is_empty() || !source.constants.is_empty() || !source.templates.is_empty();
+        if more || from.every_minutes.is_some() || from.watch.is_some() {
+            let fact = (
+                "live 的数据源带有 nulls、constants、templates、watch 或 every_minutes",
+                "a live source has nulls, constants, templates, watch or every_minutes",
+            );
+            let remedy = (
+                "只写 columns：条件要能在对方的表上执行；或去掉 live",
+                "give columns alone, so that conditions can be put to the table itself; or drop live",
+            );
+            report.add(part.node.place_of("/from/live"), "pack.source_live", fact, remedy);
         }
     }
 }

@@ -32,7 +32,7 @@ pub use node::{YAML_BYTES_MAX, YAML_DEPTH_MAX, YAML_NODES_MAX};
 pub use pack::{FILES_MAX, Files, Manifest, PACK_BYTES_MAX, Pack, codes, zones};
 pub use read::{read, read_all};
 pub use schemas::json_schemas;
-pub use source::{Delimiter, Encoding, Format, Source, template_columns};
+pub use source::{Delimiter, Encoding, Format, OutsideTable, Source, Watch, template_columns};
 pub use thing::{Thing, ThingKind};
 
 #[cfg(test)]

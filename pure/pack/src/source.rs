@@ -1,7 +1,8 @@
-//! Sources: how the columns of an existing file become the fields of a record type, and where the file truly is from.
+//! Sources: how the columns of an existing file or table become the fields of a record type, and where the data truly
+//! are from.
 
 use indexmap::IndexMap;
-use schema::FieldName;
+use schema::{FieldName, RecordType};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use vocabulary::{Bilingual, ResourceId};
@@ -24,7 +25,11 @@ pub struct Source {
     /// Files that have this form, relative to the folder of real data.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub files: Vec<String>,
-    /// The format.
+    /// A table of others that it reads, in place of files.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<OutsideTable>,
+    /// The format of its files.
+    #[serde(default)]
     pub format: Format,
     /// The encoding, where the file's own bytes should not decide.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -49,11 +54,49 @@ pub struct Source {
     pub ignore: Vec<String>,
 }
 
+/// A table of others, read where it stands.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct OutsideTable {
+    /// The connection, by the name that `yunhe.toml` gives it.
+    pub connection: ResourceId,
+    /// The table or view with its case, `schema.TABLE` where it is not in the connection's own schema.
+    pub table: String,
+    /// The column that says when a row was last written; without one every run reads all rows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub watch: Option<Watch>,
+    /// So often the node itself takes over what changed, in minutes; left out: only when somebody says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 44640))]
+    pub every_minutes: Option<u32>,
+    /// Nothing is taken over: queries read the table itself, within what was agreed.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub live: bool,
+}
+
+/// The column by which changes are found.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Watch {
+    /// Its name.
+    pub column: String,
+    /// A run goes back this far behind the latest value that the run before saw: a row that is written early and
+    /// committed late must not be missed.
+    #[serde(default = "overlap")]
+    #[schemars(range(max = 44640))]
+    pub overlap_minutes: u32,
+}
+
+fn overlap() -> u32 {
+    10
+}
+
 /// The format of a source.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Format {
     /// Comma-separated values after RFC 4180 with a header line.
+    #[default]
     Csv,
 }
 
@@ -82,6 +125,12 @@ pub enum Delimiter {
 }
 
 impl Source {
+    /// The columns that fill the key of `record`, in its order; `None` where one of its fields comes from elsewhere.
+    pub fn key_columns(&self, record: &RecordType) -> Option<Vec<&str>> {
+        let column = |field: &FieldName| self.columns.iter().find(|(_, it)| *it == field).map(|(it, _)| it.as_str());
+        record.key.iter().map(column).collect()
+    }
+
     /// The fields that it fills, in no order that matters.
     pub fn fields(&self) -> impl Iterator<Item = &FieldName> {
         self.columns.values().chain(self.constants.keys()).chain(self.templates.keys())

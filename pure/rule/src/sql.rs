@@ -143,106 +143,51 @@ impl Filter {
     /// The filter for a `WHERE`, as one operand in brackets where it needs them, and the values of its parameters
     /// `$first_parameter`, …, in order.
     pub fn sql(&self, record: &RecordType, dialect: Dialect, first_parameter: usize) -> (String, Vec<Value>) {
-        let mut writer = Writer { record, dialect, first_parameter, values: Vec::new() };
-        let text = writer.filter(self);
-        (text, writer.values)
+        let mut words = Own { record, dialect, first_parameter, values: Vec::new() };
+        let text = self.sql_in(record, &mut words);
+        (text, words.values)
+    }
+
+    /// The filter for a `WHERE` over a table that is not ours, in its own words. Where these have no word for a field
+    /// the test on it lets every row in: the text then lets in more rows than the filter, and never fewer.
+    pub fn sql_in(&self, record: &RecordType, words: &mut dyn Words) -> String {
+        Writer { record, words }.filter(self)
+    }
+}
+
+/// How the fields of a record type stand in a table, and what a database calls the few things that are done with them.
+///
+/// A column reads as null exactly where the field holds nothing, and never fails; texts compare byte by byte.
+pub trait Words {
+    /// The column of a field as it is compared; `None` where that cannot be said.
+    fn column(&self, field: &FieldName) -> Option<String>;
+    /// The next parameter, which holds `value`, to compare with the column of `field`.
+    fn value(&mut self, field: &FieldName, value: Value) -> String;
+    /// The end of a text column, as long as `text`.
+    fn end(&self, column: &str, text: &str) -> String;
+    /// Where in a text column a parameter stands first, from 1; 0: nowhere.
+    fn place(&self, column: &str, parameter: &str) -> String;
+    /// `column = parameter`, where an index can find it by more than that.
+    fn equal(&mut self, field: &FieldName, column: &str, value: Value) -> String {
+        let parameter = self.value(field, value);
+        format!("{column} = {parameter}")
     }
 }
 
 const NEVER: &str = "1 = 0";
 const ALWAYS: &str = "1 = 1";
 
-struct Writer<'a> {
+/// The words of our own tables.
+struct Own<'a> {
     record: &'a RecordType,
     dialect: Dialect,
     first_parameter: usize,
     values: Vec<Value>,
 }
 
-impl Writer<'_> {
-    fn filter(&mut self, filter: &Filter) -> String {
-        match filter {
-            Filter::All(parts) => self.joined(parts, " AND ", ALWAYS),
-            Filter::Any(parts) => self.joined(parts, " OR ", NEVER),
-            // What does not suit the record type holds in neither form, as in `Filter::matches`.
-            Filter::Is(test) | Filter::Not(test) if !test.suits(self.record) => NEVER.to_owned(),
-            Filter::Is(test) => self.test(test, true),
-            Filter::Not(Test::Null { field }) => format!("{} IS NOT NULL", quote(field.as_str())),
-            Filter::Not(test) => {
-                let nulls = test.fields().into_iter().flatten().map(|it| format!("{} IS NULL OR ", quote(it.as_str())));
-                let nulls: String = nulls.collect();
-                format!("({nulls}{})", self.test(test, false))
-            }
-        }
-    }
-
-    fn joined(&mut self, parts: &[Filter], with: &str, empty: &str) -> String {
-        let parts: Vec<_> = parts.iter().map(|it| self.filter(it)).collect();
-        if parts.is_empty() { empty.to_owned() } else { format!("({})", parts.join(with)) }
-    }
-
-    /// The test, or what holds where it does not, for fields that are not null.
-    fn test(&mut self, test: &Test, positive: bool) -> String {
-        let name = |field: &FieldName| quote(field.as_str());
-        match test {
-            Test::Compare { field, by, value } => {
-                let by = operator(if positive { *by } else { by.inverse() });
-                let parameter = self.value(field, value.value());
-                format!("{} {by} {parameter}", name(field))
-            }
-            Test::Fields { field, by, other } => {
-                let by = operator(if positive { *by } else { by.inverse() });
-                format!("{} {by} {}", name(field), name(other))
-            }
-            Test::In { values, .. } if values.is_empty() => (if positive { NEVER } else { ALWAYS }).to_owned(),
-            Test::In { field, values } => {
-                let list: Vec<_> = values.iter().map(|it| self.value(field, it.value())).collect();
-                let not = if positive { "" } else { "NOT " };
-                format!("{} {not}IN ({})", name(field), list.join(", "))
-            }
-            Test::StartsWith { text, field } | Test::EndsWith { text, field } | Test::Contains { text, field }
-                if text.is_empty() =>
-            {
-                if positive {
-                    format!("{} IS NOT NULL", name(field))
-                } else {
-                    NEVER.to_owned()
-                }
-            }
-            Test::StartsWith { field, text } => self.starts(field, text, positive),
-            Test::EndsWith { field, text } => {
-                let (column, length) = (name(field), text.chars().count());
-                let parameter = self.value(field, Value::Text(text.clone()));
-                let by = operator(if positive { By::Eq } else { By::Ne });
-                match self.dialect {
-                    Dialect::Sqlite => format!("substr({column}, -{length}) {by} {parameter}"),
-                    Dialect::Postgres => format!("right({column}, {length}) {by} {parameter}"),
-                }
-            }
-            Test::Contains { field, text } => {
-                let column = name(field);
-                let parameter = self.value(field, Value::Text(text.clone()));
-                let (call, by) = match self.dialect {
-                    Dialect::Sqlite => ("instr", if positive { ">" } else { "=" }),
-                    Dialect::Postgres => ("strpos", if positive { ">" } else { "=" }),
-                };
-                format!("{call}({column}, {parameter}) {by} 0")
-            }
-            Test::Null { field } => format!("{} IS {}NULL", name(field), if positive { "" } else { "NOT " }),
-        }
-    }
-
-    /// A range of the index: from the prefix up to the first text after all that begin with it.
-    fn starts(&mut self, field: &FieldName, text: &str, positive: bool) -> String {
-        let column = quote(field.as_str());
-        let from = self.value(field, Value::Text(text.to_owned()));
-        let to = after(text).map(|it| self.value(field, Value::Text(it)));
-        match (to, positive) {
-            (Some(to), true) => format!("({column} >= {from} AND {column} < {to})"),
-            (Some(to), false) => format!("({column} < {from} OR {column} >= {to})"),
-            (None, true) => format!("{column} >= {from}"),
-            (None, false) => format!("{column} < {from}"),
-        }
+impl Words for Own<'_> {
+    fn column(&self, field: &FieldName) -> Option<String> {
+        Some(quote(field.as_str()))
     }
 
     fn value(&mut self, field: &FieldName, value: Value) -> String {
@@ -252,6 +197,118 @@ impl Writer<'_> {
             Some(it) => parameter(&it.kind, self.dialect, n),
             None => format!("${n}"),
         }
+    }
+
+    fn end(&self, column: &str, text: &str) -> String {
+        let length = text.chars().count();
+        match self.dialect {
+            Dialect::Sqlite => format!("substr({column}, -{length})"),
+            Dialect::Postgres => format!("right({column}, {length})"),
+        }
+    }
+
+    fn place(&self, column: &str, parameter: &str) -> String {
+        let call = match self.dialect {
+            Dialect::Sqlite => "instr",
+            Dialect::Postgres => "strpos",
+        };
+        format!("{call}({column}, {parameter})")
+    }
+}
+
+struct Writer<'a, 'w> {
+    record: &'a RecordType,
+    words: &'w mut dyn Words,
+}
+
+impl Writer<'_, '_> {
+    fn filter(&mut self, filter: &Filter) -> String {
+        match filter {
+            Filter::All(parts) => self.joined(parts, " AND ", ALWAYS),
+            Filter::Any(parts) => self.joined(parts, " OR ", NEVER),
+            // What does not suit the record type holds in neither form, as in `Filter::matches`.
+            Filter::Is(test) | Filter::Not(test) if !test.suits(self.record) => NEVER.to_owned(),
+            Filter::Is(test) => self.test(test, true).unwrap_or_else(|| ALWAYS.to_owned()),
+            Filter::Not(test) => self.negated(test).unwrap_or_else(|| ALWAYS.to_owned()),
+        }
+    }
+
+    fn negated(&mut self, test: &Test) -> Option<String> {
+        if let Test::Null { field } = test {
+            return Some(format!("{} IS NOT NULL", self.words.column(field)?));
+        }
+        let mut nulls = String::new();
+        for field in test.fields().into_iter().flatten() {
+            nulls += &format!("{} IS NULL OR ", self.words.column(field)?);
+        }
+        Some(format!("({nulls}{})", self.test(test, false)?))
+    }
+
+    fn joined(&mut self, parts: &[Filter], with: &str, empty: &str) -> String {
+        let parts: Vec<_> = parts.iter().map(|it| self.filter(it)).collect();
+        if parts.is_empty() { empty.to_owned() } else { format!("({})", parts.join(with)) }
+    }
+
+    /// The test, or what holds where it does not, for fields that are not null; `None` where there is no word for one.
+    fn test(&mut self, test: &Test, positive: bool) -> Option<String> {
+        Some(match test {
+            Test::Compare { field, by, value } => {
+                let column = self.words.column(field)?;
+                if positive && *by == By::Eq {
+                    return Some(self.words.equal(field, &column, value.value()));
+                }
+                let by = operator(if positive { *by } else { by.inverse() });
+                let parameter = self.words.value(field, value.value());
+                format!("{column} {by} {parameter}")
+            }
+            Test::Fields { field, by, other } => {
+                let by = operator(if positive { *by } else { by.inverse() });
+                format!("{} {by} {}", self.words.column(field)?, self.words.column(other)?)
+            }
+            Test::In { values, .. } if values.is_empty() => (if positive { NEVER } else { ALWAYS }).to_owned(),
+            Test::In { field, values } => {
+                let column = self.words.column(field)?;
+                let list: Vec<_> = values.iter().map(|it| self.words.value(field, it.value())).collect();
+                let not = if positive { "" } else { "NOT " };
+                format!("{column} {not}IN ({})", list.join(", "))
+            }
+            Test::StartsWith { text, field } | Test::EndsWith { text, field } | Test::Contains { text, field }
+                if text.is_empty() =>
+            {
+                if positive {
+                    format!("{} IS NOT NULL", self.words.column(field)?)
+                } else {
+                    NEVER.to_owned()
+                }
+            }
+            Test::StartsWith { field, text } => self.starts(field, text, positive)?,
+            Test::EndsWith { field, text } => {
+                let end = self.words.end(&self.words.column(field)?, text);
+                let parameter = self.words.value(field, Value::Text(text.clone()));
+                format!("{end} {} {parameter}", operator(if positive { By::Eq } else { By::Ne }))
+            }
+            Test::Contains { field, text } => {
+                let column = self.words.column(field)?;
+                let parameter = self.words.value(field, Value::Text(text.clone()));
+                format!("{} {} 0", self.words.place(&column, &parameter), if positive { ">" } else { "=" })
+            }
+            Test::Null { field } => {
+                format!("{} IS {}NULL", self.words.column(field)?, if positive { "" } else { "NOT " })
+            }
+        })
+    }
+
+    /// A range of the index: from the prefix up to the first text after all that begin with it.
+    fn starts(&mut self, field: &FieldName, text: &str, positive: bool) -> Option<String> {
+        let column = self.words.column(field)?;
+        let from = self.words.value(field, Value::Text(text.to_owned()));
+        let to = after(text).map(|it| self.words.value(field, Value::Text(it)));
+        Some(match (to, positive) {
+            (Some(to), true) => format!("({column} >= {from} AND {column} < {to})"),
+            (Some(to), false) => format!("({column} < {from} OR {column} >= {to})"),
+            (None, true) => format!("{column} >= {from}"),
+            (None, false) => format!("{column} < {from}"),
+        })
     }
 }
 

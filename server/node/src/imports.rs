@@ -78,7 +78,7 @@ impl From<Progress> for ImportReport {
 }
 
 /// A pack's source as the registry's mapping.
-fn mapping(source: &Source) -> Mapping {
+pub(crate) fn mapping(source: &Source) -> Mapping {
     let columns = source.columns.iter().map(|(column, field)| (field.clone(), Fill::Column(column.clone())));
     let constants = source.constants.iter().map(|(field, text)| (field.clone(), Fill::Constant(text.clone())));
     let templates = source.templates.iter().map(|(field, text)| (field.clone(), Fill::Template(text.clone())));

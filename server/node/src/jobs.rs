@@ -35,6 +35,7 @@ type Step = fn(Arc<Organisation>) -> Pin<Box<dyn Future<Output = Result<bool, Pr
 
 /// The jobs of one organisation.
 pub struct Jobs {
+    organisation: Arc<Organisation>,
     stop: CancellationToken,
     tasks: Vec<JoinHandle<()>>,
 }
@@ -62,6 +63,7 @@ impl Jobs {
             run(organisation, &stop, SETTLE_REST, "remind", |it| {
                 Box::pin(async move { it.remind().await.map(|_| false) })
             }),
+            run(organisation, &stop, WORK_REST, "sources", |it| Box::pin(async move { it.carry_sources().await })),
             run(organisation, &stop, WORK_REST, "index", |it| Box::pin(async move { it.follow_catalog().await })),
             run(organisation, &stop, MEMBERS_REST, "membership", |it| {
                 Box::pin(async move { it.follow_membership().await })
@@ -70,7 +72,7 @@ impl Jobs {
             run(organisation, &stop, RECLAIM_REST, "reclaim", |it| Box::pin(async move { it.reclaim_once().await })),
             run(organisation, &stop, FORGET_REST, "forget", |it| Box::pin(async move { it.forget_once().await })),
         ];
-        Self { stop, tasks }
+        Self { organisation: Arc::clone(organisation), stop, tasks }
     }
 
     /// Stops them and waits for the steps under way.
@@ -79,6 +81,7 @@ impl Jobs {
         for task in self.tasks {
             drop(task.await);
         }
+        self.organisation.carried.stop();
     }
 }
 

@@ -27,6 +27,7 @@ mod follows;
 mod imports;
 mod jobs;
 mod keys;
+mod live;
 mod membership;
 mod objections;
 mod organisation;
@@ -43,9 +44,11 @@ mod reminders;
 mod requests;
 mod restore;
 mod rows;
+mod sources;
 mod store;
 mod systems;
 mod tables;
+mod taking;
 mod templates;
 
 pub use access::{Incoming, Outcome};
@@ -84,6 +87,7 @@ pub use reminders::RequestsAsk;
 pub use requests::{AnswerDraft, OfferView, RequestDraft};
 pub use restore::{BACKUP_DAYS_MAX, RestoreAsk, Restored, restore};
 pub use rows::{DigestAsk, Outcome as RowOutcome, PutAsk, PutReport, RemoveAsk};
+pub use sources::{SourceCheck, SourceView, TakeAsk, TakingView};
 pub use systems::{Connection, SystemLine, SystemsAsk};
 pub use templates::{ExportAsk, LegalList, ListAsk, ListLine, ListPage, TemplateAsk};
 

@@ -45,6 +45,10 @@ pub struct Organisation {
     pub(crate) keys: KeyRing,
     pub(crate) client: PeerClient,
     pub(crate) outside: outside::Connections,
+    /// Rows of live sources that did not fit their record type since this process began.
+    pub(crate) unfit: std::sync::atomic::AtomicU64,
+    /// Runs that this process carries.
+    pub(crate) carried: crate::taking::Carried,
     pub(crate) signer: BatchSigner,
     pub(crate) catalog: crate::catalogs::Search,
     /// Leaves that waited for the sequencer when this process last looked; zero while it keeps up.
@@ -172,6 +176,8 @@ impl Organisation {
             blobs: Blobs::folder(&folder.join("blob"))?,
             catalog: crate::catalogs::Search::new(folder.join("search")),
             outside: outside::Connections::open(&config.connection),
+            carried: crate::taking::Carried::default(),
+            unfit: std::sync::atomic::AtomicU64::default(),
             config: config.clone(),
             behind: AtomicU64::new(0),
             making: Mutex::default(),

@@ -94,6 +94,7 @@ impl Organisation {
         let head = self.store.read().await?.feed_head(registry::FEED).await?;
         let position = head.as_ref().map_or(0, |it| it.position);
         let terms = &view.agreement.body.terms;
+        ensure!(self.packs().live(&terms.record).is_none(), crate::live::not_whole(&terms.record));
         let parcel = Parcel {
             id: ask.id,
             agreement: ask.agreement,

@@ -1,7 +1,8 @@
 //! Queries between nodes: asked with a signed message, answered with exactly what is permitted, receipted.
 
 use crate::{
-    Incoming, Organisation, Outcome, Page, draw_salt,
+    Incoming, Organisation, Outcome, Packs, Page, draw_salt,
+    live::LiveAsk,
     organisation::fault,
     pulls::revoked,
     receipts::{Answered, other},
@@ -12,6 +13,7 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use evidence::BEHIND_LEAVES_MAX;
 use exchange::{AgreementId, Deliver, Issue, NewPage, Query, Receipt, ReceiptBody, Side};
 use jiff::ToSpan as _;
+use pack::Source;
 use peer::Call;
 use policy::{AgreementState, Permit, Principal};
 use registry::Selection;
@@ -135,8 +137,19 @@ impl Organisation {
             filter,
         };
         let permit = self.permit_with(incoming.principal(), facts, deliver)?;
-        let page = read(&mut reader, &Reading { record, permit: &permit, query: &query }).await?;
-        drop(reader);
+        let reading = Reading { record, permit: &permit, query: &query };
+        let page = match packs.live(&record.name) {
+            None => {
+                let page = read(&mut reader, &reading).await?;
+                drop(reader);
+                page
+            }
+            Some(source) => {
+                // Others' databases are waited for without holding a connection to ours.
+                drop(reader);
+                self.read_live(&packs, source, &reading).await?
+            }
+        };
         ensure!(!(page.rows.is_empty() && query.key.is_some()), outside());
         let body = to_json(&page)?;
         let view = view.ok_or_else(|| fault("agreement", &"vanished"))?;
@@ -155,6 +168,21 @@ impl Organisation {
         let receipt = self.issue(incoming, &permit, receipt).await?;
         let receipt = Some(STANDARD.encode(to_json(&receipt)?));
         Ok(Outcome { body: body.into(), media: "application/json", receipt })
+    }
+
+    /// Reads and shows the permitted rows of a table of others, where it stands.
+    async fn read_live(&self, packs: &Packs, source: &Source, reading: &Reading<'_>) -> Result<Page, Problem> {
+        let Reading { record, permit, query } = reading;
+        let restriction = permit.restriction();
+        let after = query.after.as_deref().map(|it| key_values(record, it)).transpose()?;
+        let limit = query.limit.unwrap_or(PAGE_ROWS);
+        ensure!(limit <= PAGE_ROWS_MAX, too_many(limit));
+        let (columns, filter) = (&restriction.columns, &restriction.filter);
+        let ask = LiveAsk { columns, filter, after, limit: limit as usize };
+        let (rows, next) = self.live_page(packs, source, ask).await?;
+        let plain = record.key.iter().all(|it| columns.contains(it) && !restriction.masks.contains_key(it));
+        let rows = rows.into_iter().map(|it| shown(reading, it));
+        Ok(Page { rows: rows.collect(), next: next.filter(|_| plain) })
     }
 
     /// Issues a receipt: the transaction with its guards, then the batch signature. Not while the log is too far
@@ -248,12 +276,16 @@ async fn read(reader: &mut store::Reader, reading: &Reading<'_>) -> Result<Page,
         let plain = record.key.iter().all(|it| !restriction.masks.contains_key(it));
         if plain { key_texts(record, &restriction.columns, &it.values) } else { None }
     });
-    let rows = stored.into_iter().map(|it| {
-        let values: Vec<Value> =
-            restriction.columns.iter().zip(it.values).map(|(name, value)| restriction.mask(name, value)).collect();
-        row_json(record, &restriction.columns, &values)
-    });
+    let rows = stored.into_iter().map(|it| shown(reading, it.values));
     Ok(Page { rows: rows.collect(), next })
+}
+
+/// A row as it is shown: masks come before anything is written.
+fn shown(reading: &Reading<'_>, values: Vec<Value>) -> Map<String, Json> {
+    let restriction = reading.permit.restriction();
+    let columns = &restriction.columns;
+    let values: Vec<Value> = columns.iter().zip(values).map(|(name, value)| restriction.mask(name, value)).collect();
+    row_json(reading.record, columns, &values)
 }
 
 fn outside() -> Problem {

@@ -21,7 +21,8 @@ use node::{
     ImportAsk, ImportReport, InstalledPack, IssuedToken, ListAsk, ListPage, MomentAsk, NewApplication, NewToken,
     NewUser, ObjectionDraft, ObjectionsAsk, OfferView, OpenedUser, Page, PageAsk, PlanAsk, Proof, ProofAsk, ProposeAsk,
     PullAsk, PutAsk, PutReport, QueryAnswer, QueryAsk, RemoveAsk, RequestDraft, RequestsAsk, RulingDraft, RunAsk,
-    SearchAsk, SystemLine, SystemsAsk, TemplateAsk, ThingLine, ThingView, ThingsAsk, TokenView, TypeView, UserView,
+    SearchAsk, SourceCheck, SourceView, SystemLine, SystemsAsk, TakeAsk, TakingView, TemplateAsk, ThingLine, ThingView,
+    ThingsAsk, TokenView, TypeView, UserView,
 };
 use policy::Role;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
@@ -287,6 +288,31 @@ pub const ROUTES: &[Route] = &[
         .scope(Record)
         .looks()
         .takes::<registry::KeyAsk>(),
+    get(
+        "/v1/sources",
+        "sources",
+        "数据源（对方的表）及最近一次取数",
+        "tables of others that feed our records, with their latest runs",
+    )
+    .audited()
+    .scope(Record)
+    .gives::<Vec<SourceView>>(),
+    get(
+        "/v1/sources/{name}/check",
+        "checkSource",
+        "检查数据源能否读取、行是否合乎类型",
+        "whether a source can be read and its rows fit",
+    )
+    .scope(Record)
+    .gives::<SourceCheck>(),
+    get("/v1/sources/{name}/runs", "sourceRuns", "数据源的历次取数", "the runs of a source, newest first")
+        .audited()
+        .scope(Record)
+        .gives::<Vec<TakingView>>(),
+    post("/v1/sources/{name}/runs", "takeSource", "开始或继续取数", "begins to take a source over, or goes on with it")
+        .scope(Record)
+        .takes::<TakeAsk>()
+        .gives::<TakingView>(),
     get("/v1/changes", "changes", "变更流", "a page of a change feed")
         .audited()
         .scope(Record)

@@ -3,7 +3,7 @@
 use crate::commands::{
     agree, answer, application, appoint, backup, bulletin, catalog, chain, deliver, demand, doctor, federation, import,
     init, key, log, notice, objection, offer, openapi, pack, pull, query, receipt, record, request, restore, revoke,
-    schemas, serve, token, user,
+    schemas, serve, source, token, user,
 };
 use crate::demo;
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -83,6 +83,8 @@ pub enum Command {
     Pack(pack::Pack),
     /// 导入文件 Import a file
     Import(import::Import),
+    /// 数据源：对方的表，检查并取数 Sources: tables of others, checked and taken over
+    Source(source::Source),
     /// 查看本单位的记录 Look at our own records
     Record(record::Record),
     /// 目录：编制、检索、查看、汇聚 The catalogue: compile, search, show, harvest

@@ -748,11 +748,12 @@ story! {
 }
 
 /// Which story walks the faults of which writing route.
-const WALKED: [(&str, &str, &str); 45] = [
+const WALKED: [(&str, &str, &str); 46] = [
     ("POST", "/v1/packs", "a_pack"),
     ("POST", "/v1/imports", "an_import"),
     ("POST", "/v1/records/{name}", "a_row"),
     ("POST", "/v1/records/{name}/removals", "a_row"),
+    ("POST", "/v1/sources/{name}/runs", "a_run_is_begun_once"),
     ("POST", "/v1/catalog", "an_entry"),
     ("DELETE", "/v1/catalog/{code}", "an_entry"),
     ("POST", "/v1/catalog/harvest", "a_harvest"),
@@ -802,7 +803,12 @@ const EXCUSED: [(&str, &str, &str); 1] = [("POST", "/v1/proposals", "it proposes
 /// A route that writes stands in a table, or among the reasons; the table's story is there.
 #[test]
 fn every_writing_route_has_a_fault_table() {
-    let stories = concat!(include_str!("faults.rs"), include_str!("faults_of_setup.rs"), include_str!("objections.rs"));
+    let stories = concat!(
+        include_str!("faults.rs"),
+        include_str!("faults_of_setup.rs"),
+        include_str!("objections.rs"),
+        include_str!("sources.rs")
+    );
     for (_, path, story) in WALKED {
         assert!(stories.contains(&format!("async fn {story}(")), "{path}: where is the story {story}?");
     }

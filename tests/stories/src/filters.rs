@@ -43,7 +43,7 @@ fn kinds() -> Vec<(&'static str, FieldType)> {
     ]
 }
 
-fn record() -> RecordType {
+pub(crate) fn record() -> RecordType {
     let fields = kinds().into_iter().map(|(name, kind)| {
         let name = FieldName::new(name).unwrap();
         (name.clone(), Field { optional: name.as_str() != "id", ..Field::new(&name, kind) })
@@ -117,7 +117,7 @@ fn any_of(kind: &FieldType) -> BoxedStrategy<Value> {
     }
 }
 
-fn any_row() -> impl Strategy<Value = Vec<Value>> {
+pub(crate) fn any_row() -> impl Strategy<Value = Vec<Value>> {
     let cells = kinds().into_iter().map(|(_, kind)| prop_oneof![1 => Just(Value::Null), 5 => any_of(&kind)]);
     cells.collect::<Vec<_>>()
 }
@@ -158,7 +158,7 @@ fn any_test() -> impl Strategy<Value = Filter> {
     )
 }
 
-fn any_filter() -> impl Strategy<Value = Filter> {
+pub(crate) fn any_filter() -> impl Strategy<Value = Filter> {
     any_test().prop_recursive(3, 10, 3, |inner| {
         prop_oneof![
             1 => proptest::collection::vec(inner.clone(), 0..4).prop_map(Filter::all),

@@ -53,7 +53,10 @@ fn insert(database: &Outside, rows: std::ops::Range<usize>) -> String {
 
 async fn page(connection: &Connection, table: &Table, after: Option<Vec<String>>, limit: u32) -> Page {
     let (columns, key) = (names(&["TYSHXYDM", "ZCZB"]), names(&["TYSHXYDM"]));
-    connection.read(&Read { table, columns: &columns, key: &key, rows: Rows::All, after, limit }).await.unwrap()
+    connection
+        .read(&Read { table, columns: &columns, key: &key, rows: Rows::All, filter: None, after, limit })
+        .await
+        .unwrap()
 }
 
 /// Tables are described with their Chinese comments, their key and some values.
@@ -108,7 +111,15 @@ async fn pages_are_the_table() {
         }
         let (columns, key) = (names(&["TYSHXYDM", "UPDATED_AT", "CLRQ", "ZCZB"]), names(&["TYSHXYDM"]));
         let keys = vec![vec!["K00003".to_owned()], vec!["nobody".to_owned()], vec!["K00007".to_owned()]];
-        let read = Read { table: &table, columns: &columns, key: &key, rows: Rows::Keys(keys), after: None, limit: 10 };
+        let read = Read {
+            table: &table,
+            columns: &columns,
+            key: &key,
+            rows: Rows::Keys(keys),
+            filter: None,
+            after: None,
+            limit: 10,
+        };
         let some = connection.read(&read).await.unwrap();
         let plain = |row: &[Option<String>], at: usize| {
             table.column(columns[at].as_str()).unwrap().plain(row[at].as_deref().unwrap())
@@ -118,7 +129,8 @@ async fn pages_are_the_table() {
         let moment = plain(&some.rows[0], 1);
         assert!(moment.starts_with("2026-01-02T03:04:05.678"), "{moment}");
         let since = Rows::Since(names(&["TYSHXYDM"])[0].clone(), "K00250".to_owned());
-        let read = Read { table: &table, columns: &columns, key: &key, rows: since, after: None, limit: 100 };
+        let read =
+            Read { table: &table, columns: &columns, key: &key, rows: since, filter: None, after: None, limit: 100 };
         assert_eq!(connection.read(&read).await.unwrap().rows.len(), 7);
         connection.close().await;
     }
@@ -134,7 +146,8 @@ async fn a_key_that_is_none_is_refused() {
         let connection = connect(&database.url());
         let table = connection.table(&"notes".parse().unwrap()).await.unwrap();
         let (columns, key) = (names(&["body"]), names(&["name"]));
-        let read = |rows, after| Read { table: &table, columns: &columns, key: &key, rows, after, limit: 2 };
+        let read =
+            |rows, after| Read { table: &table, columns: &columns, key: &key, rows, filter: None, after, limit: 2 };
         // In the order of bytes, also where the database itself does not tell `a` from `A`.
         let first = connection.read(&read(Rows::All, None)).await.unwrap();
         assert_eq!(first.rows, [[Some("2".to_owned())], [Some("1".to_owned())]], "{mysql}");

@@ -26,6 +26,7 @@ async fn open(home: &Path, database: String) -> Arc<Organisation> {
         database,
         epoch: 1,
         part_rows: 100,
+        connection: Vec::new(),
     };
     let federation = FederationName::new("jiangsu").unwrap();
     Organisation::open(home, &federation, &config, Arc::new(SystemClock)).await.unwrap()

@@ -11,6 +11,7 @@ use crate::{
 use federation::Change;
 use jiff::SignedDuration;
 use node::{ManualClock, NodeConfig, Organisation, OrganisationConfig};
+use outside::{Address, ConnectionConfig};
 use policy::{Level, MemberRole, Principal, Role};
 use signing::KeyRing;
 use std::{
@@ -21,7 +22,7 @@ use std::{
 };
 use tempfile::TempDir;
 use tokio::sync::Mutex;
-use vocabulary::{Bilingual, FederationName, OrganisationId, Timestamp};
+use vocabulary::{Bilingual, FederationName, OrganisationId, ResourceId, Timestamp};
 
 /// Who is in the world, node by node: the hub and authority in charge, the provider, and a node with two tenants.
 pub const ORGANISATIONS: [&[&str]; 3] = [&["js-data"], &["js-scjg"], &["nj-data", "nj-gxj"]];
@@ -316,6 +317,17 @@ impl World {
     /// Starts a killed node on its folder and its ports.
     pub async fn start(&mut self, id: &str) {
         self.node_mut(id).start().await;
+    }
+
+    /// Gives an organisation a connection to a system of others; its node starts anew for it.
+    pub async fn connect(&mut self, id: &str, name: &str, url: &str) {
+        let node = self.node_mut(id);
+        node.kill().await;
+        let config = node.config.organisation.iter_mut().find(|it| it.id.as_str() == id).unwrap();
+        let name = ResourceId::new(name).unwrap();
+        config.connection.retain(|it| it.name != name);
+        config.connection.push(ConnectionConfig { name, url: Address::new(url), password_file: None });
+        node.start().await;
     }
 
     /// The founders expel a member, and everybody else hears of it.

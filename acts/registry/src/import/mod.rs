@@ -20,7 +20,11 @@ pub use progress::{Progress, State, import_progress, imports};
 pub use reject::{Reject, csv_line, rejects, rejects_csv};
 pub use text::Encoding;
 
-use crate::{ask::Import, store as sql, types::record_type};
+use crate::{
+    ask::{Import, SecrecyReview},
+    store as sql,
+    types::record_type,
+};
 use policy::Permit;
 use reading::{Job, Resume};
 use schema::CodeLists;
@@ -61,7 +65,7 @@ pub async fn import(
     report: &mut (dyn FnMut(&Progress) + Send),
 ) -> Result<Progress, Problem> {
     let ask = permit.ask();
-    check_review(ask)?;
+    check_review(ask.secrecy_review.as_ref())?;
     let installed = record_type(&mut store.read().await?, &ask.record).await?;
     let mut progress = begin(store, permit, (intake.clock)()).await?;
     let writing = Writing { store, permit, installed: &installed, clock: intake.clock };
@@ -90,8 +94,8 @@ pub async fn import(
     Ok(progress)
 }
 
-fn check_review(ask: &Import) -> Result<(), Problem> {
-    let reviewed = ask.secrecy_review.as_ref().is_some_and(|it| !it.by.trim().is_empty());
+pub(crate) fn check_review(review: Option<&SecrecyReview>) -> Result<(), Problem> {
+    let reviewed = review.is_some_and(|it| !it.by.trim().is_empty());
     ensure!(
         reviewed,
         Problem::new(

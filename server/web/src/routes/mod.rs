@@ -12,6 +12,7 @@ mod node;
 pub(crate) mod objection;
 mod page;
 pub(crate) mod registry;
+mod sources;
 pub(crate) mod template;
 
 use crate::{
@@ -49,6 +50,9 @@ pub(crate) fn router(tenants: Tenants, refusals: Arc<Refusals>) -> Router {
         .route("/v1/records/{name}/removals", post(registry::remove))
         .route("/v1/records/{name}/digest", get(registry::digest))
         .route("/v1/records/{name}/history", post(registry::history))
+        .route("/v1/sources", get(sources::list))
+        .route("/v1/sources/{name}/check", get(sources::check))
+        .route("/v1/sources/{name}/runs", get(sources::runs).post(sources::take))
         .route("/v1/changes", get(registry::changes))
         .route("/v1/offers", get(exchange::offers))
         .route("/v1/members/{id}/offers", get(exchange::offers_of))

@@ -78,6 +78,7 @@ pub(crate) async fn metrics(
         let log = org.log().await?;
         writeln!(text, "yunhe_log_size{{organisation=\"{id}\"}} {}", log["size"]).ok();
         waiting(&mut text, org).await?;
+        writeln!(text, "yunhe_source_unfit_total{{organisation=\"{id}\"}} {}", org.unfit_rows()).ok();
         for kind in org.types().await? {
             writeln!(text, "yunhe_records{{organisation=\"{id}\",record=\"{}\"}} {}", kind.name, kind.rows).ok();
         }

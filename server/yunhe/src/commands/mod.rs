@@ -32,6 +32,7 @@ pub mod restore;
 pub mod revoke;
 pub mod schemas;
 pub mod serve;
+pub mod source;
 pub mod template;
 pub mod token;
 pub mod user;
@@ -51,6 +52,7 @@ pub async fn run(command: Command, context: &Context) -> Result<(), Failure> {
         Command::Serve(it) => it.run(context).await,
         Command::Pack(it) => it.run(context).await,
         Command::Import(it) => it.run(context).await,
+        Command::Source(it) => it.run(context).await,
         Command::Record(it) => it.run(context).await,
         Command::Catalog(it) => it.run(context).await,
         Command::Demand(it) => it.run(context).await,
