@@ -23,10 +23,10 @@ pub(crate) const STEPS: &[&str] = &[
         zh $TEXT NOT NULL, en $TEXT NOT NULL, PRIMARY KEY (import, number))",
     "
     CREATE TABLE registry_taking (
-        id $TEXT NOT NULL PRIMARY KEY, source $TEXT NOT NULL, version $INT NOT NULL, body $TEXT NOT NULL,
+        number $SERIAL, id $TEXT NOT NULL UNIQUE, source $TEXT NOT NULL, version $INT NOT NULL, body $TEXT NOT NULL,
         begun $INT NOT NULL, ended $INT);
     CREATE UNIQUE INDEX registry_taking_open ON registry_taking (source) WHERE ended IS NULL;
-    CREATE INDEX registry_taking_begun ON registry_taking (source, begun)",
+    CREATE INDEX registry_taking_number ON registry_taking (source, number)",
 ];
 
 pub(crate) const TYPE_READ: &str = "SELECT number, revision, definition FROM registry_type WHERE name = $1";
@@ -69,7 +69,7 @@ pub(crate) const REJECT_LAST: &str = "
 pub(crate) const REJECTS: &str = "
     SELECT line, field, code, zh, en FROM registry_import_reject WHERE import = $1 ORDER BY line, number";
 
-/// Of two that begin at once one finds the other's.
+/// Of two that begin at once one finds the other's. Their order is that of their numbers: clocks may stand still.
 pub(crate) const TAKING_BEGIN: &str = "
     INSERT INTO registry_taking (id, source, version, body, begun) VALUES ($1, $2, 1, $3, $4)
     ON CONFLICT DO NOTHING";
@@ -78,7 +78,7 @@ pub(crate) const TAKING_OPEN: &str = "
 pub(crate) const TAKING_ALL_OPEN: &str = "
     SELECT version, body FROM registry_taking WHERE ended IS NULL LIMIT $1";
 pub(crate) const TAKING_LIST: &str = "
-    SELECT version, body FROM registry_taking WHERE source = $1 ORDER BY begun DESC, id DESC LIMIT $2";
+    SELECT version, body FROM registry_taking WHERE source = $1 ORDER BY number DESC LIMIT $2";
 /// Zero rows: another process has moved the same run on.
 pub(crate) const TAKING_MOVE: &str = "
     UPDATE registry_taking SET version = version + 1, body = $3, ended = $4

@@ -96,8 +96,8 @@ impl Connection {
         let about = table.column(column.as_str());
         let about = about.ok_or_else(|| problem::missing(self.name(), &format!("{}.{column}", table.name)))?;
         let writer = Writer::new(self.system());
-        let (select, plain) = (writer.select(table, &[about]), writer.name(column));
-        let sql = format!("{select} WHERE {plain} IS NOT NULL ORDER BY {plain} DESC LIMIT 1");
+        let (select, name, order) = (writer.select(table, &[about]), writer.name(column), writer.order(about, true));
+        let sql = format!("{select} WHERE {name} IS NOT NULL ORDER BY {order} DESC LIMIT 1");
         let got = self.rows(Ask { sql, args: vec![], rows_max: 1, bytes_max: PAGE_BYTES_MAX }).await?;
         Ok(got.rows.into_iter().next().and_then(|it| it.into_iter().next()).flatten())
     }
@@ -151,7 +151,7 @@ impl Connection {
         if let Some(after) = &read.after {
             conditions.push(writer.behind(&key, own, after));
         }
-        let order: Vec<_> = key.iter().map(|it| writer.column(it, own)).collect();
+        let order: Vec<_> = key.iter().map(|it| writer.order(it, own)).collect();
         let condition = if conditions.is_empty() { "1 = 1".to_owned() } else { conditions.join(" AND ") };
         let limit = u64::from(read.limit) + 1;
         let sql = format!("{select} WHERE {condition} ORDER BY {} LIMIT {limit}", order.join(", "));

@@ -111,6 +111,20 @@ impl Column {
         }
     }
 
+    /// A watched value, or `now` where it lies ahead: one row dated years ahead must not hide all that comes before it.
+    pub fn not_ahead(&self, cell: String, now: jiff::Timestamp) -> String {
+        let now = match self.kind {
+            Native::DateTime => self.raw(&now.to_string()),
+            Native::Instant if cell.ends_with("+00") => format!("{}+00", self.raw(&now.to_string())),
+            Native::Instant => self.raw(&now.to_string()),
+            Native::Date => jiff::tz::Offset::constant(8).to_datetime(now).date().to_string(),
+            _ => return cell,
+        };
+        // Years of five digits, and `infinity`, lie ahead whatever their letters say.
+        let dated = cell.as_bytes().first().is_some_and(u8::is_ascii_digit) && cell.as_bytes().get(4) == Some(&b'-');
+        if dated && cell.replace('T', " ") <= now { cell } else { now }
+    }
+
     /// A cell for a field of days: a wall clock at midnight is its day, any other time stays and is turned away later.
     pub fn day(&self, cell: &str) -> String {
         let midnight = |time: &str| {

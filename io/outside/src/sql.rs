@@ -3,6 +3,9 @@
 
 use crate::{Column, Name, Native, System, Table, TableName};
 
+/// What the table that is read is called within a statement.
+const FROM: &str = "yunhe_from";
+
 /// A statement in the making.
 pub(crate) struct Writer {
     system: System,
@@ -138,6 +141,13 @@ impl Writer {
     /// `SELECT … FROM table`, every column as text.
     pub(crate) fn select(&self, table: &Table, columns: &[&Column]) -> String {
         let list: Vec<_> = columns.iter().map(|it| self.text(it)).collect();
-        format!("SELECT {} FROM {}", list.join(", "), self.table(&table.name))
+        format!("SELECT {} FROM {} AS {FROM}", list.join(", "), self.table(&table.name))
+    }
+
+    /// A column as rows are ordered by it. PostgreSQL takes a bare name for the text that is selected under it, and
+    /// would put 10 before 9.
+    pub(crate) fn order(&self, column: &Column, own: bool) -> String {
+        let (name, text) = (self.name(&column.name), self.column(column, own));
+        if text == name { format!("{FROM}.{name}") } else { text }
     }
 }

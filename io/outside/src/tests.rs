@@ -132,6 +132,16 @@ fn days_and_moments_take_one_form() {
     assert_eq!(moment.raw("2026-01-01T19:04:05Z"), "2026-01-01 19:04:05");
     assert_eq!(text.raw("2026-01-01T19:04:05Z"), "2026-01-01T19:04:05Z");
     assert_eq!(column("a", Native::Date).day("2026-01-02"), "2026-01-02");
+    let now = "2026-01-02T16:00:00Z".parse().unwrap();
+    let latest = |column: &Column, cell: &str| column.not_ahead(cell.to_owned(), now);
+    assert_eq!(latest(&wall, "2026-01-02 23:59:59.5"), "2026-01-02 23:59:59.5");
+    assert_eq!(latest(&wall, "2099-01-01 00:00:00"), "2026-01-03 00:00:00");
+    assert_eq!(latest(&moment, "2026-01-02 17:00:00+00"), "2026-01-02 16:00:00+00");
+    assert_eq!(latest(&moment, "2026-01-02 15:00:00"), "2026-01-02 15:00:00");
+    assert_eq!(latest(&moment, "infinity"), "2026-01-02 16:00:00");
+    assert_eq!(latest(&wall, "20260-01-01 00:00:00"), "2026-01-03 00:00:00");
+    assert_eq!(latest(&column("a", Native::Date), "2026-01-04"), "2026-01-03");
+    assert_eq!(latest(&column("a", Native::Integer), "9999999999"), "9999999999", "a counter");
 }
 
 #[test]

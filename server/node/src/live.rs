@@ -9,9 +9,11 @@ use schema::{FieldName, RecordType, Value};
 use std::collections::BTreeSet;
 use vocabulary::{Kind, Problem, ResourceId, ensure};
 
-/// Pages of the table read for one answer at most: where most rows do not fit, an answer is short and says how it goes
-/// on.
+/// Pages of the table read for one answer at most: where few rows of many are to be shown, an answer is short and says
+/// how it goes on, or that it cannot.
 const PAGES_MAX: usize = 8;
+/// Rows of each of them at least: where the whole condition is put to the table, the first is enough.
+const PAGE_ROWS_MIN: u32 = 1_000;
 
 /// What an answer may hold.
 pub(crate) struct LiveAsk<'a> {
@@ -107,10 +109,13 @@ impl Organisation {
         let record = packs.record(&source.record)?;
         let wanted = Wanted::new(record, source, &ask)?;
         let all: Vec<FieldName> = record.fields.keys().cloned().collect();
+        let most = u32::try_from(ask.limit).unwrap_or(u32::MAX).min(outside::PAGE_ROWS_MAX);
         let shown: Vec<usize> = ask.columns.iter().filter_map(|it| record.index_of(it.as_str())).collect();
         let (mut rows, mut unfit) = (Vec::new(), 0_u64);
         let mut after = ask.after.as_ref().map(|it| feed.raw_key(it));
-        let mut last = None;
+        // The key of the last row that is shown, never of one that the restriction or the condition leaves out.
+        let (mut last, mut more) = (None, false);
+        let mut limit = most;
         for _ in 0..PAGES_MAX {
             let read = Read {
                 table: &feed.table,
@@ -119,39 +124,49 @@ impl Organisation {
                 rows: Rows::All,
                 filter: Some(Where { filter: ask.filter, record, columns: &wanted.fields }),
                 after: after.clone(),
-                limit: u32::try_from(ask.limit - rows.len()).unwrap_or(u32::MAX),
+                limit,
             };
             let page = feed.connection.read(&read).await?;
+            after = page.next;
+            more = after.is_some();
             for cells in &page.rows {
                 let Some(row) = wanted.row(&feed, packs, cells) else {
                     unfit += 1;
                     continue;
                 };
-                last = key_texts(record, &all, &row);
-                if ask.filter.matches(record, &row) {
-                    rows.push(shown.iter().map(|it| row[*it].clone()).collect());
+                if !ask.filter.matches(record, &row) {
+                    continue;
                 }
+                if rows.len() == ask.limit {
+                    more = true;
+                    break;
+                }
+                last = key_texts(record, &all, &row);
+                rows.push(shown.iter().map(|it| row[*it].clone()).collect());
             }
-            after = page.next;
-            if after.is_none() || rows.len() >= ask.limit {
+            if !more || rows.len() >= ask.limit {
                 break;
             }
+            limit = most.max(PAGE_ROWS_MIN);
         }
         if unfit > 0 {
             tracing::warn!(source = %source.source, unfit, "rows of a live source do not fit their record type");
             self.unfit.fetch_add(unfit, std::sync::atomic::Ordering::Relaxed);
         }
-        ensure!(after.is_none() || last.is_some(), unfit_key(source));
-        Ok((rows, after.and(last)))
+        ensure!(!more || last.is_some(), nothing_found(source));
+        Ok((rows, last.filter(|_| more)))
     }
 }
 
-fn unfit_key(source: &Source) -> Problem {
+fn nothing_found(source: &Source) -> Problem {
     let name = &source.source;
     Problem::new(
         Kind::Peer,
         "source.unfit",
-        format!("数据源 {name} 中连续多行不合记录类型，无法翻页；请联系提供方"),
-        format!("many rows of source {name} in a row do not fit their record type; tell the provider"),
+        format!("数据源 {name} 中连续多行不合条件或不合记录类型，查找已中止；请按主键查询或缩小条件，或联系提供方"),
+        format!(
+            "many rows of source {name} in a row are not asked for or do not fit their record type, and the search was \
+             given up; ask by key, narrow the condition, or tell the provider"
+        ),
     )
 }

@@ -217,7 +217,7 @@ impl Organisation {
         let packs = self.packs();
         let source = packs.source(name)?;
         let feed = Feed::open(self, &packs, source, table_of(source)?).await?;
-        let mut findings = feed.findings();
+        let mut findings = feed.findings(&packs);
         let readable = feed.columns.iter().chain(&feed.key).all(|it| feed.table.column(it.as_str()).is_some());
         let (mut looked_at, mut unfit) = (0, 0);
         if readable {

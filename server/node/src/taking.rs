@@ -8,7 +8,7 @@ use crate::{
     sources::{mismatch, table_of},
 };
 use jiff::ToSpan as _;
-use outside::{Column, Connection, KEYS_MAX, Name, Read, Rows, Table, TableName};
+use outside::{Column, Connection, KEYS_MAX, Name, Native, Read, Rows, Table, TableName};
 use pack::{OutsideTable, Source, template_columns};
 use policy::{Principal, Role};
 use registry::{Counts, Import, ImportId, Intake, Mode, Phase, Plan, Remove, Selection, Taking};
@@ -121,10 +121,35 @@ impl<'a> Feed<'a> {
         raw.collect()
     }
 
+    /// Whether another source, a table or files, fills the same record type.
+    fn shares(&self, packs: &Packs) -> bool {
+        let others = packs.all.iter().flat_map(|it| it.sources.values()).filter(|it| it.source != self.source.source);
+        others.filter(|it| it.record == self.record.name).any(|it| it.from.as_ref().is_none_or(|it| !it.live))
+    }
+
     /// What stands in the way of reading it.
-    pub(crate) fn findings(&self) -> Vec<Bilingual> {
+    pub(crate) fn findings(&self, packs: &Packs) -> Vec<Bilingual> {
         let mut findings = Vec::new();
         let mut say = |zh: String, en: String| findings.push(Bilingual::new(zh, en));
+        if self.shares(packs) && !self.from.live {
+            let record = &self.record.name;
+            say(
+                format!("{record} 另有其他数据源；全量取数不移除对方已无的行，因其可能来自那里"),
+                format!("{record} has other sources too; a full run takes nothing out, for a row may be theirs"),
+            );
+        }
+        if let Some(watch) = &self.from.watch
+            && self.table.column(&watch.column).is_some_and(|it| !timed(it.kind))
+        {
+            let column = &watch.column;
+            say(
+                format!("{column} 不是日期或时间：重叠不适用，先取号后提交的行可能漏取；请用更新时间列，或定期 --full"),
+                format!(
+                    "{column} holds no days or times: there is no overlap, and a row whose number was drawn early and \
+                     committed late may be missed; watch a time of change, or take all (--full) now and then"
+                ),
+            );
+        }
         let watched = self.from.watch.iter().map(|it| it.column.as_str());
         for name in self.columns.iter().map(Name::as_str).chain(watched) {
             if self.table.column(name).is_none() {
@@ -183,6 +208,10 @@ impl<'a> Feed<'a> {
         }
         out
     }
+}
+
+fn timed(native: Native) -> bool {
+    matches!(native, Native::Date | Native::DateTime | Native::Instant)
 }
 
 /// One line after RFC 4180, every cell in quotes.
@@ -280,7 +309,11 @@ impl Organisation {
         match taking.phase {
             Phase::Begin => {
                 let greatest = match feed.watched()? {
-                    Some(column) => feed.connection.greatest(&feed.table, &column).await?,
+                    Some(column) => {
+                        let greatest = feed.connection.greatest(&feed.table, &column).await?;
+                        let about = feed.column(&column);
+                        greatest.map(|it| about.map_or(it.clone(), |about| about.not_ahead(it, self.now())))
+                    }
                     None => None,
                 };
                 self.moved(&taking.looked(greatest)).await
@@ -336,10 +369,8 @@ impl Organisation {
 
     /// Looks which of our rows are gone there, and takes them out.
     async fn compare(&self, packs: &Packs, feed: &Feed<'_>, taking: &Taking) -> Result<Taking, Problem> {
-        let sources = packs.all.iter().flat_map(|it| it.sources.values());
-        let feeding = sources.filter(|it| it.record == taking.record && it.from.as_ref().is_some_and(|it| !it.live));
-        if feeding.count() > 1 {
-            // A row that is not here may be another source's.
+        if feed.shares(packs) {
+            // A row that is not there may be another source's.
             return self.moved(&taking.compared(0, None, self.now())).await;
         }
         let record = feed.record;
@@ -379,7 +410,7 @@ impl Organisation {
         if asked.is_empty() {
             return Ok(HashSet::new());
         }
-        let read = Read {
+        let mut read = Read {
             table: &feed.table,
             columns: &feed.key,
             key: &feed.key,
@@ -388,15 +419,22 @@ impl Organisation {
             after: None,
             limit: PAGE_ROWS,
         };
-        let page = feed.connection.read(&read).await?;
-        let values = page.rows.iter().filter_map(|row| {
-            let cells = fields.iter().zip(&feed.key).zip(row);
-            let parsed = cells.map(|((field, name), cell)| {
-                field.parse(&feed.text(name, cell.as_deref().unwrap_or_default()), &AnyCode).ok()
-            });
-            parsed.collect::<Option<Vec<Value>>>()
-        });
-        Ok(values.collect())
+        let mut there = HashSet::new();
+        // Long keys come in more pages than one; a key that was not read yet is not gone.
+        loop {
+            let page = feed.connection.read(&read).await?;
+            there.extend(page.rows.iter().filter_map(|row| {
+                let cells = fields.iter().zip(&feed.key).zip(row);
+                let parsed = cells.map(|((field, name), cell)| {
+                    field.parse(&feed.text(name, cell.as_deref().unwrap_or_default()), &AnyCode).ok()
+                });
+                parsed.collect::<Option<Vec<Value>>>()
+            }));
+            read.after = page.next;
+            if read.after.is_none() {
+                return Ok(there);
+            }
+        }
     }
 }
 

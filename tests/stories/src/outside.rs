@@ -89,6 +89,27 @@ async fn a_table_is_described() {
     }
 }
 
+/// A key of numbers is read in the order of numbers: 9 before 10, in each page and over them.
+async fn numbers_are_in_their_order(database: &Outside, connection: &Connection) {
+    let rows: Vec<String> = (0..120).map(|it| format!("({it})")).collect();
+    database
+        .run(&format!("CREATE TABLE numbers (id integer PRIMARY KEY); INSERT INTO numbers VALUES {}", rows.join(", ")))
+        .await;
+    let (table, key) = (connection.table(&"numbers".parse().unwrap()).await.unwrap(), names(&["id"]));
+    let (mut seen, mut after) = (Vec::new(), None);
+    loop {
+        let read = Read { table: &table, columns: &key, key: &key, rows: Rows::All, filter: None, after, limit: 7 };
+        let page = connection.read(&read).await.unwrap();
+        seen.extend(page.rows.into_iter().map(|it| it[0].clone().unwrap()));
+        after = page.next;
+        if after.is_none() {
+            break;
+        }
+    }
+    assert_eq!(seen, (0..120).map(|it| it.to_string()).collect::<Vec<_>>(), "{}", database.url());
+    assert_eq!(connection.greatest(&table, &key[0]).await.unwrap().as_deref(), Some("119"));
+}
+
 /// Pages together are the table, each row once, whatever their size.
 #[tokio::test]
 async fn pages_are_the_table() {
@@ -109,6 +130,7 @@ async fn pages_are_the_table() {
             let expected: Vec<String> = (0..257).map(|it| format!("K{it:05}")).collect();
             assert_eq!(seen, expected, "{} by {limit}", database.url());
         }
+        numbers_are_in_their_order(&database, &connection).await;
         let (columns, key) = (names(&["TYSHXYDM", "UPDATED_AT", "CLRQ", "ZCZB"]), names(&["TYSHXYDM"]));
         let keys = vec![vec!["K00003".to_owned()], vec!["nobody".to_owned()], vec!["K00007".to_owned()]];
         let read = Read {

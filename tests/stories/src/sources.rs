@@ -109,6 +109,29 @@ async fn set_up(world: &mut World, database: &Outside, more: &str) {
     world.as_(PROVIDER, "administrator").post("/v1/packs", pack(more)).await.expect_status(200);
 }
 
+/// What was dated ahead is taken, and so is what is written behind it and before that day.
+async fn a_row_dated_ahead_hides_none(world: &World, database: &Outside) {
+    insert(database, 9_002..9_003, "2099-01-01 00:00:00").await;
+    assert_eq!(take(world, json!({})).await["loaded"], 1);
+    let clock = jiff::tz::Offset::constant(8).to_datetime(world.now());
+    insert(database, 9_003..9_004, &clock.strftime("%Y-%m-%d %H:%M:%S").to_string()).await;
+    assert_eq!(counts(&take(world, json!({})).await), [2, 1, 1, 0, 0]);
+}
+
+/// The job takes over by itself once its time has come.
+async fn the_job_takes_over(world: &World, database: &Outside) {
+    let desk = steward(world).await;
+    insert(database, 500..502, "2026-02-01 00:00:00").await;
+    world.advance(SignedDuration::from_mins(31));
+    world.until("the job takes over", || async { rows(world).await == 100 }).await;
+    let run = ended(world).await;
+    assert_eq!(run["by"], "job:sources");
+    let listed = desk.get("/v1/sources").await.expect_status(200)[0].clone();
+    assert_eq!((&listed["state"], &listed["last"]["id"]), (&json!("closed"), &run["id"]), "{listed}");
+    world.advance(SignedDuration::from_mins(1));
+    assert!(desk.get("/v1/sources").await.expect_status(200)[0]["lag_s"].as_i64().unwrap() >= 60);
+}
+
 story! {
     /// The first run loads all, the next ones what changed; a full one takes out what is gone; every rejected row has
     /// its reason, and every change says where it came from.
@@ -159,12 +182,14 @@ story! {
             let few = take(&world, json!({})).await;
             assert_eq!(counts(&few), [2, 0, 2, 0, 0], "only what lies within the overlap");
 
+            a_row_dated_ahead_hides_none(&world, &database).await;
+
             // What is gone there goes here, with its reason; its history stays.
             let gone = "DELETE FROM \"ENT_BASE\" WHERE \"TYSHXYDM\" IN ('K00002', 'K08999')";
             database.run(&quoted(&database, gone)).await;
             let full = take(&world, json!({"full": true})).await;
             assert_eq!((full["loaded"].clone(), full["removed"].clone()), (json!(0), json!(2)), "{full}");
-            assert_eq!(rows(&world).await, 8_999);
+            assert_eq!(rows(&world).await, 9_001);
             let history = desk.post(HISTORY, json!({"key": ["K00002"]})).await.expect_status(200);
             let version = history["versions"].as_array().unwrap().last().unwrap().clone();
             assert!(version["until"]["why"].as_str().unwrap().contains("gone there"), "{version}");
@@ -175,20 +200,11 @@ story! {
             desk.post(RUNS, json!({"full": true})).await.expect_status(200);
             let stuck = || async { desk.get(RUNS).await.expect_status(200)[0]["stuck"].is_object() };
             world.until("the run is stuck", stuck).await;
-            assert_eq!(rows(&world).await, 8_999);
+            assert_eq!(rows(&world).await, 9_001);
             let small = take(&world, json!({"full": true, "may_shrink": true})).await;
             assert_eq!(rows(&world).await, 98, "{small}");
 
-            // The job takes over by itself once its time has come.
-            insert(&database, 500..502, "2026-02-01 00:00:00").await;
-            world.advance(SignedDuration::from_mins(31));
-            world.until("the job takes over", || async { rows(&world).await == 100 }).await;
-            let run = ended(&world).await;
-            assert_eq!(run["by"], "job:sources");
-            let listed = desk.get("/v1/sources").await.expect_status(200)[0].clone();
-            assert_eq!((&listed["state"], &listed["last"]["id"]), (&json!("closed"), &run["id"]), "{listed}");
-            world.advance(SignedDuration::from_mins(1));
-            assert!(desk.get("/v1/sources").await.expect_status(200)[0]["lag_s"].as_i64().unwrap() >= 60);
+            the_job_takes_over(&world, &database).await;
             // Nothing of this database is left for the next one.
             database.run(&quoted(&database, "DELETE FROM \"ENT_BASE\"")).await;
             take(&world, json!({"full": true, "may_shrink": true})).await;
@@ -285,6 +301,26 @@ story! {
             ended(&world).await;
         }
         assert!(faults.met_any());
+    }
+}
+
+story! {
+    /// A row is taken out only where nothing else can have brought it.
+    async fn a_row_is_taken_out_only_where_it_is_gone(mut world: World) {
+        let Some(database) = Outside::sqlite().await else { return };
+        table(&database, 0..3).await;
+        world.connect(PROVIDER, "market-db", &database.url()).await;
+        let mut shared = pack("");
+        let file = "source: ent-file\nrecord: ent-base\ntitle: {zh: 试, en: Trial}\norigin: {zh: 试, en: Trial}\n\
+                    files: [a.csv]\ncolumns: {code: code, name: name}\n";
+        shared["files"]["sources/ent-file.yaml"] = json!(file);
+        world.as_(PROVIDER, "administrator").post("/v1/packs", shared).await.expect_status(200);
+        assert_eq!(take(&world, review()).await["loaded"], 3);
+        database.run("DELETE FROM \"ENT_BASE\" WHERE \"TYSHXYDM\" = 'K00001'").await;
+        let check = steward(&world).await.get("/v1/sources/ent-base/check").await.expect_status(200);
+        assert!(check["findings"][0]["en"].as_str().unwrap().contains("other sources"), "{check}");
+        assert_eq!(counts(&take(&world, json!({"full": true})).await), [2, 0, 2, 0, 0]);
+        assert_eq!(rows(&world).await, 3);
     }
 }
 
