@@ -2138,6 +2138,13 @@ export type TableShape = {
 /** Where the rows go. */
 export type Target = {
   record: ResourceId;
+} | {
+  table: {
+    /** The connection. */
+    connection: ResourceId;
+    /** The table, `schema.table` where it is not in the connection's own schema; made where it is absent. */
+    table: string;
+  };
 };
 
 /** How far a correction is with one recipient. */

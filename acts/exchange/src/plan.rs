@@ -1,7 +1,7 @@
 //! Deliveries into tables, at the consumer: what was planned, how far each is, what its last runs came to.
 //!
 //! A plan's document is what somebody decided; its progress is what the node's job writes. How far the table itself is
-//! stands in the mark beside it: for a record type of ours in the same database, in the transaction that changes it.
+//! stands in the mark beside it: in the same database, ours or the one outside, in the transaction that changes it.
 
 use crate::{
     AgreementId, DeliveryId, Mark, Mode, Schedule, Stage,
@@ -30,13 +30,22 @@ pub(crate) const NEVER: i64 = i64::MAX;
 pub enum Target {
     /// A record type of our own registry.
     Record(ResourceId),
+    /// A table in a database outside, by a connection that `yunhe.toml` names and says is written to.
+    Table {
+        /// The connection.
+        connection: ResourceId,
+        /// The table, `schema.table` where it is not in the connection's own schema; made where it is absent.
+        table: String,
+    },
 }
 
 impl Target {
     /// One text for each target: no two plans write to the same.
     fn word(&self) -> String {
-        let Self::Record(name) = self;
-        format!("record:{name}")
+        match self {
+            Self::Record(name) => format!("record:{name}"),
+            Self::Table { connection, table } => format!("table:{connection}:{table}"),
+        }
     }
 }
 

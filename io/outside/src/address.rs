@@ -30,6 +30,9 @@ pub struct ConnectionConfig {
     /// The file with its password and nothing else, which its owner alone may read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub password_file: Option<PathBuf>,
+    /// Whether deliveries may write tables there; left out: it is only read.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub writes: bool,
 }
 
 /// An address. It prints as its scheme alone.

@@ -9,6 +9,7 @@ use crate::{
     sqlite::Files,
 };
 use serde::Serialize;
+use sqlx::postgres::PgConnectOptions;
 use std::{
     collections::{BTreeMap, HashMap},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -23,6 +24,8 @@ const WAIT_MAX: Duration = Duration::from_secs(3);
 const WAITING_MAX: usize = 64;
 /// A whole call may take this long, whatever the system itself promises.
 const CALL_MAX: Duration = Duration::from_secs(30);
+/// Calls that write to one system at once.
+const WRITING_MAX: usize = 4;
 /// What a table looks like is remembered for this long.
 const SHAPE_MAX: Duration = Duration::from_secs(60);
 /// Shapes remembered at once.
@@ -40,6 +43,15 @@ pub enum System {
     Sqlite,
 }
 
+/// Which places a call takes: reads and writes have their own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Lane {
+    /// One of the pool.
+    Read,
+    /// One of the few that write.
+    Write,
+}
+
 /// A system of others by its name. Cheap to clone.
 #[derive(Clone)]
 pub struct Connection {
@@ -50,7 +62,12 @@ pub(crate) struct Inner {
     pub(crate) name: ResourceId,
     pub(crate) system: System,
     driver: Driver,
+    /// Whether deliveries may write there.
+    pub(crate) writes: bool,
+    /// How to connect for writing, where that can be done.
+    pub(crate) target: Option<PgConnectOptions>,
     free: Semaphore,
+    writing: Semaphore,
     waiting: Semaphore,
     breaker: Mutex<Breaker>,
     begun: Instant,
@@ -77,14 +94,15 @@ impl Connection {
         let (url, name) = (config.url.open(), &config.name);
         let wrong =
             || unfit(name, "url 有误；应如 mysql://user@host:3306/db", "its url is not like mysql://user@host:3306/db");
-        let (system, driver) = match config.url.scheme() {
+        let (system, driver, target) = match config.url.scheme() {
             "postgres" | "postgresql" => {
-                (System::Postgres, Driver::Postgres(postgres::pool(url, password.as_deref()).ok_or_else(wrong)?))
+                let options = postgres::options(url, password.as_deref()).ok_or_else(wrong)?;
+                (System::Postgres, Driver::Postgres(postgres::pool(options.clone())), Some(options))
             }
             "mysql" | "mariadb" => {
-                (System::MySql, Driver::MySql(mysql::pool(url, password.as_deref()).ok_or_else(wrong)?))
+                (System::MySql, Driver::MySql(mysql::pool(url, password.as_deref()).ok_or_else(wrong)?), None)
             }
-            "sqlite" => (System::Sqlite, Driver::Sqlite(Files::new(config.url.path().to_owned()))),
+            "sqlite" => (System::Sqlite, Driver::Sqlite(Files::new(config.url.path().to_owned())), None),
             _ => {
                 return Err(unfit(
                     name,
@@ -98,6 +116,9 @@ impl Connection {
                 name: name.clone(),
                 system,
                 driver,
+                writes: config.writes,
+                target,
+                writing: Semaphore::new(WRITING_MAX),
                 free: Semaphore::new(CONNECTIONS_MAX as usize),
                 waiting: Semaphore::new(WAITING_MAX),
                 breaker: Mutex::default(),
@@ -129,14 +150,25 @@ impl Connection {
 
     /// Runs one statement, guarded.
     pub(crate) async fn rows(&self, ask: Ask) -> Result<Rows, Problem> {
+        self.guard(Lane::Read, CALL_MAX, self.inner.driver.rows(ask)).await
+    }
+
+    /// Makes a call with a place of its lane, within its time, where the breaker lets it through.
+    pub(crate) async fn guard<T>(
+        &self,
+        lane: Lane,
+        most: Duration,
+        call: impl Future<Output = Result<T, Trouble>>,
+    ) -> Result<T, Problem> {
         let inner = &self.inner;
+        let places = if lane == Lane::Read { &inner.free } else { &inner.writing };
         if let Some(rest) = held(&inner.breaker).rests(inner.begun.elapsed()) {
             return Err(away(&inner.name, Some(rest)));
         }
         let Ok(_place) = inner.waiting.try_acquire() else { return Err(busy(&inner.name)) };
-        let Ok(Ok(_free)) = timeout(WAIT_MAX, inner.free.acquire()).await else { return Err(busy(&inner.name)) };
+        let Ok(Ok(_free)) = timeout(WAIT_MAX, places.acquire()).await else { return Err(busy(&inner.name)) };
         self.admit()?;
-        let got = timeout(CALL_MAX, inner.driver.rows(ask)).await;
+        let got = timeout(most, call).await;
         let answered = match &got {
             Ok(Ok(_)) => true,
             Ok(Err(trouble)) => trouble.answered(),

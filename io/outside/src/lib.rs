@@ -17,6 +17,8 @@ mod postgres;
 mod problem;
 mod read;
 mod shape;
+mod sink;
+mod sink_postgres;
 mod sql;
 mod sqlite;
 mod words;
@@ -28,6 +30,7 @@ pub use describe::{Describe, SAMPLE_CHARS_MAX, SAMPLES_MAX, TABLES_MAX};
 pub use name::{Name, TableName};
 pub use read::{KEYS_MAX, PAGE_BYTES_MAX, PAGE_ROWS_MAX, Page, Read, Rows};
 pub use shape::{Column, Native, Table};
+pub use sink::{SINK_PAGE_ROWS_MAX, Sink, SinkColumn, SinkDone, SinkKind, SinkMark, SinkRow, SinkTable};
 pub use words::Where;
 
 #[cfg(test)]

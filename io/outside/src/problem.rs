@@ -90,8 +90,8 @@ fn refused(name: &ResourceId, code: &str) -> Problem {
         Kind::Peer,
         "source.refused",
         name,
-        &format!("该系统以代码 {code} 拒绝；请检查账户的只读权限与表结构"),
-        &format!("that system refused with code {code}; look at the account's right to read and at the table"),
+        &format!("该系统以代码 {code} 拒绝；请检查账户的权限与表结构"),
+        &format!("that system refused with code {code}; look at the account's rights and at the table"),
     )
     .with("source_code", code)
 }

@@ -9,7 +9,12 @@ use std::{os::unix::fs::PermissionsExt, path::PathBuf, time::Duration};
 use vocabulary::ResourceId;
 
 fn config(url: &str, password_file: Option<PathBuf>) -> ConnectionConfig {
-    ConnectionConfig { name: ResourceId::new("market-db").unwrap(), url: Address::new(url), password_file }
+    ConnectionConfig {
+        name: ResourceId::new("market-db").unwrap(),
+        url: Address::new(url),
+        password_file,
+        writes: false,
+    }
 }
 
 fn name(text: &str) -> Name {
@@ -80,6 +85,19 @@ async fn connections_stand_alone() {
     assert_eq!(all.get(&ResourceId::new("market-db").unwrap()).unwrap_err().code, "source.connection");
     assert_eq!(all.get(&ResourceId::new("other").unwrap()).unwrap_err().code, "source.no_connection");
     assert_eq!(Connections::check(&[good.clone(), good]).unwrap_err().code, "source.connection");
+}
+
+/// What is only read is never written to, and what cannot be written to says so.
+#[tokio::test]
+async fn a_connection_is_written_to_only_where_that_is_said() {
+    let mut config = config("postgres://writer@127.0.0.1:1/market", None);
+    let problem = Connection::open(&config).unwrap().sink().unwrap_err();
+    assert!(problem.code == "source.connection" && problem.to_string().contains("writes = true"), "{problem}");
+    config.writes = true;
+    let sink = Connection::open(&config).unwrap().sink().unwrap();
+    assert!(!format!("{sink:?}").contains("writer"));
+    config.url = Address::new("sqlite:/nowhere/at-all.db");
+    assert!(Connection::open(&config).unwrap().sink().unwrap_err().to_string().contains("postgres://"));
 }
 
 #[test]

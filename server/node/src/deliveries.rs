@@ -110,10 +110,7 @@ impl Organisation {
         if let Err(problem) = there {
             ensure!(problem.code == "exchange.plan_missing", problem);
             let shape = self.delivered_shape(&view).await?;
-            let table = Table::open(self, plan, &shape)?;
-            if !ask.takes_over {
-                table.check_empty().await?;
-            }
+            Table::open(self, plan, &shape)?.begin(ask.takes_over).await?;
         }
         let now = self.now();
         let first = match &plan.schedule {

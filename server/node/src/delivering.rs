@@ -43,8 +43,8 @@ const FAULT_SECONDS_MAX: i64 = 600;
 
 /// What ends a delivery: there is nothing to wait for.
 const ENDS: [&str; 3] = ["exchange.revoked", "exchange.expired", "exchange.no_agreement"];
-/// The provider cannot go on where we are: the whole set is fetched anew.
-const GONE: [&str; 2] = ["exchange.page_gone", "exchange.parcel_missing"];
+/// The provider cannot go on where we are, or the table no longer says where it is: the whole set is fetched anew.
+const GONE: [&str; 3] = ["exchange.page_gone", "exchange.parcel_missing", "exchange.mark_gone"];
 
 /// How a turn ended.
 enum End {
@@ -257,6 +257,7 @@ impl Turn {
 
     async fn fill(&mut self, parcel: DeliveryId) -> Result<Step, Problem> {
         let parts = self.org.pull_state(parcel).await?.parts;
+        self.table.ready().await?;
         let mut staged = 0;
         for number in 0..parts {
             let bytes = self.org.blobs.get(&part_name(parcel, number)).await?;
@@ -271,7 +272,7 @@ impl Turn {
             self.table.stage(&[], 0).await?;
         }
         let mark = Mark { parcel, next: parts };
-        let done = self.table.fill(mark).await?;
+        let done = self.table.fill(mark, staged).await?;
         self.count(done);
         self.run.filled = true;
         self.view.progress.mark = Some(mark);

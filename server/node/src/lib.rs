@@ -49,6 +49,7 @@ mod store;
 mod systems;
 mod tables;
 mod taking;
+mod targets;
 mod templates;
 
 pub use access::{Incoming, Outcome};

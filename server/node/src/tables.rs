@@ -1,9 +1,9 @@
-//! Where delivered rows stand: a record type of our own registry. Each change of the table and the mark beside it are
-//! one transaction, so whoever asks the mark knows what the table holds.
+//! Where delivered rows stand: a record type of our own registry, or a table in a database outside (`targets.rs`). Each
+//! change of the table and the mark beside it are one transaction, so whoever asks the mark knows what the table holds.
 
-use crate::{Organisation, draw_uuid};
+use crate::{Organisation, draw_uuid, targets::Foreign};
 use exchange::{Mark, RowChange, Tally, Target};
-use policy::{Principal, Role};
+use policy::{Permit, Principal, Role};
 use registry::{Merge, Replace, RowId, Selection};
 use rule::Filter;
 use schema::{FieldName, RecordType, Value};
@@ -27,25 +27,39 @@ pub(crate) struct Table {
     why: String,
     shape: RecordType,
     columns: Vec<FieldName>,
-    record: RecordType,
+    place: Place,
+}
+
+enum Place {
+    Record(Box<RecordType>),
+    Outside(Box<Foreign>),
 }
 
 impl Table {
-    /// The target of a delivery, checked against what is delivered.
+    /// The target of a delivery, as far as it can be checked without looking there.
     ///
     /// # Errors
-    /// `registry.type`, `exchange.table_shape`.
+    /// `registry.type`, `exchange.table_shape`; `source.no_connection`, `source.connection`, `source.name`.
     pub(crate) fn open(org: &Arc<Organisation>, plan: &exchange::Plan, shape: &RecordType) -> Result<Self, Problem> {
-        let Target::Record(name) = &plan.target;
-        let record = org.packs().record(name)?.clone();
-        exchange::fits(shape, &record)?;
+        let place = match &plan.target {
+            Target::Record(name) => {
+                let record = org.packs().record(name)?.clone();
+                exchange::fits(shape, &record)?;
+                Place::Record(Box::new(record))
+            }
+            Target::Table { connection, table } => {
+                let connection = org.outside().get(connection)?;
+                let delivery = format!("{}/{}", org.id(), plan.name);
+                Place::Outside(Box::new(Foreign::open(connection, table, shape, delivery)?))
+            }
+        };
         Ok(Self {
             org: Arc::clone(org),
             plan: plan.name.clone(),
             why: format!("{} 交付 {} / delivered by {}", plan.provider, plan.name, plan.provider),
             columns: shape.fields.keys().cloned().collect(),
             shape: shape.clone(),
-            record,
+            place,
         })
     }
 
@@ -53,20 +67,35 @@ impl Table {
         self.org.job("deliver", [Role::DataSteward])
     }
 
-    /// How many rows stand there.
-    pub(crate) async fn rows(&self) -> Result<u64, Problem> {
-        let mut reader = self.org.store.read().await?;
-        registry::count(&mut reader, &self.record, &Selection::all(&self.record)).await
+    /// How many rows stand there; a table outside is made where it is absent.
+    async fn rows(&self) -> Result<u64, Problem> {
+        match &self.place {
+            Place::Record(record) => {
+                registry::count(&mut self.org.store.read().await?, record, &Selection::all(record)).await
+            }
+            Place::Outside(table) => table.prepare().await,
+        }
+    }
+
+    /// Sees to it that a whole set can be laid aside: a table outside may have been dropped, or changed, meanwhile.
+    pub(crate) async fn ready(&self) -> Result<(), Problem> {
+        match &self.place {
+            Place::Record(_) => Ok(()),
+            Place::Outside(table) => table.prepare().await.map(|_| ()),
+        }
     }
 
     /// How far it is.
     pub(crate) async fn mark(&self) -> Result<Option<Mark>, Problem> {
-        exchange::mark(&mut self.org.store.read().await?, &self.plan).await
+        match &self.place {
+            Place::Record(_) => exchange::mark(&mut self.org.store.read().await?, &self.plan).await,
+            Place::Outside(table) => table.mark().await,
+        }
     }
 
-    fn replace(&self) -> Result<policy::Permit<Replace>, Problem> {
+    fn replace(&self, record: &RecordType) -> Result<Permit<Replace>, Problem> {
         let ask = Replace {
-            record: self.record.name.clone(),
+            record: record.name.clone(),
             columns: self.columns.clone(),
             run: format!("plan:{}", self.plan),
             first: RowId::from_uuid(draw_uuid(self.org.now())),
@@ -77,13 +106,22 @@ impl Table {
 
     /// Lays rows of a whole set aside, behind those that are laid aside already; says how many these are then.
     pub(crate) async fn stage(&self, rows: &[Vec<Value>], behind: u64) -> Result<u64, Problem> {
-        let permit = self.replace()?;
-        transact!(self.org.store, None, |tx| registry::stage(tx, &permit, rows, behind).await)
+        match &self.place {
+            Place::Record(record) => {
+                let permit = self.replace(record)?;
+                transact!(self.org.store, None, |tx| registry::stage(tx, &permit, rows, behind).await)
+            }
+            Place::Outside(table) => table.stage(rows, behind).await,
+        }
     }
 
-    /// Puts what was laid aside in place of what is there.
-    pub(crate) async fn fill(&self, mark: Mark) -> Result<Done, Problem> {
-        let permit = self.replace()?;
+    /// Puts the `staged` rows that were laid aside in place of what is there.
+    pub(crate) async fn fill(&self, mark: Mark, staged: u64) -> Result<Done, Problem> {
+        let record = match &self.place {
+            Place::Record(record) => record,
+            Place::Outside(table) => return table.fill(mark, staged).await,
+        };
+        let permit = self.replace(record)?;
         let now = self.org.now();
         let written = transact!(self.org.store, None, |tx| {
             let written = registry::replace(tx, &permit, now).await?;
@@ -102,8 +140,12 @@ impl Table {
                 RowChange::Gone(key) => removed.push(key),
             }
         }
+        let record = match &self.place {
+            Place::Record(record) => record,
+            Place::Outside(table) => return table.merge(page, &rows, &removed).await,
+        };
         let ask = Merge {
-            record: self.record.name.clone(),
+            record: record.name.clone(),
             columns: self.columns.clone(),
             rows,
             removed,
@@ -123,13 +165,27 @@ impl Table {
 
     /// Rows and digest of what stands there, read back.
     pub(crate) async fn tally(&self, agreement: &Digest) -> Result<(u64, Digest), Problem> {
+        let record = match &self.place {
+            Place::Record(record) => record,
+            Place::Outside(table) => return table.tally(agreement).await,
+        };
         let selection = Selection { columns: self.columns.clone(), filter: Filter::always(), after: None, as_of: None };
-        tally(&self.org.store, agreement, (&self.record, &self.shape), selection, |it| it).await
+        tally(&self.org.store, agreement, (record, &self.shape), selection, |it| it).await
     }
 
-    /// Checks that a table that nobody has filled yet holds nothing, unless its rows may go.
-    pub(crate) async fn check_empty(&self) -> Result<(), Problem> {
-        let (rows, name) = (self.rows().await?, &self.record.name);
+    /// Makes the table ready, and checks that it holds nothing that nobody has said may go.
+    ///
+    /// # Errors
+    /// `exchange.target_not_empty`; `sink.shape`, `source.…`.
+    pub(crate) async fn begin(&self, takes_over: bool) -> Result<(), Problem> {
+        if takes_over {
+            return self.ready().await;
+        }
+        let rows = self.rows().await?;
+        let name = match &self.place {
+            Place::Record(record) => record.name.to_string(),
+            Place::Outside(table) => table.name(),
+        };
         ensure!(
             rows == 0,
             Problem::new(

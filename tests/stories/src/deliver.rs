@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 use store::{Fault, args, transact};
 use testkit::{World, draw, story};
 
-const PROVIDER: &str = "js-scjg";
-const CONSUMER: &str = "nj-gxj";
+pub(crate) const PROVIDER: &str = "js-scjg";
+pub(crate) const CONSUMER: &str = "nj-gxj";
 const THERE: &str = "/v1/records/legal-person-operation";
 const HERE: &str = "/v1/records/operation-copy";
 const PLAN: &str = "/v1/deliveries/operation";
@@ -92,17 +92,17 @@ async fn plan(world: &World, agreement: &str, mode: &str) -> Value {
     world.as_(CONSUMER, "data-steward").post("/v1/deliveries", ask).await.expect_status(200)
 }
 
-async fn shown(world: &World) -> Value {
+pub(crate) async fn shown(world: &World) -> Value {
     world.as_(CONSUMER, "data-steward").get(PLAN).await.expect_status(200)
 }
 
-async fn want(world: &World, anew: bool) {
+pub(crate) async fn want(world: &World, anew: bool) {
     let path = format!("{PLAN}/run");
     world.as_(CONSUMER, "data-steward").post(&path, json!({"anew": anew})).await.expect_status(200);
 }
 
 /// With resting jobs: numbers what the provider has, and carries the delivery until nothing is due any more.
-async fn carried(world: &World) -> Value {
+pub(crate) async fn carried(world: &World) -> Value {
     world.number_all(PROVIDER).await;
     for _ in 0..200 {
         world.on(CONSUMER, async |org| org.carry_deliveries().await).await.unwrap();
@@ -117,31 +117,38 @@ async fn carried(world: &World) -> Value {
 }
 
 /// A run, from beginning to end.
-async fn ran(world: &World) -> Value {
+pub(crate) async fn ran(world: &World) -> Value {
     want(world, false).await;
     carried(world).await
 }
 
 /// The rows that the provider's receipts name for pages and parts of this delivery, newest first.
-async fn receipted(world: &World) -> Vec<u64> {
+pub(crate) async fn receipted(world: &World) -> Vec<u64> {
     let all = world.as_(PROVIDER, "auditor").get("/v1/receipts").await.expect_status(200);
     all.as_array().unwrap().iter().map(|it| it["body"]["rows"].as_u64().unwrap()).collect()
 }
 
-async fn put(world: &World, row: &Map<String, Value>) {
+pub(crate) async fn put(world: &World, row: &Map<String, Value>) {
     let body = json!({"row": row, "why": "变更"});
     world.as_(PROVIDER, "data-steward").post(THERE, body).await.expect_status(200);
 }
 
-async fn remove(world: &World, key: &str) {
+pub(crate) async fn remove(world: &World, key: &str) {
     let body = json!({"key": [key], "why": "注销"});
     world.as_(PROVIDER, "data-steward").post(&format!("{THERE}/removals"), body).await.expect_status(200);
 }
 
-fn with(row: &Map<String, Value>, field: &str, value: Value) -> Map<String, Value> {
+pub(crate) fn with(row: &Map<String, Value>, field: &str, value: Value) -> Map<String, Value> {
     let mut row = row.clone();
     row.insert(field.to_owned(), value);
     row
+}
+
+/// Three of the provider's rows that the consumer may see.
+pub(crate) async fn seen_rows(world: &World) -> [Map<String, Value>; 3] {
+    let all = rows(world, PROVIDER, THERE).await.into_values();
+    let mut ours = all.filter(|it| it["division"].as_str().unwrap().starts_with("3201"));
+    [ours.next().unwrap(), ours.next().unwrap(), ours.next().unwrap()]
 }
 
 /// Both hold the same, and the reconciliation says so.

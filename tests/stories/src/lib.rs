@@ -10,6 +10,7 @@ mod bureau;
 mod catalogue;
 mod compilation;
 mod deliver;
+mod deliver_outside;
 mod faults;
 mod faults_of_setup;
 mod filters;

@@ -9,7 +9,7 @@ use vocabulary::ResourceId;
 
 fn connect(url: &str) -> Connection {
     let name = ResourceId::new("market-db").unwrap();
-    Connection::open(&ConnectionConfig { name, url: Address::new(url), password_file: None }).unwrap()
+    Connection::open(&ConnectionConfig { name, url: Address::new(url), password_file: None, writes: false }).unwrap()
 }
 
 fn names(names: &[&str]) -> Vec<Name> {
@@ -198,6 +198,44 @@ async fn a_connection_only_reads() {
         assert_eq!(problem.unwrap_err().code, "source.missing");
         let table = connection.table(&"v".parse().unwrap()).await.unwrap();
         assert!(table.view && table.primary.is_empty());
+        connection.close().await;
+    }
+}
+
+/// A view of theirs that writes is refused by its own database, which also ends by itself what takes long.
+#[tokio::test]
+async fn a_view_that_writes_is_refused() {
+    for database in [Outside::mariadb().await, Outside::postgres().await].into_iter().flatten() {
+        let mysql = database.url().starts_with("mysql");
+        let functions = match mysql {
+            true => [
+                "CREATE FUNCTION writes() RETURNS integer MODIFIES SQL DATA \
+                 BEGIN INSERT INTO t VALUES (99); RETURN 1; END",
+                "CREATE FUNCTION most() RETURNS varchar(40) READS SQL DATA RETURN @@SESSION.max_statement_time",
+            ],
+            false => [
+                "CREATE FUNCTION writes() RETURNS integer LANGUAGE sql AS 'INSERT INTO t VALUES (99) RETURNING a'",
+                "CREATE FUNCTION most() RETURNS text LANGUAGE sql AS 'SELECT current_setting(''statement_timeout'')'",
+            ],
+        };
+        let views = ["CREATE VIEW hostile AS SELECT writes() AS a", "CREATE VIEW bound AS SELECT 1 AS a, most() AS b"];
+        for sql in ["CREATE TABLE t (a integer PRIMARY KEY)"].iter().chain(&functions).chain(&views) {
+            database.run(sql).await;
+        }
+        let connection = connect(&database.url());
+        let read = async |table: &str, column: &str| {
+            let (table, key, columns) =
+                (connection.table(&table.parse().unwrap()).await?, names(&["a"]), names(&[column]));
+            let rows = Rows::All;
+            let read = Read { table: &table, columns: &columns, key: &key, rows, filter: None, after: None, limit: 9 };
+            connection.read(&read).await.map(|it| it.rows)
+        };
+        // MariaDB does not even say what columns such a view has.
+        let refused = if mysql { "source.missing" } else { "source.refused" };
+        assert_eq!(read("hostile", "a").await.unwrap_err().code, refused);
+        assert!(read("t", "a").await.unwrap().is_empty(), "nothing was written");
+        let most = read("bound", "b").await.unwrap()[0][0].clone().unwrap();
+        assert!(most == "20s" || most.starts_with("20."), "{most}");
         connection.close().await;
     }
 }

@@ -321,12 +321,24 @@ impl World {
 
     /// Gives an organisation a connection to a system of others; its node starts anew for it.
     pub async fn connect(&mut self, id: &str, name: &str, url: &str) {
+        let name = ResourceId::new(name).unwrap();
+        let config = ConnectionConfig { name, url: Address::new(url), password_file: None, writes: false };
+        self.declare(id, config).await;
+    }
+
+    /// As [`World::connect`], where deliveries may write as well.
+    pub async fn connect_to_write(&mut self, id: &str, name: &str, url: &str) {
+        let name = ResourceId::new(name).unwrap();
+        let config = ConnectionConfig { name, url: Address::new(url), password_file: None, writes: true };
+        self.declare(id, config).await;
+    }
+
+    async fn declare(&mut self, id: &str, connection: ConnectionConfig) {
         let node = self.node_mut(id);
         node.kill().await;
         let config = node.config.organisation.iter_mut().find(|it| it.id.as_str() == id).unwrap();
-        let name = ResourceId::new(name).unwrap();
-        config.connection.retain(|it| it.name != name);
-        config.connection.push(ConnectionConfig { name, url: Address::new(url), password_file: None });
+        config.connection.retain(|it| it.name != connection.name);
+        config.connection.push(connection);
         node.start().await;
     }
 

@@ -13,6 +13,8 @@ const EXAMPLES: &str = "\
         --mode incremental --every 5m --data ./nj --org nj-gxj --as steward
   yunhe deliver create nightly --agreement agr_0197… --record legal-person-copy \\
         --mode full --at 08:30 --working-days --data ./nj --org nj-gxj --as steward
+  yunhe deliver create to-our-db --agreement agr_0197… --connection warehouse --table ent_base \
+        --every 5m --data ./nj --org nj-gxj --as steward
   yunhe deliver show legal-persons --data ./nj --org nj-gxj --as steward
   yunhe deliver run legal-persons --anew --data ./nj --org nj-gxj --as steward
 
@@ -79,8 +81,14 @@ struct Create {
     #[arg(long)]
     agreement: String,
     /// 目标：本单位的记录类型 The target: a record type of ours
-    #[arg(long, value_name = "TYPE")]
-    record: String,
+    #[arg(long, value_name = "TYPE", required_unless_present = "table", conflicts_with = "table")]
+    record: Option<String>,
+    /// 目标库的连接，见 yunhe.toml（须写明 writes = true） The connection to a database outside that may be written to
+    #[arg(long, value_name = "NAME", requires = "table")]
+    connection: Option<String>,
+    /// 目标库中的表，没有则建立 The table there; made where it is absent
+    #[arg(long, value_name = "TABLE", requires = "connection")]
+    table: Option<String>,
     /// 方式 What is carried over
     #[arg(long, value_enum, default_value_t = Mode::Incremental)]
     mode: Mode,
@@ -106,9 +114,13 @@ impl Create {
             (None, Some(at)) => Some(format!("at {at}{days}")),
             (None, None) => None,
         };
+        let target = match &self.record {
+            Some(record) => json!({"record": record}),
+            None => json!({"table": {"connection": self.connection, "table": self.table}}),
+        };
         let mode = self.mode.to_possible_value().map(|it| it.get_name().to_owned());
         json!({
-            "name": self.name, "agreement": self.agreement, "target": {"record": self.record}, "mode": mode,
+            "name": self.name, "agreement": self.agreement, "target": target, "mode": mode,
             "schedule": schedule, "takes_over": self.takes_over,
         })
     }
@@ -150,7 +162,11 @@ fn state(voice: Voice, plan: &Value) -> &'static str {
 }
 
 fn target(voice: Voice, plan: &Value) -> String {
-    cell::at(voice, plan, "/plan/target/record")
+    if plan.pointer("/plan/target/table").is_none() {
+        return cell::at(voice, plan, "/plan/target/record");
+    }
+    let at = |pointer| cell::at(voice, plan, pointer);
+    format!("{}:{}", at("/plan/target/table/connection"), at("/plan/target/table/table"))
 }
 
 fn list(voice: Voice, value: &Value) -> String {
