@@ -1,7 +1,9 @@
 //! `cargo xtask demo`: builds the binary and lets it run the main job; what the job is, `yunhe demo` knows.
 
+use crate::cluster::Cluster;
 use crate::failure::Failure;
-use crate::place;
+use crate::mariadb::MariaDb;
+use crate::{place, setup};
 use std::process::Command;
 
 /// What `--help` prints.
@@ -16,6 +18,9 @@ Builds `yunhe` with the `fast` profile and runs `yunhe demo`; all arguments are 
   --sabotage STEP   故意破坏这一步，必须以非零退出
                     break that step on purpose; must exit non-zero
   --rows N          样本法人数（默认一百万） legal persons in the sample (a million by default)
+  --bureau          其后再做一个数据局的日常：编目、入表、校核、月报；另启动私有的 MariaDB 与 PostgreSQL 充当部门业务库
+                    then a bureau's daily work: compile, deliver, correct, account; a private MariaDB and PostgreSQL
+                    are started as the systems of a department
 
 真实数据目录取自 YUNHE_DATA，否则取旁边的 ../shared/data；都没有时只用自造样本。
 Real files come from YUNHE_DATA, else from ../shared/data beside the workspace; without either, from the sample alone.
@@ -32,5 +37,14 @@ pub fn run(arguments: &[String]) -> Result<(), Failure> {
     if let Some(data) = place::data() {
         yunhe.env("YUNHE_DATA", data);
     }
-    place::finished(&mut yunhe, "yunhe demo")
+    let systems = match arguments.iter().any(|it| it == "--bureau") {
+        true => Some((MariaDb::start(&setup::mariadb()?)?, Cluster::start(&setup::postgres()?, false)?)),
+        false => None,
+    };
+    if let Some((mariadb, postgres)) = &systems {
+        yunhe.env("YUNHE_DEMO_MARIADB", mariadb.url()).env("YUNHE_DEMO_POSTGRES", postgres.url());
+    }
+    let outcome = place::finished(&mut yunhe, "yunhe demo");
+    drop(systems);
+    outcome
 }

@@ -3,12 +3,13 @@
 use crate::Organisation;
 use catalog::{
     compile::Links,
-    propose::{self, Known, Proposal, TABLES_MAX, TableShape},
+    propose::{self, ColumnShape, Known, Proposal, TABLES_MAX, TableShape},
 };
+use outside::{Describe, SAMPLES_MAX};
 use policy::{Ask, Need, Principal, Role};
 use schemars::JsonSchema;
 use serde::Deserialize;
-use vocabulary::{Kind, Problem, date_in_shanghai, ensure};
+use vocabulary::{Kind, Problem, ResourceId, date_in_shanghai, ensure};
 
 /// A table has at most this many columns to propose from.
 const COLUMNS_MAX: usize = 500;
@@ -20,7 +21,12 @@ const LIST_ENTRIES_MAX: usize = 5_000;
 #[serde(deny_unknown_fields)]
 pub struct ProposeAsk {
     /// What their source says of them.
+    #[serde(default)]
     pub tables: Vec<TableShape>,
+    /// A connection of ours whose tables are meant: they are described where they stand.
+    #[serde(default)]
+    #[schemars(with = "Option<String>")]
+    pub connection: Option<ResourceId>,
     /// The front of their codes: class, item, subject, detail; the serial numbers are drawn when they are drafted.
     #[serde(default)]
     pub front: Option<String>,
@@ -43,11 +49,18 @@ impl Organisation {
     /// Proposes an entry for each table, with reasons; drafts nothing.
     ///
     /// # Errors
-    /// `catalog.tables_many`, `policy.role`.
-    pub fn propose_entries(&self, principal: &Principal, ask: ProposeAsk) -> Result<Vec<Proposal>, Problem> {
+    /// `catalog.tables_many`, `policy.role`; `source.no_connection` and those of asking the system.
+    pub async fn propose_entries(&self, principal: &Principal, ask: ProposeAsk) -> Result<Vec<Proposal>, Problem> {
         self.permit(principal, Propose)?;
-        let columns = ask.tables.iter().map(|it| it.columns.len()).max().unwrap_or(0);
-        ensure!((1..=TABLES_MAX).contains(&ask.tables.len()) && columns <= COLUMNS_MAX, too_many(ask.tables.len()));
+        let mut tables = ask.tables;
+        if let Some(connection) = &ask.connection {
+            let most = u32::try_from(TABLES_MAX).unwrap_or(u32::MAX);
+            let found =
+                self.outside.get(connection)?.describe(&Describe { tables: most, samples: SAMPLES_MAX }).await?;
+            tables.extend(found.into_iter().map(shape));
+        }
+        let columns = tables.iter().map(|it| it.columns.len()).max().unwrap_or(0);
+        ensure!((1..=TABLES_MAX).contains(&tables.len()) && columns <= COLUMNS_MAX, too_many(tables.len()));
         let packs = self.packs();
         let lists = packs.all.iter().flat_map(|it| it.lists.iter());
         let small = lists.filter(|it| it.entries().len() <= LIST_ENTRIES_MAX);
@@ -59,7 +72,27 @@ impl Organisation {
             links: ask.links,
             lists: lists.collect(),
         };
-        Ok(propose::propose(&ask.tables, &known, date_in_shanghai(self.now())))
+        Ok(propose::propose(&tables, &known, date_in_shanghai(self.now())))
+    }
+}
+
+/// A table of others as proposals look at it.
+fn shape(table: outside::Table) -> TableShape {
+    let primary = table.primary;
+    let column = |it: outside::Column| ColumnShape {
+        key: primary.contains(&it.name),
+        name: it.name.to_string(),
+        native: it.native,
+        nullable: it.nullable,
+        comment: it.comment,
+        // Looked at beside the code lists and check digits; a proposal shows none.
+        samples: it.samples.iter().map(|it| it.open().clone()).collect(),
+    };
+    TableShape {
+        name: table.name.to_string(),
+        comment: table.comment,
+        format: None,
+        columns: table.columns.into_iter().map(column).collect(),
     }
 }
 

@@ -337,3 +337,35 @@ fn a_source_that_cannot_work_is_found() {
     assert_eq!(found("  live: true\n  every_minutes: 5\n"), ["pack.source_live sources/ent-base.yaml:8"]);
     assert_eq!(found("files: [a.csv]\n"), ["pack.twice sources/ent-base.yaml:5"]);
 }
+
+story! {
+    /// Entries are proposed for the tables of a connection, described where they stand, with no value of theirs.
+    async fn tables_of_a_connection_are_proposed(mut world: World) {
+        for database in all_databases().await {
+            table(&database, 0..50).await;
+            if database.address().is_some() {
+                let comment = match database.url().starts_with("mysql") {
+                    true => "ALTER TABLE `ENT_BASE` COMMENT '企业基本信息'",
+                    false => "COMMENT ON TABLE \"ENT_BASE\" IS '企业基本信息'",
+                };
+                database.run(comment).await;
+            }
+            set_up(&mut world, &database, WATCHED).await;
+            let cataloguer = world.as_(PROVIDER, "cataloguer").desk().await;
+            let ask = json!({"connection": "market-db", "front": "307010001"});
+            let proposals = cataloguer.post("/v1/proposals", ask.clone()).await.expect_status(200);
+            let all = proposals.as_array().unwrap();
+            assert_eq!((all.len(), &all[0]["table"]), (1, &json!("ENT_BASE")), "{proposals}");
+            let entry = &all[0]["draft"]["entry"];
+            assert_eq!(entry["items"].as_array().unwrap().len(), 6, "{entry}");
+            assert_eq!(entry["items"][0]["title"]["zh"], "统一社会信用代码");
+            if database.address().is_some() {
+                assert_eq!(entry["title"]["zh"], "企业基本信息", "its own comment");
+            }
+            assert!(!proposals.to_string().contains("K0000"), "values are looked at and never shown");
+            let other = json!({"connection": "nobody"});
+            cataloguer.post("/v1/proposals", other).await.expect_problem("source.no_connection", 404);
+            world.as_(PROVIDER, "requester").post("/v1/proposals", ask).await.expect_problem("policy.role", 403);
+        }
+    }
+}

@@ -34,7 +34,7 @@ pub(crate) async fn import(
 
 /// `POST /v1/proposals`: proposes entries; nothing is drafted by it.
 pub(crate) async fn propose(caller: Caller, Body(ask): Body<ProposeAsk, BOOK_BYTES_MAX>) -> Answer<Vec<Proposal>> {
-    Ok(Json(caller.org.propose_entries(&caller.principal, ask)?))
+    Ok(Json(caller.org.propose_entries(&caller.principal, ask).await?))
 }
 
 /// `GET /v1/lists/{list}`: a list that the law asks for.

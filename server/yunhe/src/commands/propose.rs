@@ -1,4 +1,4 @@
-//! `yunhe catalog propose`: describes CSV files, has entries proposed, and drafts those that a person ticks.
+//! `yunhe catalog propose`: describes CSV files, or names a connection, has entries proposed, and drafts those that a person ticks.
 
 use crate::client::encoded;
 use crate::context::Context;
@@ -20,7 +20,8 @@ const FILES_MAX: usize = 500;
 /// Describes files, has entries proposed, drafts what is ticked.
 #[derive(Args, Debug)]
 pub struct Propose {
-    /// CSV 文件，或存有它们的目录，或上次 --out 写出并改过的 .json A CSV file, a folder of them, or what --out wrote
+    /// CSV 文件、存有它们的目录、yunhe.toml 中的连接名，或上次 --out 写出并改过的 .json A CSV file, a folder of them, the
+    /// name of a connection in yunhe.toml, or what --out wrote
     source: PathBuf,
     /// 代码前段：类、项、目、细目，如 307010001；起草时取顺序号 The front of the codes; serial numbers are drawn
     #[arg(long, value_name = "FRONT")]
@@ -53,8 +54,14 @@ impl Propose {
                     links[name] = json!(link);
                 }
             }
-            let tables = described(&self.source)?;
-            client.post("/v1/proposals", &json!({"tables": tables, "front": self.code, "links": links})).await?
+            let mut ask = json!({"front": self.code, "links": links});
+            if self.source.exists() {
+                ask["tables"] = json!(described(&self.source)?);
+            } else {
+                // Not a file of ours: the node knows its connections, and says so when there is none of that name.
+                ask["connection"] = json!(self.source);
+            }
+            client.post("/v1/proposals", &ask).await?
         };
         if let Some(out) = &self.out {
             std::fs::write(out, format!("{value:#}\n")).map_err(|it| file_problem(out, &it))?;

@@ -5,6 +5,7 @@
 //! A step ends at its first check that does not hold, and so does the job: what follows would stand on sand.
 
 mod agree;
+mod bureau;
 mod deliver;
 mod enter;
 mod entries;
@@ -64,6 +65,8 @@ pub struct Demo {
     /// 用 PostgreSQL（须为空库）代替 SQLite Use PostgreSQL, an empty database, instead of SQLite
     #[arg(long, value_name = "URL")]
     pub postgres: Option<String>,
+    #[command(flatten)]
+    pub systems: bureau::Systems,
 }
 
 /// The steps, in order.
@@ -123,6 +126,8 @@ impl Demo {
     pub async fn run(self, context: &Context) -> Result<(), Failure> {
         let once = self.once;
         let voice = context.voice();
+        // Before anything is made: whether both systems of a department are there.
+        self.systems.servers()?;
         let mut stage = Stage::set(self, context)?;
         let done = tokio::select! {
             done = play(&mut stage) => done,
@@ -162,6 +167,9 @@ async fn play(stage: &mut Stage) -> Result<(), Problem> {
     stage.scene("✦", "为了什么 What it was for");
     matching::take(stage).await?;
     stage.curtain();
+    if stage.options.systems.bureau {
+        bureau::take(stage).await?;
+    }
     Ok(())
 }
 

@@ -33,6 +33,10 @@ pub const PROVIDER_STEWARD: Seat = seat(Place::Provider, "js-scjg", "steward");
 pub const PROVIDER_CATALOGUER: Seat = seat(Place::Provider, "js-scjg", "cataloguer");
 /// 江苏省市场监督管理局, who answers and revokes.
 pub const PROVIDER_OFFICER: Seat = seat(Place::Provider, "js-scjg", "officer");
+/// 江苏省市场监督管理局, who checks what its cataloguer compiled.
+pub const PROVIDER_CHECKER: Seat = seat(Place::Provider, "js-scjg", "checker");
+/// Who publishes it as the authority in charge.
+pub const PROVIDER_APPROVER: Seat = seat(Place::Provider, "js-scjg", "approver");
 /// 南京市数据局, administrator.
 pub const CITY_ADMIN: Seat = seat(Place::City, "nj-data", "sysadmin");
 /// 南京市数据局, who imports.
@@ -45,6 +49,8 @@ pub const BUREAU_ADMIN: Seat = seat(Place::City, "nj-gxj", "sysadmin");
 pub const BUREAU_REQUESTER: Seat = seat(Place::City, "nj-gxj", "requester");
 /// 南京市工业和信息化局, who checks before a request leaves.
 pub const BUREAU_CHECKER: Seat = seat(Place::City, "nj-gxj", "checker");
+/// 南京市工业和信息化局, who keeps its tables.
+pub const BUREAU_STEWARD: Seat = seat(Place::City, "nj-gxj", "steward");
 /// 惠企政策平台 of 南京市工业和信息化局.
 pub const PLATFORM: Seat = seat(Place::City, "nj-gxj", "platform");
 /// Somebody who is no member, at first.

@@ -1,7 +1,7 @@
 //! Three nodes, one federation, and everybody's account.
 
 use super::enter;
-use super::people::{BUREAU_ADMIN, CITY_ADMIN, HUB_ADMIN, PEOPLE, PROVIDER_ADMIN, Seat};
+use super::people::{BUREAU_ADMIN, CITY_ADMIN, HUB_ADMIN, PEOPLE, PROVIDER_ADMIN, Person, Seat};
 use super::process::Place;
 use super::stage::{Stage, seconds};
 use crate::exit::file_problem;
@@ -110,7 +110,7 @@ async fn init(stage: &Stage, place: Place, organisations: &[Organisation]) -> Re
             database: database.clone(),
             epoch: 1,
             part_rows: node::PART_ROWS,
-            connection: Vec::new(),
+            connection: if it.id == PROVIDER.id { stage.options.systems.connections()? } else { Vec::new() },
         })
     };
     let config = NodeConfig {
@@ -225,11 +225,19 @@ pub async fn stranger(stage: &mut Stage) -> Result<String, Problem> {
     Ok(card(stage, super::people::STRANGER_ADMIN))
 }
 
+/// Opens an account, gives it its roles, and lets its holder come in.
+///
+/// # Errors
+/// What goes wrong.
+pub async fn person(stage: &Stage, it: &Person) -> Result<(), Problem> {
+    let opened = stage.ask(it.by, &["user", "add", it.name, "--person", it.person]).await?;
+    stage.ask(it.by.security(), &["user", "grant", it.name, "--roles", it.roles]).await?;
+    enter::person(stage, it.by.with(it.name), &cell::at(stage.voice, &opened, "/first_password")).await
+}
+
 async fn accounts(stage: &mut Stage) -> Result<(), Problem> {
-    for it in PEOPLE {
-        let opened = stage.ask(it.by, &["user", "add", it.name, "--person", it.person]).await?;
-        stage.ask(it.by.security(), &["user", "grant", it.name, "--roles", it.roles]).await?;
-        enter::person(stage, it.by.with(it.name), &cell::at(stage.voice, &opened, "/first_password")).await?;
+    for it in &PEOPLE {
+        person(stage, it).await?;
     }
     let platform = ["application", "add", "huiqi", "--title-zh", "惠企政策平台", "--title-en", "Policy platform"];
     stage.ask(BUREAU_ADMIN, &platform).await?;
