@@ -6,6 +6,7 @@
 
 mod files;
 mod functions;
+mod inspection;
 mod links;
 mod manifest;
 mod text;
@@ -28,6 +29,7 @@ Checks every file of the repository (as git lists them) and names file, line and
   不得命名为 no utils, helpers, common, manager
   TODO 必须写明问题号 names an issue: `TODO(#12)`
   无本机路径、包仓库地址 no machine paths, no registry hosts；单个文件 no file over 1 MiB
+  检查表所引之物 docs/operate/inspection.md cites tests, files, commands, routes, codes that exist
   文档间链接 links between documents lead somewhere
   成员清单 manifests: `x.workspace = true`, 无 no [features]
 标有 `@generated` 的文件与 docs/schemas、docs/openapi.json 不计篇幅。
@@ -75,6 +77,7 @@ fn check(sources: &[Source]) -> Vec<Finding> {
     }
     findings.extend(vocabulary(sources));
     findings.extend(links::check(sources));
+    findings.extend(inspection::check(sources));
     findings
 }
 

@@ -135,6 +135,11 @@ pub(crate) fn decimal(text: &str) -> Option<u64> {
     if plain { text.parse().ok() } else { None }
 }
 
+/// The base64 of a hash.
+pub(crate) fn hash_text(hash: &Hash) -> String {
+    STANDARD.encode(hash)
+}
+
 /// A hash in base64.
 pub(crate) fn parse_hash(text: &str) -> Option<Hash> {
     STANDARD.decode(text).ok()?.try_into().ok()

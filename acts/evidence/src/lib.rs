@@ -9,6 +9,7 @@
 //! tlog-tiles and tlog-proof; batch proofs of our own ([`batch`]). `tests/conformance` holds vectors and independent
 //! verifiers for all of them.
 
+pub mod act;
 pub mod audit;
 pub mod batch;
 mod checkpoint;
@@ -211,13 +212,13 @@ pub async fn leaves(reader: &mut Reader, from: u64, limit: u32) -> Result<Vec<St
     store::leaves(reader, from, limit.min(LEAVES_PAGE_MAX)).await
 }
 
-/// Erases bodies and salts; the log stays as it is, and nobody can tell any more what the leaves were. Says how many
-/// were there to erase.
+/// Erases bodies and salts; the log stays as it is, and nobody can tell any more what the leaves were. Acts that are
+/// younger than [`act::ACTS_KEPT_DAYS`] are passed over. Says how many were erased.
 ///
 /// # Errors
 /// What the store says.
-pub async fn erase(tx: &mut Tx, digests: &[Digest]) -> Result<u64, Problem> {
-    store::erase(tx, digests).await
+pub async fn erase(tx: &mut Tx, digests: &[Digest], now: Timestamp) -> Result<u64, Problem> {
+    store::erase(tx, digests, now).await
 }
 
 fn wrong_epoch(before: &Origin, wanted: &Origin) -> Problem {

@@ -14,7 +14,8 @@ use store::{Arg, Reader, Row, Statement, Store, Tx, args, transact};
 use vocabulary::{Digest, Kind, Problem, Timestamp, ensure, micros, timestamp_from_micros};
 
 /// The tables.
-pub(crate) const STEPS: &[&str] = &["
+pub(crate) const STEPS: &[&str] = &[
+    "
     CREATE TABLE evidence_log (
         id $SERIAL, origin $TEXT NOT NULL UNIQUE, numbered $INT NOT NULL, size $INT NOT NULL, root $BYTES NOT NULL,
         checkpoint $TEXT, at $INT NOT NULL);
@@ -27,10 +28,13 @@ pub(crate) const STEPS: &[&str] = &["
     CREATE TABLE evidence_tile (
         log $INT NOT NULL, path $TEXT NOT NULL, bytes $BYTES NOT NULL, PRIMARY KEY (log, path));
     CREATE TABLE evidence_checkpoint (
-        log $INT NOT NULL, size $INT NOT NULL, note $TEXT NOT NULL, at $INT NOT NULL, PRIMARY KEY (log, size))"];
+        log $INT NOT NULL, size $INT NOT NULL, note $TEXT NOT NULL, at $INT NOT NULL, PRIMARY KEY (log, size))",
+    crate::act::STEP,
+];
 
 /// Leaves per inserting statement, largest first: few texts, so that each stays prepared.
 const LEAF_ROWS: [usize; 3] = [64, 8, 1];
+const DAY_MICROS: i64 = 86_400_000_000;
 /// Tiles per statement.
 const TILE_ROWS: usize = 16;
 
@@ -75,7 +79,11 @@ const LEAF: &str = "
 const LEAVES: &str = "
     SELECT entry, kind, body, salt, at, position, log FROM evidence_leaf
      WHERE log = $1 AND position IS NOT NULL AND position >= $2 ORDER BY position LIMIT $3";
-const ERASE: &str = "UPDATE evidence_leaf SET body = NULL, salt = NULL WHERE entry = $1 AND salt IS NOT NULL";
+/// An act stays until its time is over.
+const ERASE: &str = "
+    UPDATE evidence_leaf SET body = NULL, salt = NULL
+     WHERE entry = $1 AND salt IS NOT NULL
+           AND NOT EXISTS (SELECT 1 FROM evidence_act WHERE evidence_act.entry = $1 AND evidence_act.at > $2)";
 const LOG_OF: &str = "SELECT id, origin, numbered, size, root, checkpoint FROM evidence_log WHERE id = $1";
 
 /// A leaf to be appended.
@@ -291,8 +299,11 @@ pub(crate) async fn leaf(
     let Some(row) = reader.row(LEAF, args![entry(digest).to_vec()]).await? else { return Ok(None) };
     let leaf = leaf_row(&row)?;
     let Some(log) = row.opt_int("log")? else { return Ok(Some((leaf, None))) };
-    let log = reader.row(LOG_OF, args![log]).await?.as_ref().map(log_row).transpose()?;
-    Ok(Some((leaf, log)))
+    Ok(Some((leaf, log_of(reader, log).await?)))
+}
+
+pub(crate) async fn log_of(reader: &mut Reader, id: i64) -> Result<Option<LogRow>, Problem> {
+    reader.row(LOG_OF, args![id]).await?.as_ref().map(log_row).transpose()
 }
 
 pub(crate) async fn leaves(reader: &mut Reader, from: u64, limit: u32) -> Result<Vec<StoredLeaf>, Problem> {
@@ -306,10 +317,10 @@ pub(crate) async fn checkpoint_at(reader: &mut Reader, size: u64) -> Result<Opti
     row.map(|it| it.text("note").map(str::to_owned)).transpose()
 }
 
-pub(crate) async fn erase(tx: &mut Tx, digests: &[Digest]) -> Result<u64, Problem> {
-    let mut erased = 0;
+pub(crate) async fn erase(tx: &mut Tx, digests: &[Digest], now: Timestamp) -> Result<u64, Problem> {
+    let (mut erased, kept_from) = (0, micros(now) - crate::act::ACTS_KEPT_DAYS * DAY_MICROS);
     for digest in digests {
-        erased += tx.execute(ERASE, args![entry(digest).to_vec()]).await?;
+        erased += tx.execute(ERASE, args![entry(digest).to_vec(), kept_from]).await?;
     }
     Ok(erased)
 }
@@ -370,7 +381,7 @@ fn integer(number: u64) -> Result<i64, Problem> {
     i64::try_from(number).map_err(|_| broken("size"))
 }
 
-fn natural(number: i64) -> Result<u64, Problem> {
+pub(crate) fn natural(number: i64) -> Result<u64, Problem> {
     u64::try_from(number).map_err(|_| broken("position"))
 }
 

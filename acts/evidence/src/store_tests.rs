@@ -15,7 +15,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 static NUMBER: AtomicU32 = AtomicU32::new(0);
 
-fn at(second: i64) -> Timestamp {
+pub(crate) fn at(second: i64) -> Timestamp {
     Timestamp::from_second(1_790_000_000 + second).unwrap()
 }
 
@@ -28,7 +28,7 @@ fn new_leaves(range: std::ops::Range<u64>) -> Vec<NewLeaf> {
 }
 
 /// A log on SQLite, and one on PostgreSQL where `YUNHE_TEST_POSTGRES` names a server (`cargo xtask test` sees to it).
-async fn logs() -> (Vec<Store>, tempfile::TempDir) {
+pub(crate) async fn logs() -> (Vec<Store>, tempfile::TempDir) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("log.db");
     let mut stores = vec![Store::open(&format!("sqlite:{}", path.display()), "log").await.unwrap()];
@@ -167,8 +167,8 @@ async fn what_is_erased_is_gone_and_the_log_stays() {
         sequence(&store, &key(1), at(2)).await.unwrap();
         let before = checkpoint(&mut store.read().await.unwrap()).await.unwrap();
         let gone = [all[3], all[4], Digest::of(b"never there")];
-        assert_eq!(transact!(store, None, |tx| erase(tx, &gone).await).unwrap(), 2);
-        assert_eq!(transact!(store, None, |tx| erase(tx, &gone).await).unwrap(), 0);
+        assert_eq!(transact!(store, None, |tx| erase(tx, &gone, at(3)).await).unwrap(), 2);
+        assert_eq!(transact!(store, None, |tx| erase(tx, &gone, at(3)).await).unwrap(), 0);
         let left = leaf(&mut store.read().await.unwrap(), &all[3]).await.unwrap().unwrap();
         assert_eq!((left.body, left.salt, left.position), (None, None, Some(3)));
         assert_eq!(checkpoint(&mut store.read().await.unwrap()).await.unwrap(), before);

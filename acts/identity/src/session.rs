@@ -282,7 +282,8 @@ async fn note_refusal<T>(store: &Store, ask: &SignIn, done: Result<T, Problem>, 
         let window = window(tx, &ask.name).await?;
         if window.count == 1 || window.count >= ATTEMPTS_MAX {
             let about = json!({"account": ask.name, "why": why, "tries": window.count});
-            leave(tx, ask, ("identity.sign_in_refused", about), now).await?;
+            let act = ("identity.sign_in_refused", about, problem.code.as_ref());
+            trace::leave_refused(tx, &principal(ask), act, ask.salt, now).await?;
         }
         Ok(())
     })?;
@@ -290,9 +291,13 @@ async fn note_refusal<T>(store: &Store, ask: &SignIn, done: Result<T, Problem>, 
 }
 
 async fn leave(tx: &mut Tx, ask: &SignIn, act: (&'static str, Value), now: Timestamp) -> Result<(), Problem> {
+    trace::leave(tx, &principal(ask), act, ask.salt, now).await
+}
+
+/// Whoever signs in, before it is known what they may do.
+fn principal(ask: &SignIn) -> Principal {
     let actor = Actor::Person(ask.name.as_str().to_owned());
-    let principal = Principal { organisation: ask.organisation.clone(), actor, roles: BTreeSet::new() };
-    trace::leave(tx, &principal, act, ask.salt, now).await
+    Principal { organisation: ask.organisation.clone(), actor, roles: BTreeSet::new() }
 }
 
 async fn window(reader: &mut Reader, name: &AccountName) -> Result<Attempts, Problem> {

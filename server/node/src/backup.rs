@@ -163,6 +163,9 @@ impl Backup<'_> {
         clock: &dyn Clock,
     ) -> Result<Manifest, Problem> {
         let ring = KeyRing::open(&self.home.join("keys"))?;
+        // Before the copy, so that the backup knows of itself.
+        let about = serde_json::json!({"keys": self.passphrase.is_some(), "log": config.epoch});
+        crate::leave_on_machine(self.home, config, ("node.backup", about), clock.now()).await;
         let database = self.out.join(DATABASE);
         fs::create_dir_all(&database).map_err(|it| broken(&database, &it))?;
         let (url, schema) = database_url(self.home, config);

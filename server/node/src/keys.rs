@@ -8,6 +8,7 @@ use jiff::SignedDuration;
 use peer::Hosts;
 use signing::{Certificate, KeyRing, PublicKey, Rotated, Signer, SigningKey, TlsKey};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
+use store::transact;
 use vocabulary::{OrganisationId, Problem, Signature, Timestamp};
 
 /// Members hear of an entry within a minute where the hub can be reached; the next key is used only after this.
@@ -96,6 +97,7 @@ impl Organisation {
         if let Some(next) = KeyRing::next_messages(&folder)?.filter(|it| named.messages.contains(&it.public()))
             && self.spread(Rotated::Messages)
         {
+            self.note_key(Rotated::Messages, &next.public().to_string()).await?;
             KeyRing::promote(&folder, Rotated::Messages, &stamp)?;
             self.messages.use_now(next);
             tracing::warn!("messages are signed with the next key from now on");
@@ -105,12 +107,23 @@ impl Organisation {
             && named.tls.contains(&next.pin()?)
             && self.spread(Rotated::Tls)
         {
+            self.note_key(Rotated::Tls, &next.pin()?.to_string()).await?;
             KeyRing::promote(&folder, Rotated::Tls, &stamp)?;
             self.show(next)?;
             tracing::warn!("connections are proved with the next key from now on");
             changed = true;
         }
         Ok(changed)
+    }
+
+    /// No key is put to use unless it stands in the log.
+    async fn note_key(&self, which: Rotated, public: &str) -> Result<(), Problem> {
+        let (principal, salt, now) = (self.job("keys", []), crate::draw_salt()?, self.now());
+        let about = serde_json::json!({"key": which.word(), "public": public});
+        transact!(self.store, None, |tx| {
+            crate::audit::leave(tx, &principal, ("key.use", about.clone()), salt, now).await
+        })?;
+        Ok(())
     }
 
     /// Whether we have known for long enough that membership names the next key.

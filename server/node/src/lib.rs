@@ -8,6 +8,7 @@ mod access;
 mod accounts;
 mod administrators;
 mod agreements;
+mod audit;
 mod backup;
 mod batch;
 mod catalogs;
@@ -44,6 +45,7 @@ mod reminders;
 mod requests;
 mod restore;
 mod rows;
+mod settings;
 mod sources;
 mod store;
 mod systems;
@@ -55,6 +57,10 @@ mod templates;
 pub use access::{Incoming, Outcome};
 pub use accounts::{Accounts, AccountsAsk, Figure, FigureName, Proof, ProofAsk, Rate};
 pub use administrators::{OFFICES, appoint, office_word};
+pub use audit::{
+    ACTS, ActView, ActsAsk, ActsPage, Called, ExportAsk, ExportBegun, Exported, ExportedAsk, NOTE_MINUTES, act_title,
+    leave_on_machine,
+};
 pub use backup::{FeedState, FileState, LogState, Manifest, back_up, organisations_in, verify_backup};
 pub use catalogs::SearchAsk;
 pub use clock::{Clock, ManualClock, SystemClock};

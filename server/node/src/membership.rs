@@ -2,6 +2,7 @@
 
 use crate::{
     IssuedToken, NodeConfig, Organisation, OrganisationConfig, SystemClock,
+    audit::leave,
     clock::Clock,
     draw_bytes, draw_salt, draw_uuid,
     organisation::{dialled, fault, origin},
@@ -15,6 +16,7 @@ use identity::{Holder, IssueToken, Scope, TokenId, TokenSecret};
 use peer::Call;
 use policy::{MemberRole, Principal, Role};
 use serde::Deserialize;
+use serde_json::json;
 use signing::KeyRing;
 use std::{
     collections::BTreeSet,
@@ -140,10 +142,12 @@ impl Organisation {
     /// # Errors
     /// `federation.genesis`, `federation.pinned`, `policy.role`.
     pub async fn join(&self, principal: &Principal, genesis: Genesis, digest: Digest) -> Result<(), Problem> {
+        let about = json!({"federation": genesis.federation, "genesis": digest});
         let permit = self.permit(principal, Pin { genesis, digest })?;
-        let now = self.now();
+        let (salt, now) = (draw_salt()?, self.now());
         let pinned = transact!(self.store, None, |tx| {
             federation::pin(tx, &permit, now).await?;
+            leave(tx, principal, ("federation.join", about.clone()), salt, now).await?;
             Ok(())
         });
         self.with_members_reloaded(pinned).await
@@ -161,13 +165,25 @@ impl Organisation {
     /// `federation.…` for the first entry that does not hold.
     pub async fn adopt(&self, principal: &Principal, entries: Vec<Entry>) -> Result<(), Problem> {
         let last = entries.last().map(|it| it.body.digest()).transpose()?;
-        let salt = draw_salt()?;
+        let (salt, of_act) = (draw_salt()?, draw_salt()?);
+        let about = json!({
+            "federation": self.federation, "from": entries.first().map(|it| it.body.number),
+            "to": entries.last().map(|it| it.body.number), "head": last,
+        });
         let permit = self.permit(principal, Adopt { federation: self.federation.clone(), entries, salt })?;
         let now = self.now();
-        let mut done = transact!(self.store, None, |tx| {
-            federation::adopt(tx, &permit, now).await?;
-            Ok(())
-        });
+        let once = async || {
+            transact!(self.store, None, |tx| {
+                federation::adopt(tx, &permit, now).await?;
+                leave(tx, principal, ("federation.adopt", about.clone()), of_act, now).await?;
+                Ok(())
+            })
+        };
+        let mut done = once().await;
+        if done.as_ref().is_err_and(|it| it.code == "store.duplicate") {
+            // The job took over the same entry at the same moment: now it is known.
+            done = once().await;
+        }
         if let (Ok(()), Some(head)) = (&done, last) {
             done = self.confirm(principal, head, now).await;
         }

@@ -65,6 +65,8 @@ pub struct Organisation {
     pub(crate) seen: Mutex<BTreeMap<&'static str, Timestamp>>,
     /// How the jobs fare.
     pub(crate) jobs: Mutex<BTreeMap<&'static str, crate::jobs::JobState>>,
+    /// Calls of administrators that were written down lately.
+    pub(crate) noted: Mutex<crate::audit::Noted>,
     /// Digests over what a consumer should hold are made one at a time.
     pub(crate) tallying: tokio::sync::Semaphore,
     folder: PathBuf,
@@ -161,6 +163,7 @@ impl Organisation {
         let origin = origin(federation, config)?;
         let salt = draw_salt()?;
         transact!(store, None, |tx| evidence::open(tx, &origin, salt, now).await)?;
+        crate::settings::follow(&store, config, now).await?;
         let certificate =
             Certificate::self_signed(&keys.tls, std::slice::from_ref(&config.host), now, CERTIFICATE_DAYS)?;
         let restored = crate::restore::after_restore(&mut store.read().await?).await?;
@@ -186,6 +189,7 @@ impl Organisation {
             messages,
             tls: LiveTls { own: RwLock::new((keys.tls.clone(), certificate)), hosts: RwLock::default() },
             resting: Mutex::default(),
+            noted: Mutex::default(),
             tallying: tokio::sync::Semaphore::new(1),
             federation: federation.clone(),
             store,

@@ -1,7 +1,7 @@
 //! Packs on this organisation: installed as texts, read into checked parts, kept at hand.
 
 use crate::{
-    Organisation,
+    Organisation, draw_salt,
     organisation::fault,
     store::{PACK_LIST, PACK_SET},
 };
@@ -9,6 +9,7 @@ use pack::{Files, Pack, Source};
 use policy::{Offer, Principal};
 use schema::{CodeBook, CodeLists, RecordType, division::Zones};
 use serde::Serialize;
+use serde_json::json;
 use std::{collections::BTreeMap, sync::Arc};
 use store::{args, transact};
 use vocabulary::{Date, Digest, Kind, PackId, Problem, ResourceId, micros};
@@ -181,11 +182,14 @@ impl Organisation {
             .values()
             .map(|it| self.permit(principal, registry::Install { record: it.clone() }))
             .collect::<Result<Vec<_>, _>>()?;
+        let salt = draw_salt()?;
+        let about = json!({"pack": id, "version": pack.manifest.version, "files": digest, "review": review.is_some()});
         let done = transact!(self.store, None, |tx| {
             for install in &installs {
                 registry::install(tx, install, now).await?;
             }
             tx.execute(PACK_SET, args![id.as_str(), digest.to_string(), &text, micros(now)]).await?;
+            crate::audit::leave(tx, principal, ("pack.install", about.clone()), salt, now).await?;
             Ok(())
         });
         if let Err(problem) = done {

@@ -17,6 +17,7 @@ use crate::{
 };
 use exchange::Nonce;
 use jiff::ToSpan as _;
+use policy::Principal;
 use signing::{KeyRing, PublicKey};
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -103,11 +104,17 @@ pub async fn restore(ask: RestoreAsk<'_>, federation: &FederationName, clock: &d
     crate::organisation::migrate(&store).await?;
     let (next, salt) = (origin(federation, &config)?, crate::draw_salt()?);
     let since = manifest.at.saturating_sub(MARGIN_HOURS.hours()).unwrap_or(Timestamp::MIN);
+    let (principal, of_act) = (Principal::job(config.id.clone(), "machine", []), crate::draw_salt()?);
+    let about = serde_json::json!({
+        "backup": manifest.at, "log": manifest.log.origin, "size": manifest.log.size, "next": next,
+    });
     transact!(store, None, |tx| {
         tx.renew_feeds(now).await?;
         tx.execute(RESTORE_ADD, args![micros(since), micros(now)]).await?;
         tx.execute(RECLAIMED_DROP, args![]).await?;
-        evidence::open(tx, &next, salt, now).await
+        evidence::open(tx, &next, salt, now).await?;
+        crate::audit::leave(tx, &principal, ("node.restore", about.clone()), of_act, now).await?;
+        Ok(())
     })?;
     // Once there is a list of what was erased, it is applied here, before anything of this life is served.
     store.close().await;

@@ -9,7 +9,15 @@ pub(crate) const MIGRATIONS: &[&str] = &[
     "
     CREATE TABLE node_restore (id $SERIAL, since $INT NOT NULL, at $INT NOT NULL, done $INT NOT NULL);
     CREATE TABLE node_reclaimed (peer $TEXT NOT NULL PRIMARY KEY, at $INT NOT NULL)",
+    // The settings at the last start.
+    "
+    CREATE TABLE node_settings (id $INT NOT NULL PRIMARY KEY, settings $TEXT NOT NULL)",
 ];
+
+pub(crate) const SETTINGS: &str = "SELECT settings FROM node_settings WHERE id = 1";
+pub(crate) const SETTINGS_SET: &str = "
+    INSERT INTO node_settings (id, settings) VALUES (1, $1)
+    ON CONFLICT (id) DO UPDATE SET settings = excluded.settings";
 
 pub(crate) const RESTORE_ADD: &str = "INSERT INTO node_restore (since, at, done) VALUES ($1, $2, 0)";
 pub(crate) const RESTORE: &str = "SELECT since, at, done FROM node_restore ORDER BY id DESC LIMIT 1";

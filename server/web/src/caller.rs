@@ -1,6 +1,6 @@
 //! Who asks on the client port, and JSON bodies that say what is wrong with them.
 
-use crate::{BODY_BYTES_MAX, Failure, Route, Tenants, tenant::Tenant};
+use crate::{BODY_BYTES_MAX, Failure, Route, Tenants, noted::Heard, tenant::Tenant};
 use axum::{
     body::Body,
     extract::{FromRequest, FromRequestParts, MatchedPath, Query, Request},
@@ -30,6 +30,9 @@ impl FromRequestParts<Tenants> for Caller {
         let path = parts.extensions.get::<MatchedPath>();
         let route = path.and_then(|it| Route::find(&parts.method, it.as_str()));
         let principal = org.caller(token, &route.map(Route::scopes).unwrap_or_default()).await?;
+        if let Some(heard) = parts.extensions.get::<Heard>() {
+            heard.of(&org, &principal);
+        }
         org.permit(&principal, Call { administrators: route.map(|it| it.administrators).unwrap_or_default() })?;
         Ok(Self { org, principal })
     }

@@ -4,6 +4,7 @@
 //! an extractor; what may be is decided in `policy`, far below.
 
 mod caller;
+mod noted;
 mod openapi;
 mod peers;
 mod problem;

@@ -16,13 +16,13 @@ use catalog::{
     template::Imported,
 };
 use node::{
-    Accounts, AccountsAsk, AnswerDraft, ApplicationView, CloseAsk, CompilationLine, CompilationView, CompileAsk,
-    ConfirmationDraft, Credentials, DcatAsk, DemandView, DigestAsk, DossiersAsk, Enrolled, Enrolling, ExportAsk,
-    ImportAsk, ImportReport, InstalledPack, IssuedToken, ListAsk, ListPage, MomentAsk, NewApplication, NewToken,
-    NewUser, ObjectionDraft, ObjectionsAsk, OfferView, OpenedUser, Page, PageAsk, PlanAsk, Proof, ProofAsk, ProposeAsk,
-    PullAsk, PutAsk, PutReport, QueryAnswer, QueryAsk, RemoveAsk, RequestDraft, RequestsAsk, RulingDraft, RunAsk,
-    SearchAsk, SourceCheck, SourceView, SystemLine, SystemsAsk, TakeAsk, TakingView, TemplateAsk, ThingLine, ThingView,
-    ThingsAsk, TokenView, TypeView, UserView,
+    Accounts, AccountsAsk, ActsAsk, ActsPage, AnswerDraft, ApplicationView, CloseAsk, CompilationLine, CompilationView,
+    CompileAsk, ConfirmationDraft, Credentials, DcatAsk, DemandView, DigestAsk, DossiersAsk, Enrolled, Enrolling,
+    ExportAsk, ExportBegun, Exported, ExportedAsk, ImportAsk, ImportReport, InstalledPack, IssuedToken, ListAsk,
+    ListPage, MomentAsk, NewApplication, NewToken, NewUser, ObjectionDraft, ObjectionsAsk, OfferView, OpenedUser, Page,
+    PageAsk, PlanAsk, Proof, ProofAsk, ProposeAsk, PullAsk, PutAsk, PutReport, QueryAnswer, QueryAsk, RemoveAsk,
+    RequestDraft, RequestsAsk, RulingDraft, RunAsk, SearchAsk, SourceCheck, SourceView, SystemLine, SystemsAsk,
+    TakeAsk, TakingView, TemplateAsk, ThingLine, ThingView, ThingsAsk, TokenView, TypeView, UserView,
 };
 use policy::Role;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
@@ -116,7 +116,7 @@ impl Route {
         Self { administrators: &[Role::SystemAdministrator], ..self }
     }
 
-    /// Business that the audit administrator looks at.
+    /// What the audit administrator looks at.
     const fn audited(self) -> Self {
         Self { administrators: &[Role::AuditAdministrator], ..self }
     }
@@ -545,6 +545,23 @@ pub const ROUTES: &[Route] = &[
     post("/v1/federation/entries", "adoptEntries", "采纳成员日志条目", "takes over membership entries")
         .of_system()
         .takes::<federation::Entries>(),
+    get("/v1/audit", "acts", "管理员操作记录", "acts of administrators, newest first")
+        .audited()
+        .asks::<ActsAsk>()
+        .gives::<ActsPage>(),
+    post("/v1/audit/exports", "exportActs", "开始导出一段时期的操作记录", "begins an export of a period's acts")
+        .audited()
+        .takes::<ExportAsk>()
+        .gives::<ExportBegun>(),
+    get(
+        "/v1/audit/exports/{number}",
+        "exportedActs",
+        "导出的一页，附日志证明",
+        "a page of it, each act with its proof",
+    )
+    .audited()
+    .asks::<ExportedAsk>()
+    .gives::<Exported>(),
     get("/v1/users", "users", "账户列表", "accounts").of_all_three().gives::<Vec<UserView>>(),
     post("/v1/users", "createUser", "开立账户，不含角色", "opens an account, without roles")
         .of_system()

@@ -1,9 +1,9 @@
 //! The command line: global options and the list of commands. Each command's own options stand with it.
 
 use crate::commands::{
-    agree, answer, application, appoint, backup, bulletin, catalog, chain, deliver, demand, doctor, federation, import,
-    init, key, log, notice, objection, offer, openapi, pack, pull, query, receipt, record, request, restore, revoke,
-    schemas, serve, source, token, user,
+    agree, answer, application, appoint, audit, backup, bulletin, catalog, chain, deliver, demand, doctor, federation,
+    import, init, key, log, notice, objection, offer, openapi, pack, pull, query, receipt, record, request, restore,
+    revoke, schemas, serve, source, token, user,
 };
 use crate::demo;
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -141,6 +141,8 @@ pub enum Command {
     Application(application::Application),
     /// 在本机任命管理员，仅当无人在任 Appoint an administrator on this machine, while there is none
     Appoint(appoint::Appoint),
+    /// 管理员操作记录：查询、导出、离线核验 Acts of administrators: list, export, verify offline
+    Audit(audit::Audit),
     /// 演示：三个节点、八个步骤 The demo: three nodes, eight steps
     Demo(demo::Demo),
     /// 写出各格式的 JSON Schema Write the JSON schemas of all formats

@@ -31,7 +31,10 @@ async fn each_route_is_for_those_that_its_row_names() {
         let named = format!("{} {}", method(route.method), route.path);
         let acts = route.method != Method::Get && !route.looks;
         assert!(!acts || route.administrators.len() <= 1, "{named} is done by several");
-        assert!(!acts || !route.administrators.contains(&Role::AuditAdministrator), "{named} is done by who audits");
+        // To export what it sees is all that the audit administrator does, and it changes nothing but the log.
+        let exports = route.path == "/v1/audit/exports";
+        let audits = route.administrators.contains(&Role::AuditAdministrator);
+        assert!(!acts || exports || !audits, "{named} is done by who audits");
         for role in ADMINISTRATORS {
             let desk = world.as_(ORGANISATION, &word(role)).desk().await;
             let reply = desk.call(method(route.method), &crate::routes::path(route.path)).await;

@@ -747,8 +747,30 @@ story! {
     }
 }
 
+story! {
+    /// An export begins, and whoever did not hear of it begins another: both are written down, and each is whole.
+    async fn an_export_of_acts(mut world: World) {
+        world.rest().await;
+        let auditor = world.as_(PROVIDER, "auditor").desk().await;
+        let ask = json!({"from": "2020-01-01T00:00:00Z", "to": "2099-01-01T00:00:00Z"});
+        let (mut faults, mut begun) = (Faults::at(PROVIDER), 0);
+        while let Some(what) = faults.next() {
+            faults.set(&world);
+            let told = until_done(&what, || auditor.post("/v1/audit/exports", ask.clone()), succeeded).await;
+            let met = faults.lift(&world);
+            begun += 1 + usize::from(met && what.starts_with("Persisted"));
+            let export = told.expect_status(200)["export"].as_u64().unwrap();
+            assert_eq!(leaves(&world, PROVIDER, "audit.export", "").await, begun, "{what}");
+            let page = auditor.get(&format!("/v1/audit/exports/{export}")).await.expect_status(200);
+            let last = page["acts"].as_array().unwrap().last().unwrap().clone();
+            assert_eq!((&last["number"], last["proof"]["path"].is_array()), (&json!(export), true), "{what}");
+        }
+        assert!(faults.met_any());
+    }
+}
+
 /// Which story walks the faults of which writing route.
-const WALKED: [(&str, &str, &str); 46] = [
+const WALKED: [(&str, &str, &str); 47] = [
     ("POST", "/v1/packs", "a_pack"),
     ("POST", "/v1/imports", "an_import"),
     ("POST", "/v1/records/{name}", "a_row"),
@@ -780,6 +802,7 @@ const WALKED: [(&str, &str, &str); 46] = [
     ("POST", "/v1/receipts/acknowledge", "a_query_and_its_acknowledgement"),
     ("POST", "/v1/federation", "joining"),
     ("POST", "/v1/federation/entries", "an_entry_of_the_membership_log"),
+    ("POST", "/v1/audit/exports", "an_export_of_acts"),
     ("POST", "/v1/users", "an_account"),
     ("POST", "/v1/users/{name}/roles", "an_account"),
     ("POST", "/v1/users/{name}/state", "an_account"),

@@ -2,6 +2,7 @@
 #![cfg(test)]
 
 mod administrators;
+mod audit;
 mod away;
 mod backup;
 mod bad_input;

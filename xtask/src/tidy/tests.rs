@@ -173,3 +173,38 @@ fn without_git_the_folder_is_walked() {
     let listed = files::list(folder.path()).expect("a listing");
     assert_eq!(listed.iter().map(|it| it.path.as_str()).collect::<Vec<_>>(), ["a.rs"]);
 }
+
+#[test]
+fn the_inspection_table_cites_what_exists() {
+    let cli = "    Audit(audit::Audit),\n    User(user::User),\n";
+    let there = |table: &str| {
+        let sources = [
+            source("docs/operate/inspection.md", table),
+            source("server/yunhe/src/cli.rs", cli),
+            source("server/yunhe/src/commands/audit/mod.rs", "    Verify(verify::Verify),\n"),
+            source("server/yunhe/src/commands/user.rs", "    ResetPassword {\n"),
+            source("server/web/src/table.rs", "get(\n  \"/v1/audit\", \"acts\""),
+            source("acts/identity/src/tests.rs", "fn a_name_is_locked() {}\nlet it = \"identity.locked\";"),
+            source("xtask/src/main.rs", "name: \"tidy\""),
+        ];
+        let found = check(&sources);
+        found.into_iter().filter(|it| it.file == "docs/operate/inspection.md").map(|it| it.what).collect::<Vec<_>>()
+    };
+    let sound = "`yunhe audit verify DIR` `yunhe user reset-password` `GET /v1/audit` `identity::a_name_is_locked` \
+                 `identity.locked` `acts/identity/src/tests.rs` `acts/identity` `cargo xtask tidy`";
+    assert_eq!(there(sound), Vec::<String>::new());
+    for wrong in [
+        "yunhe audits",
+        "yunhe audit edit",
+        "POST /v1/audit",
+        "identity::a_name_is_lost",
+        "nobody::a_name_is_locked",
+        "identity.lost",
+        "acts/identity/src/none.rs",
+        "cargo xtask nothing",
+        "word",
+    ] {
+        let told = there(&format!("| 8.1.4.1 | `{wrong}` |"));
+        assert!(told.len() == 1 && told[0].contains(wrong), "{wrong}: {told:?}");
+    }
+}

@@ -1,5 +1,6 @@
 //! The client port's routes, by act.
 
+mod audit;
 pub(crate) mod catalog;
 pub(crate) mod compilation;
 mod delivery;
@@ -82,7 +83,11 @@ pub(crate) fn router(tenants: Tenants, refusals: Arc<Refusals>) -> Router {
         .route("/v1/federation", get(federation::about).post(federation::join))
         .route("/v1/federation/log", get(federation::log))
         .route("/v1/federation/entries", post(federation::adopt))
+        .route("/v1/audit", get(audit::acts))
+        .route("/v1/audit/exports", post(audit::begin_export))
+        .route("/v1/audit/exports/{number}", get(audit::exported))
         .merge(people())
+        .route_layer(from_fn(crate::noted::noted))
         .route_layer(from_fn(crate::trace::traced))
         .merge(catalogue())
         .merge(bureau())

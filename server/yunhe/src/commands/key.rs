@@ -6,7 +6,7 @@ use crate::exit::{Failure, file_problem, json_problem};
 use crate::output::table;
 use clap::{Args, Subcommand, ValueEnum};
 use federation::Organisation;
-use node::NodeConfig;
+use node::{Clock as _, NodeConfig, SystemClock};
 use serde_json::{Value, json};
 use signing::{KeyRing, Rotated};
 use std::fs;
@@ -64,11 +64,24 @@ impl Key {
             Act::Rotate { which } => {
                 let which = if which == Which::Tls { Rotated::Tls } else { Rotated::Messages };
                 KeyRing::prepare(&home.join("keys"), which)?;
+                note(context, &home, ("key.prepare", json!({"key": which.word()}))).await?;
                 card(context, &home, true)
             }
-            Act::Retire => card(context, &home, false),
+            Act::Retire => {
+                note(context, &home, ("key.retire", json!({}))).await?;
+                card(context, &home, false)
+            }
         }
     }
+}
+
+/// Writes down what is done with the keys, where the audit administrator sees it.
+async fn note(context: &Context, home: &Path, act: (&'static str, Value)) -> Result<(), Failure> {
+    let config = NodeConfig::read(&context.folder()?)?;
+    if let Some(one) = config.organisation.iter().find(|it| home.ends_with(it.id.as_str())) {
+        node::leave_on_machine(home, one, act, SystemClock.now()).await;
+    }
+    Ok(())
 }
 
 fn list(context: &Context, home: &Path) -> Result<(), Failure> {
@@ -148,6 +161,7 @@ fn told(context: &Context, path: &PathBuf, card: &Organisation) {
 async fn rotate_log(context: &Context, home: &Path) -> Result<(), Failure> {
     let runs = Client::new(crate::target::Target::without_token(context.global())?)?.get("/health", &[]).await.is_ok();
     ensure!(!runs, running());
+    note(context, home, ("key.prepare", json!({"key": "log"}))).await?;
     let data = context.folder()?;
     let mut config = NodeConfig::read(&data)?;
     let id = home.file_name().and_then(|it| it.to_str()).unwrap_or_default().to_owned();

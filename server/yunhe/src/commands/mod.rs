@@ -4,6 +4,7 @@ pub mod agree;
 pub mod answer;
 pub mod application;
 pub mod appoint;
+pub mod audit;
 pub mod backup;
 pub mod bulletin;
 pub mod catalog;
@@ -81,6 +82,7 @@ pub async fn run(command: Command, context: &Context) -> Result<(), Failure> {
         Command::Token(it) => it.run(context).await,
         Command::Application(it) => it.run(context).await,
         Command::Appoint(it) => it.run(context).await,
+        Command::Audit(it) => it.run(context).await,
         Command::Demo(it) => it.run(context).await,
         Command::Schemas(it) => it.run(context),
         Command::Openapi(it) => it.run(context),

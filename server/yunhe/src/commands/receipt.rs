@@ -194,7 +194,11 @@ fn proven(receipt: &[u8], members: &[u8], pinned: Option<Digest>) -> Result<(exc
 }
 
 fn replayed(members: &[u8], pinned: Option<Digest>) -> Result<View, Problem> {
-    let log: MemberLog = serde_json::from_slice(members).map_err(|it| json_problem("成员日志 the member log", &it))?;
+    let bad = |it: serde_json::Error| json_problem("成员日志 the member log", &it);
+    let value: Value = serde_json::from_slice(members).map_err(bad)?;
+    // A genesis file alone is a member log without entries.
+    let value = if value.get("genesis").is_some() { value } else { json!({"genesis": value, "entries": []}) };
+    let log: MemberLog = serde_json::from_value(value).map_err(bad)?;
     let digest = log.genesis.digest()?;
     ensure!(
         pinned.is_none_or(|it| it == digest),
@@ -225,6 +229,16 @@ fn members_of(view: &View, id: &OrganisationId) -> Result<Vec<Arc<Member>>, Prob
         Ok(member) => Ok([Some(member.clone()), expelled].into_iter().flatten().collect()),
         Err(problem) => expelled.map(|it| vec![it]).ok_or(problem),
     }
+}
+
+/// The keys of an organisation's logs, from a member log or a genesis file.
+///
+/// # Errors
+/// What is wrong with the file; `peer.not_member`.
+pub(super) fn logs_of(file: &Path, genesis: Option<&str>, id: &OrganisationId) -> Result<Vec<VerifierKey>, Problem> {
+    let pinned = genesis.map(str::parse::<Digest>).transpose()?;
+    let view = replayed(&read(file)?, pinned)?;
+    log_keys(&members_of(&view, id)?)
 }
 
 /// The message keys that were the organisation's at `at`.

@@ -44,6 +44,9 @@ pub fn all() -> Map<String, Value> {
         ("correction-1", schema::<Signed<Correction>>()),
         ("escalation-1", schema::<Signed<Escalation>>()),
         ("confirmation-1", schema::<Signed<Confirmation>>()),
+        ("act-1", schema::<evidence::act::ActBody>()),
+        ("audit-export-1", schema::<evidence::act::export::Manifest>()),
+        ("audit-proof-1", schema::<evidence::act::export::Proof>()),
     ];
     let mut all: std::collections::BTreeMap<String, Value> =
         documents.into_iter().map(|(name, it)| (name.to_owned(), it)).collect();

@@ -2,6 +2,7 @@
 //! crowded.
 #![expect(clippy::unwrap_used, reason = "what fails here fails a test")]
 
+mod audit;
 mod crowd;
 mod disk;
 mod drill;
