@@ -7,6 +7,7 @@ use crate::{
     store::{LogRow, log_of, natural, no_log, proof_hashes},
     tile::Plan,
 };
+use std::collections::BTreeMap;
 use store::{Arg, Reader, Row, Statement, Tx, args};
 use vocabulary::{Digest, Problem, Timestamp, micros};
 
@@ -81,44 +82,28 @@ fn int(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
 }
 
-/// An act, and the row of its leaf's log.
-pub(super) struct Found {
-    pub(super) act: StoredAct,
-    log: Option<i64>,
-}
-
-fn found(row: &Row) -> Result<Found, Problem> {
-    // A body or salt that somebody changed is exported as it is: that it was changed, whoever verifies will see.
-    let salt = row.opt_bytes("salt")?.and_then(|it| it.try_into().ok()).map(Salt);
-    let position = row.opt_int("position")?.map(natural).transpose()?;
-    let act = StoredAct {
+fn stored(row: &Row, epoch: Option<u32>) -> Result<StoredAct, Problem> {
+    let index = row.opt_int("position")?.map(natural).transpose()?;
+    Ok(StoredAct {
         number: natural(row.int("number")?)?,
         digest: digest_of_entry(row.bytes("entry")?)?,
         text: row.opt_text("body")?.map(str::to_owned),
-        salt,
-        place: position.map(|it| (0, it)),
-    };
-    Ok(Found { act, log: row.opt_int("log")? })
+        // A salt that somebody changed is told as gone: whoever verifies will see.
+        salt: row.opt_bytes("salt")?.and_then(|it| it.try_into().ok()).map(Salt),
+        place: epoch.zip(index),
+    })
 }
 
+/// Acts with the epochs of their logs, of which there is one for each restore.
 async fn placed(reader: &mut Reader, rows: Vec<Row>) -> Result<Vec<StoredAct>, Problem> {
-    let mut known: Vec<(i64, u32)> = Vec::new();
+    let mut epochs = BTreeMap::new();
     let mut all = Vec::new();
     for row in &rows {
-        let Found { mut act, log } = found(row)?;
-        let epoch = match log {
-            None => None,
-            Some(log) => match known.iter().find(|it| it.0 == log) {
-                Some((_, epoch)) => Some(*epoch),
-                None => {
-                    let epoch = log_of(reader, log).await?.map(|it| it.head.origin.epoch);
-                    known.extend(epoch.map(|it| (log, it)));
-                    epoch
-                }
-            },
-        };
-        act.place = act.place.and_then(|(_, index)| epoch.map(|it| (it, index)));
-        all.push(act);
+        let log = row.opt_int("log")?;
+        if let Some(log) = log.filter(|it| !epochs.contains_key(it)) {
+            epochs.insert(log, log_of(reader, log).await?.map(|it| it.head.origin.epoch));
+        }
+        all.push(stored(row, log.and_then(|it| epochs.get(&it).copied().flatten()))?);
     }
     Ok(all)
 }

@@ -5,6 +5,7 @@ use super::{
     *,
 };
 use crate::{
+    Checkpoint,
     act::store::STATEMENTS,
     store_tests::{at, logs},
     tests::{key, origin, verifier},
@@ -101,14 +102,12 @@ async fn acts_are_numbered_chained_and_listed() {
         for pair in all.windows(2) {
             assert_eq!(pair[0].body().unwrap().previous, Some(pair[1].digest));
         }
-        let of = |filter: ActFilter| filter;
-        let li =
-            of(ActFilter { by: "person:li".to_owned(), from: Some(at(6)), to: Some(at(12)), ..Default::default() });
+        let li = ActFilter { by: "person:li".to_owned(), from: Some(at(6)), to: Some(at(12)), ..Default::default() };
         let found = acts(&mut reader, &li, None, 500).await.unwrap();
         assert_eq!(found.iter().map(|it| it.number).collect::<Vec<_>>(), [12, 9, 6]);
         let page = acts(&mut reader, &ActFilter::default(), Some(8), 3).await.unwrap();
         assert_eq!(page.iter().map(|it| it.number).collect::<Vec<_>>(), [7, 6, 5]);
-        let refused = of(ActFilter { outcome: Some(Outcome::Refused), ..Default::default() });
+        let refused = ActFilter { outcome: Some(Outcome::Refused), ..Default::default() };
         assert_eq!(acts(&mut reader, &refused, None, 500).await.unwrap(), []);
         assert_eq!(export_page(&mut reader, 3, 0).await.unwrap_err().code, "audit.export");
     }
@@ -228,8 +227,6 @@ async fn a_rewritten_history_contradicts_the_earlier_export() {
         assert!(continued(&mut reader, second, (1, 4_000)).await.unwrap().is_none());
     }
 }
-
-use crate::Checkpoint;
 
 async fn sample() -> Export {
     let (stores, _folder) = logs().await;

@@ -96,7 +96,7 @@ async fn an_export_is_verified_without_the_node() {
     ] {
         assert_eq!(list(&["--kind", kind, "--by", by]).as_array().unwrap().len(), 1, "{kind}");
     }
-    let told = list(&["--outcome", "refused"]);
+    let told = list(&["--outcome", "refused", "--kind", "access.refused"]);
     assert_eq!((told.as_array().unwrap().len(), &told[0]["body"]["code"]), (1, &Value::from("policy.role")));
 
     // Exported twice, the second going on from the first.
@@ -109,7 +109,7 @@ async fn an_export_is_verified_without_the_node() {
 
     // Verified with nothing but the log's key.
     let verified = done(&["audit", "verify", &first, "--key", key]);
-    assert!(verified["acts"].as_u64().unwrap() > 5 && verified["refused"] == 1, "{verified}");
+    assert!(verified["acts"].as_u64() > Some(5) && verified["refused"].as_u64() >= Some(1), "{verified}");
     let verified = done(&["audit", "verify", &second, "--key", key, "--earlier", &first]);
     assert_eq!(verified["goes_on"], true);
     let other = keys.as_array().unwrap().iter().find(|it| it["key"] == "messages").unwrap()["public"].as_str().unwrap();
