@@ -140,7 +140,7 @@ pub async fn run(report: &mut Report) {
     install_cryptography();
     let folder = tempfile::tempdir().unwrap();
     let config = config();
-    let (_, card) = node::init(folder.path(), &config).await.unwrap().remove(0);
+    let (_, card) = node::init(folder.path(), &config, vocabulary::Suite::default()).await.unwrap().remove(0);
     enter_administrators(folder.path(), &config).await;
     let desk = |name: &str| {
         let token = fs::read_to_string(folder.path().join(ORGANISATION).join("tokens").join(name)).unwrap();

@@ -12,6 +12,8 @@ use vocabulary::{Digest, Hash, Problem, Signature, Suite, Timestamp, ensure};
 
 /// A batch has at most this many leaves.
 pub const BATCH_LEAVES_MAX: usize = 65_536;
+/// The tree's hash is RFC 6962's, whichever suite its leaves and its signature are of.
+const TREE: Suite = Suite::Ed25519Sha256;
 /// The format and version of a signed batch.
 const FORMAT: &str = "yunhe-batch/1";
 
@@ -65,7 +67,7 @@ pub fn sign(
     integrate_by: Timestamp,
     leaves: &[Digest],
 ) -> Result<Vec<BatchProof>, Problem> {
-    let suite = Suite::default();
+    let suite = TREE;
     let size = u32::try_from(leaves.len()).unwrap_or(u32::MAX);
     ensure!((1..=BATCH_LEAVES_MAX).contains(&leaves.len()), Fault::Batch("it has 1 to 65536 leaves"));
     let levels = levels(leaves.iter().map(leaf::merkle_leaf).collect());
@@ -89,9 +91,8 @@ impl BatchProof {
     pub fn verify(&self, promise: &LogPromise) -> Result<PublicKey, Problem> {
         let bound = (1..=u32::try_from(BATCH_LEAVES_MAX).unwrap_or(u32::MAX)).contains(&self.size);
         ensure!(bound, Fault::Batch("it has 1 to 65536 leaves"));
-        let suites = [self.root.suite, self.signature.suite];
-        let one_suite = suites.into_iter().chain(self.path.iter().map(|it| it.suite)).all(|it| it == Suite::default());
-        ensure!(one_suite, Fault::Batch("root, path and signature are of the suite ed25519-sha256"));
+        let one_suite = [self.root.suite].into_iter().chain(self.path.iter().map(|it| it.suite)).all(|it| it == TREE);
+        ensure!(one_suite, Fault::Batch("root and path are of the suite ed25519-sha256"));
         let path = self.path.iter().map(|it| it.hash).collect::<Vec<_>>();
         let leaf = leaf::merkle_leaf(&promise.leaf);
         merkle::verify_inclusion(&leaf, self.index.into(), self.size.into(), &path, &self.root.hash)?;

@@ -9,7 +9,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use signing::Signer;
 use std::{fmt, str::FromStr};
-use vocabulary::{FederationName, Hash, OrganisationId, Problem, ensure};
+use vocabulary::{FederationName, Hash, OrganisationId, Problem, Suite, ensure};
 
 /// Names a log: `<federation>/<organisation>/<epoch>`. A restored backup begins the next epoch.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -115,7 +115,8 @@ impl Checkpoint {
         Ok(Self { origin: origin.parse()?, size, root })
     }
 
-    /// Parses a signed checkpoint and believes it only when the key named like its origin, among `known`, has signed.
+    /// Parses a signed checkpoint and believes it only when the Ed25519 key named like its origin, among `known`, has
+    /// signed. An SM2 key stands beside that one and not in its place; where it is known and signed, it must fit.
     ///
     /// # Errors
     /// [`Fault::Note`], [`Fault::Checkpoint`], [`Fault::Unsigned`], [`Fault::Signature`].
@@ -124,7 +125,10 @@ impl Checkpoint {
         let checkpoint = Self::parse(note.text())?;
         let origin = checkpoint.origin.to_string();
         let signers = note.verify(known)?;
-        ensure!(signers.iter().any(|it| it.name() == origin), Fault::Unsigned(origin));
+        ensure!(
+            signers.iter().any(|it| it.name() == origin && it.key().suite() == Suite::default()),
+            Fault::Unsigned(origin)
+        );
         Ok(checkpoint)
     }
 }

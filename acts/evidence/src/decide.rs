@@ -49,12 +49,17 @@ pub struct Publication {
     pub filled: Vec<TilePath>,
 }
 
-/// Decides the next publication; `None` when there is nothing new.
+/// Decides the next publication; `None` when there is nothing new. `signer` is the log's key; `beside`, where there is
+/// one, signs the same checkpoint in a line of its own.
 ///
 /// # Errors
 /// `evidence.edge` and other tile faults when the stored tiles do not lead to the published root: then nothing is
 /// signed. What the signer says.
-pub fn publication(pending: &Pending, signer: &dyn Signer) -> Result<Option<Publication>, Problem> {
+pub fn publication(
+    pending: &Pending,
+    signer: &dyn Signer,
+    beside: Option<&dyn Signer>,
+) -> Result<Option<Publication>, Problem> {
     let Pending { head, edge: tiles, entries } = pending;
     if entries.is_empty() && head.signed {
         return Ok(None);
@@ -63,7 +68,11 @@ pub fn publication(pending: &Pending, signer: &dyn Signer) -> Result<Option<Publ
     ensure!(edge.root() == head.root, Fault::Edge);
     let tiles = if entries.is_empty() { Vec::new() } else { edge.append(entries) };
     let checkpoint = Checkpoint { origin: head.origin.clone(), size: edge.size(), root: edge.root() };
-    let note = checkpoint.sign(signer)?.to_string();
+    let mut note = checkpoint.sign(signer)?;
+    if let Some(beside) = beside {
+        note.countersign(&head.origin.to_string(), beside)?;
+    }
+    let note = note.to_string();
     let partial = Edge::paths(head.size);
     let filled = tiles.iter().map(|(path, _)| *path).filter(|it| {
         let forerunner = partial.iter().any(|old| old.full() == *it);

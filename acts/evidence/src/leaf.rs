@@ -39,13 +39,12 @@ pub fn entry(digest: &Digest) -> [u8; ENTRY_BYTES] {
 /// # Errors
 /// [`Fault::Proof`] when the length or the suite code is unknown.
 pub fn digest_of_entry(bytes: &[u8]) -> Result<Digest, Fault> {
-    match bytes {
-        [1, hash @ ..] => Ok(Digest {
-            suite: Suite::Ed25519Sha256,
-            hash: hash.try_into().map_err(|_| Fault::Proof("an entry has 33 bytes"))?,
-        }),
-        _ => Err(Fault::Proof("an entry begins with a known suite code")),
-    }
+    let (suite, hash) = match bytes {
+        [1, hash @ ..] => (Suite::Ed25519Sha256, hash),
+        [2, hash @ ..] => (Suite::Sm2Sm3, hash),
+        _ => return Err(Fault::Proof("an entry begins with a known suite code")),
+    };
+    Ok(Digest { suite, hash: hash.try_into().map_err(|_| Fault::Proof("an entry has 33 bytes"))? })
 }
 
 /// The Merkle leaf hash of the leaf with `digest`.
@@ -53,9 +52,10 @@ pub fn merkle_leaf(digest: &Digest) -> Hash {
     merkle::leaf_hash(&entry(digest))
 }
 
-/// Suite codes in entries: 1 is `ed25519-sha256`, 2 is kept for `sm2-sm3`.
+/// Suite codes in entries: 1 is `ed25519-sha256`, 2 is `sm2-sm3`.
 fn code(suite: Suite) -> u8 {
     match suite {
         Suite::Ed25519Sha256 => 1,
+        Suite::Sm2Sm3 => 2,
     }
 }

@@ -112,8 +112,21 @@ pub async fn append_all(tx: &mut Tx, leaves: &[NewLeaf], now: Timestamp) -> Resu
 /// # Errors
 /// `evidence.no_log` before [`open`]; `evidence.edge` and its kin when stored tiles were changed (see [`rebuild`]).
 pub async fn sequence(store: &Store, signer: &dyn Signer, now: Timestamp) -> Result<Sequenced, Problem> {
+    sequence_beside(store, signer, None, now).await
+}
+
+/// [`sequence`], where `beside` signs each checkpoint too, in a line of its own: the SM2 key of the organisation.
+///
+/// # Errors
+/// As [`sequence`].
+pub async fn sequence_beside(
+    store: &Store,
+    signer: &dyn Signer,
+    beside: Option<&dyn Signer>,
+    now: Timestamp,
+) -> Result<Sequenced, Problem> {
     let mut log = store::SqlLog { store: store.clone() };
-    sequence::step(&mut log, signer, SEQUENCE_LEAVES_MAX, now).await
+    sequence::step(&mut log, (signer, beside), SEQUENCE_LEAVES_MAX, now).await
 }
 
 /// How many leaves wait for the sequencer; one look into two indices. More than [`BEHIND_LEAVES_MAX`] is

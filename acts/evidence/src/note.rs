@@ -1,12 +1,14 @@
 //! Signed notes (C2SP signed-note): a text with the signatures of named keys, and verifier keys.
 //!
 //! Pure. Parsing is strict: what is printed again is what was parsed, byte for byte. Signatures by unknown keys are
-//! kept and ignored, as the specification demands, so that witnesses can add theirs.
+//! kept and ignored, as the specification demands, so that witnesses can add theirs, and SM2 stands beside Ed25519:
+//! its signature type is of our own (`ff`, as the specification reserves for such, and then [`SM2`]), what it signs
+//! is `yunhe/v1/note\n` and the text, and the signature is `r ‖ s`.
 
 use crate::Fault;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use signing::{PublicKey, Signer};
-use std::fmt;
+use signing::{PublicKey, Purpose, Signer};
+use std::{borrow::Cow, fmt};
 use vocabulary::{Problem, Suite, ensure, hash_all};
 
 /// A note is at most this long: sixteen post-quantum signatures fit several times.
@@ -14,7 +16,25 @@ pub const NOTE_BYTES_MAX: usize = 256 * 1024;
 /// A note carries at most this many signatures.
 pub const SIGNATURES_MAX: usize = 64;
 /// The signature type of plain Ed25519.
-const ED25519: u8 = 1;
+const ED25519: &[u8] = &[1];
+/// The signature type of SM2: that of types without a byte of their own, and a name that nobody else gives.
+const SM2: &[u8] = b"\xffyunhe/sm2-sm3";
+
+/// What stands before a key of `suite`.
+fn type_of(suite: Suite) -> &'static [u8] {
+    match suite {
+        Suite::Ed25519Sha256 => ED25519,
+        Suite::Sm2Sm3 => SM2,
+    }
+}
+
+/// The bytes that a key of `suite` signs for `text`.
+fn signed(suite: Suite, text: &str) -> Cow<'_, [u8]> {
+    match suite {
+        Suite::Ed25519Sha256 => Cow::Borrowed(text.as_bytes()),
+        Suite::Sm2Sm3 => Cow::Owned(Purpose::Note.wrap(text.as_bytes())),
+    }
+}
 
 /// The public half of a note key: `<name>+<hex key id>+<base64 of type and key>`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,7 +44,7 @@ pub struct VerifierKey {
 }
 
 impl VerifierKey {
-    /// The Ed25519 key `key` under `name`.
+    /// The key `key` under `name`.
     ///
     /// # Errors
     /// [`Fault::Key`] when the name is empty or holds a space or a plus.
@@ -34,7 +54,7 @@ impl VerifierKey {
         Ok(Self { name, key })
     }
 
-    /// Parses a verifier key. Only Ed25519 (type 1) is known.
+    /// Parses a verifier key. Ed25519 (type 1) is known, and our own type of SM2.
     ///
     /// # Errors
     /// [`Fault::Key`].
@@ -44,11 +64,10 @@ impl VerifierKey {
             return Err(Fault::Key("it has three parts, joined by a plus"));
         };
         let bytes = STANDARD.decode(key).map_err(|_| Fault::Key("the third part is base64"))?;
-        let [ED25519, raw @ ..] = bytes.as_slice() else {
-            return Err(Fault::Key("only Ed25519 (type 1) is known"));
-        };
-        let raw = raw.try_into().map_err(|_| Fault::Key("an Ed25519 key has 32 bytes"))?;
-        let key = PublicKey::from_bytes(Suite::Ed25519Sha256, raw);
+        let typed = |suite: Suite| bytes.strip_prefix(type_of(suite)).map(|it| (suite, it));
+        let found = Suite::ALL.into_iter().find_map(typed);
+        let (suite, raw) = found.ok_or(Fault::Key("only Ed25519 (type 1) and yunhe/sm2-sm3 are known"))?;
+        let key = PublicKey::from_bytes(suite, raw);
         let found = Self::new(name, key.map_err(|_| Fault::Key("the key is no usable point"))?)?;
         ensure!(id == hex::encode(found.id()), Fault::Key("the key id does not fit name and key"));
         Ok(found)
@@ -66,15 +85,15 @@ impl VerifierKey {
 
     /// The key id: the first four bytes of SHA-256 over name, newline, type and key.
     pub fn id(&self) -> [u8; 4] {
-        let hash = hash_all(Suite::Ed25519Sha256, &[self.name.as_bytes(), b"\n", &[ED25519], &self.key.raw()]);
+        let kind = type_of(self.key.suite());
+        let hash = hash_all(Suite::Ed25519Sha256, &[self.name.as_bytes(), b"\n", kind, self.key.raw()]);
         [hash[0], hash[1], hash[2], hash[3]]
     }
 }
 
 impl fmt::Display for VerifierKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut bytes = vec![ED25519];
-        bytes.extend_from_slice(&self.key.raw());
+        let bytes = [type_of(self.key.suite()), self.key.raw()].concat();
         write!(f, "{}+{}+{}", self.name, hex::encode(self.id()), STANDARD.encode(bytes))
     }
 }
@@ -105,10 +124,21 @@ impl Note {
     /// says.
     pub fn sign(text: String, name: &str, signer: &dyn Signer) -> Result<Self, Problem> {
         check_text(&text)?;
+        let mut note = Self { text, signatures: Vec::new() };
+        note.countersign(name, signer)?;
+        Ok(note)
+    }
+
+    /// Adds the signature of the key called `name`.
+    ///
+    /// # Errors
+    /// `evidence.key` when the name cannot stand in a note, and what the signer says.
+    pub fn countersign(&mut self, name: &str, signer: &dyn Signer) -> Result<(), Problem> {
         let key = VerifierKey::new(name, signer.public())?;
-        let signature = signer.sign_bytes(text.as_bytes())?;
+        let signature = signer.sign_bytes(&signed(key.key.suite(), &self.text))?;
         let bytes = STANDARD.decode(signature.value).map_err(|_| Fault::Note("a signature is base64"))?;
-        Ok(Self { text, signatures: vec![NoteSignature { name: key.name.clone(), id: key.id(), bytes }] })
+        self.signatures.push(NoteSignature { name: key.name.clone(), id: key.id(), bytes });
+        Ok(())
     }
 
     /// Parses a note.
@@ -151,7 +181,8 @@ impl Note {
         for signature in &self.signatures {
             if let Some(key) = known.iter().find(|it| it.name == signature.name && it.id() == signature.id) {
                 let value = signature.bytes.as_slice().try_into();
-                let fits = value.is_ok_and(|it| key.key.verify_raw(self.text.as_bytes(), it).is_ok());
+                let bytes = signed(key.key.suite(), &self.text);
+                let fits = value.is_ok_and(|it| key.key.verify_raw(&bytes, it).is_ok());
                 ensure!(fits, Fault::Signature(key.name.clone()));
                 verified.push(key);
             }

@@ -4,8 +4,8 @@
 
 use crate::{Checkpoint, Fault, Note, Origin, VerifierKey, checkpoint, leaf, merkle};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use std::fmt;
-use vocabulary::{Digest, Hash, ensure};
+use std::{collections::BTreeSet, fmt};
+use vocabulary::{Digest, Hash, Suite, ensure};
 
 /// The first line.
 const MAGIC: &str = "c2sp.org/tlog-proof@v1";
@@ -57,6 +57,14 @@ impl LogProof {
         let leaf = leaf::merkle_leaf(digest);
         merkle::verify_inclusion(&leaf, self.index, checkpoint.size, &self.path, &checkpoint.root)?;
         Ok(checkpoint)
+    }
+
+    /// Of which suites the signatures under its checkpoint are, by `known` keys.
+    ///
+    /// # Errors
+    /// [`Fault::Note`], and as [`Note::verify`].
+    pub fn suites(&self, known: &[VerifierKey]) -> Result<BTreeSet<Suite>, Fault> {
+        Ok(Note::parse(&self.checkpoint)?.verify(known)?.into_iter().map(|it| it.key().suite()).collect())
     }
 }
 

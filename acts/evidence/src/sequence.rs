@@ -41,14 +41,14 @@ pub(crate) trait LogStore {
 /// One step of the sequencer.
 pub(crate) async fn step<L: LogStore>(
     log: &mut L,
-    signer: &dyn Signer,
+    (signer, beside): (&dyn Signer, Option<&dyn Signer>),
     at_most: u64,
     now: Timestamp,
 ) -> Result<Sequenced, Problem> {
     log.number(at_most).await?;
     let pending = log.pending(at_most).await?;
     let from = pending.head.size;
-    let Some(next) = decide::publication(&pending, signer)? else { return Ok(Sequenced { from, to: from }) };
+    let Some(next) = decide::publication(&pending, signer, beside)? else { return Ok(Sequenced { from, to: from }) };
     let won = log.publish(&next, now).await?;
     Ok(Sequenced { from, to: if won { next.checkpoint.size } else { from } })
 }

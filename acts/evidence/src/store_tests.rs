@@ -93,6 +93,25 @@ async fn check(store: &Store, origin: &Origin, expected: &[Digest]) {
     }
 }
 
+/// An SM2 key signs checkpoints beside the log's own; a log that had one line has two from then on, and the other way.
+#[tokio::test]
+async fn a_line_beside_comes_and_goes() {
+    let (stores, _folder) = logs().await;
+    let beside = signing::SigningKey::from_seed(vocabulary::Suite::Sm2Sm3, &[1; 32]);
+    let name = origin().to_string();
+    let known = [verifier(&name, 1), VerifierKey::new(name, beside.public()).unwrap()];
+    for store in stores {
+        for (number, lines) in [(0, 1), (1, 2), (2, 2), (3, 1)] {
+            add(&store, &new_leaves(number..number + 1)).await;
+            let beside = (lines == 2).then_some(&beside as &dyn Signer);
+            assert_eq!(sequence_beside(&store, &key(1), beside, at(2)).await.unwrap().to, number + 1);
+            let note = checkpoint(&mut store.read().await.unwrap()).await.unwrap().unwrap();
+            assert_eq!(Note::parse(&note).unwrap().verify(&known).unwrap().len(), lines);
+            assert_eq!(Checkpoint::open(&note, &known).unwrap().size, number + 1);
+        }
+    }
+}
+
 #[tokio::test]
 async fn a_log_is_served_and_proved_on_both_databases() {
     let (stores, _folder) = logs().await;
@@ -262,7 +281,7 @@ async fn of_two_sequencers_the_slower_publishes_nothing() {
         slow.number(3).await.unwrap();
         let pending = slow.pending(10).await.unwrap();
         assert_eq!(pending.entries.len(), 3);
-        let late = decide::publication(&pending, &key(1)).unwrap().unwrap();
+        let late = decide::publication(&pending, &key(1), None).unwrap().unwrap();
         assert_eq!(sequence(&store, &key(1), at(2)).await.unwrap(), Sequenced { from: 0, to: 5 });
         assert!(!slow.publish(&late, at(3)).await.unwrap());
         all.extend(add(&store, &new_leaves(5..6)).await);
@@ -326,12 +345,13 @@ async fn every_commit_of_the_sequencer_may_fail_either_way() {
             for from in [0, 100, 500] {
                 all.extend(add(&store, &new_leaves(from..from + 40)).await);
                 let mut log = Faulty { inner: SqlLog { store: store.clone() }, write, fault };
-                let told = step(&mut log, &key(1), 30, at(2)).await.unwrap_err();
+                let told = step(&mut log, (&key(1), None), 30, at(2)).await.unwrap_err();
                 assert_eq!(told.code, "store.commit_unknown");
                 // The next leaves come before anybody has put it right.
                 all.extend(add(&store, &new_leaves(from + 1_000..from + 1_005)).await);
                 let mut log = SqlLog { store: store.clone() };
-                while step(&mut log, &key(1), 30, at(3)).await.unwrap().to < u64::try_from(all.len()).unwrap() {}
+                while step(&mut log, (&key(1), None), 30, at(3)).await.unwrap().to < u64::try_from(all.len()).unwrap() {
+                }
                 check(&store, &origin(), &all).await;
             }
         }
@@ -444,11 +464,11 @@ async fn act(log: &mut Memory, act: &Act) {
             let from = u64::try_from(log.entries.len()).unwrap();
             log.entries.extend((from..from + count).map(|it| entry(&new_leaf(it).digest())));
         }
-        Act::Step(at_most) => drop(step(log, &key(1), *at_most, at(1)).await),
+        Act::Step(at_most) => drop(step(log, (&key(1), None), *at_most, at(1)).await),
         Act::Overtaken(slow, fast) => {
             let pending = log.pending(*slow).await.unwrap();
-            let late = decide::publication(&pending, &key(1)).unwrap();
-            drop(step(log, &key(1), *fast, at(1)).await);
+            let late = decide::publication(&pending, &key(1), None).unwrap();
+            drop(step(log, (&key(1), None), *fast, at(1)).await);
             if let Some(late) = late {
                 drop(log.publish(&late, at(2)).await);
             }
@@ -472,7 +492,7 @@ proptest! {
             }
             log.faults.clear();
             let all = u64::try_from(log.entries.len()).unwrap();
-            while step(&mut log, &key(1), 500, at(9)).await.unwrap().to < all {}
+            while step(&mut log, (&key(1), None), 500, at(9)).await.unwrap().to < all {}
             let leaves = log.entries.iter().map(|it| merkle::leaf_hash(it)).collect::<Vec<_>>();
             assert_eq!((log.head.size, log.head.root), (all, merkle::root(&leaves)));
             assert_eq!(audit(all, &log.head.root, &log.tiles), vec![]);

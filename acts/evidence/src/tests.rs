@@ -95,7 +95,7 @@ proptest! {
         let head = decide::Head { origin: origin(), size: from, root: edge.root(), signed: from > 0 };
         let more = entries(from + by).split_off(usize::try_from(from).unwrap());
         let pending = decide::Pending { head, edge: tiles.clone(), entries: more };
-        let next = decide::publication(&pending, &key(1)).unwrap();
+        let next = decide::publication(&pending, &key(1), None).unwrap();
         prop_assert_eq!(next.is_none(), by == 0 && from > 0);
         let Some(next) = next else { return Ok(()) };
         let begun: Vec<_> = tiles.keys().filter(|it| !it.is_full()).map(|it| it.full()).collect();
@@ -317,6 +317,73 @@ fn unknown_signatures_are_kept_and_ignored() {
     assert_eq!(note.verify(std::slice::from_ref(&key)), Err(Fault::Signature("example.com/ours".to_owned())));
 }
 
+/// A key of SM2, which signs checkpoints beside the log's own.
+fn sm2_key(seed: u8) -> SigningKey {
+    SigningKey::from_seed(Suite::Sm2Sm3, &[seed; 32])
+}
+
+/// SM2 stands beside Ed25519 and never in its place; whoever does not know it reads the note as ever.
+#[test]
+fn an_sm2_line_stands_beside_the_log_s_own() {
+    let checkpoint = Checkpoint { origin: origin(), size: 3, root: root(&leaves(3)) };
+    let mut note = checkpoint.sign(&key(1)).unwrap();
+    note.countersign(ORIGIN, &sm2_key(1)).unwrap();
+    let (ours, beside) = (verifier(ORIGIN, 1), VerifierKey::new(ORIGIN, sm2_key(1).public()).unwrap());
+    assert_eq!(VerifierKey::parse(&beside.to_string()).unwrap(), beside);
+    assert!(beside.to_string().contains("+/3l1bmhlL3NtMi1zbTM"), "{beside}");
+    assert_ne!(beside.id(), ours.id());
+    let text = note.to_string();
+    for known in [vec![ours.clone()], vec![ours.clone(), beside.clone()]] {
+        assert_eq!(Checkpoint::open(&text, &known).unwrap(), checkpoint);
+        assert_eq!(Note::parse(&text).unwrap().verify(&known).unwrap().len(), known.len());
+    }
+    assert_eq!(Checkpoint::open(&text, std::slice::from_ref(&beside)), Err(Fault::Unsigned(ORIGIN.to_owned())));
+    let first = text.lines().find(|it| it.starts_with("— ")).unwrap();
+    let alone = Note::parse(&text.replace(&format!("{first}\n"), "")).unwrap();
+    assert_eq!(alone.signatures(), &note.signatures()[1..]);
+    let both = [ours, beside];
+    assert_eq!(Checkpoint::open(&alone.to_string(), &both), Err(Fault::Unsigned(ORIGIN.to_owned())));
+    // The line is of another text, or signed as the log's own line is: then it spoils the note for whoever knows it.
+    let other = Checkpoint { size: 2, ..checkpoint.clone() };
+    let mut stolen = other.sign(&key(1)).unwrap();
+    stolen.add(note.signatures()[1].clone());
+    assert_eq!(Checkpoint::open(&stolen.to_string(), &both), Err(Fault::Signature(ORIGIN.to_owned())));
+    let plain = sm2_key(1).sign(checkpoint.text().as_bytes());
+    let bytes = STANDARD.decode(plain.value).unwrap();
+    let mut bare = checkpoint.sign(&key(1)).unwrap();
+    bare.add(NoteSignature { bytes, ..note.signatures()[1].clone() });
+    assert_eq!(Checkpoint::open(&bare.to_string(), &both), Err(Fault::Signature(ORIGIN.to_owned())));
+    for (_, bad) in flips(text.as_bytes()).step_by(3) {
+        let opened = String::from_utf8(bad).ok().map(|it| Checkpoint::open(&it, &both));
+        // A flip in name or id of one line makes it a stranger's: then the other one counts, if it is the log's own.
+        assert!(!matches!(opened, Some(Ok(other)) if other != checkpoint));
+    }
+}
+
+/// A batch is signed by either suite; its tree is RFC 6962's, whichever suite its leaves are of.
+#[test]
+fn a_batch_is_signed_by_either_suite() {
+    let integrate_by: Timestamp = "2026-11-24T10:00:01Z".parse().unwrap();
+    let leaves: Vec<_> = Suite::ALL.into_iter().map(|it| leaf_digest(it, &Salt([7; 32]), b"{}")).collect();
+    let proofs = batch::sign(&sm2_key(2), &origin(), integrate_by, &leaves).unwrap();
+    for (leaf, proof) in leaves.iter().zip(proofs) {
+        assert_eq!(digest_of_entry(&entry(leaf)), Ok(*leaf));
+        let promise = LogPromise { origin: origin(), leaf: *leaf, integrate_by };
+        assert_eq!(proof.verify(&promise).unwrap(), sm2_key(2).public());
+        let renamed = Digest { suite: Suite::Sm2Sm3, ..proof.root };
+        assert_eq!(BatchProof { root: renamed, ..proof.clone() }.verify(&promise).unwrap_err().code, "evidence.batch");
+        let later = LogPromise { integrate_by: "2027-01-01T00:00:00Z".parse().unwrap(), ..promise.clone() };
+        assert_eq!(proof.verify(&later).unwrap_err().code, "evidence.signature");
+        let mut other = proof.clone();
+        other.signature.suite = Suite::default();
+        assert_eq!(other.verify(&promise).unwrap_err().code, "signing.public_key");
+    }
+    assert_eq!(
+        digest_of_entry(&[&[3][..], &[0; 32]].concat()),
+        Err(Fault::Proof("an entry begins with a known suite code"))
+    );
+}
+
 #[test]
 fn malformed_notes_are_refused() {
     let good = Note::sign("a\n".to_owned(), "k", &key(1)).unwrap().to_string();
@@ -377,7 +444,7 @@ fn a_leaf_is_hidden_by_its_salt_and_named_with_its_suite() {
     let digest = digest(1);
     assert_ne!(digest, leaf_digest(Suite::default(), &Salt([8; 32]), b"{\"number\":1}"));
     assert_eq!(digest_of_entry(&entry(&digest)), Ok(digest));
-    assert!(digest_of_entry(&[2; 33]).is_err() && digest_of_entry(&[1; 32]).is_err() && digest_of_entry(&[]).is_err());
+    assert!(digest_of_entry(&[3; 33]).is_err() && digest_of_entry(&[1; 32]).is_err() && digest_of_entry(&[]).is_err());
     assert_eq!(format!("{:?}", Salt([1; 32])), "Salt(•)");
 }
 

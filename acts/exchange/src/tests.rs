@@ -377,6 +377,11 @@ fn a_base_with_two_digests_has_none() {
     assert_eq!(content_digest(line), Some(Digest::of(b"abc")));
     assert_eq!(content_digest(&format!("{line}\n{line}")), None);
     assert_eq!(content_digest("\"@method\": GET"), None);
+    let sm3 = "\"content-digest\": sm3=:Zsfw9GLu7dnR8tRr3BDk4kFnxIdc8veiKX2gK49LqOA=:";
+    assert_eq!(content_digest(sm3), Some(Digest::by(Suite::Sm2Sm3, b"abc")));
+    for none in [sm3.replace("sm3=", "sha-512="), sm3.replace("sm3=:", "sm3="), format!("{sm3}\n{line}")] {
+        assert_eq!(content_digest(&none), None, "{none}");
+    }
 }
 
 #[tokio::test]

@@ -5,7 +5,8 @@
 use crate::{Receipt, Signed};
 use evidence::{LogProof, Salt, leaf_digest};
 use signing::PublicKey;
-use vocabulary::{Bilingual, Digest, Kind, Problem, canonical_bytes, ensure};
+use std::collections::BTreeSet;
+use vocabulary::{Bilingual, Digest, Kind, Problem, Suite, canonical_bytes, ensure};
 
 /// The keys of the two organisations, valid at the receipt's time.
 pub struct Keys<'a> {
@@ -13,7 +14,7 @@ pub struct Keys<'a> {
     pub provider: &'a [PublicKey],
     /// The consumer's message keys.
     pub consumer: &'a [PublicKey],
-    /// The provider's log keys as C2SP verifier keys.
+    /// The provider's log keys as C2SP verifier keys, with the SM2 keys that sign beside them.
     pub log: &'a [evidence::VerifierKey],
 }
 
@@ -26,6 +27,8 @@ pub struct Proven {
     pub unreceived: bool,
     /// Whether the leaf is shown to be in the log.
     pub logged: bool,
+    /// Of which suites the log's signatures are, where it is in the log.
+    pub log_suites: BTreeSet<Suite>,
     /// In words.
     pub words: Bilingual,
 }
@@ -89,10 +92,11 @@ pub fn verify(receipt: &Receipt, keys: &Keys<'_>) -> Result<Proven, Problem> {
     if let Some(acknowledgement) = &receipt.acknowledgement {
         acknowledged(acknowledgement, &leaf, receipt, keys.consumer)?;
     }
-    let logged = receipt.log_proof.as_deref().map(|it| in_log(it, &leaf, receipt, keys)).transpose()?.is_some();
+    let log_suites = receipt.log_proof.as_deref().map(|it| in_log(it, &leaf, receipt, keys)).transpose()?;
     let unreceived = receipt.acknowledgement.as_ref().is_some_and(|it| it.body.unreceived.contains(&leaf));
     let acknowledged = receipt.acknowledgement.is_some();
-    Ok(Proven { acknowledged, unreceived, logged, words: words(receipt, unreceived) })
+    let (logged, log_suites) = (log_suites.is_some(), log_suites.unwrap_or_default());
+    Ok(Proven { acknowledged, unreceived, logged, log_suites, words: words(receipt, unreceived) })
 }
 
 /// The consumer's signature covers a base whose `content-digest` is the request's digest.
@@ -120,14 +124,19 @@ fn asked(receipt: &Receipt, keys: &[PublicKey]) -> Result<(), Problem> {
     Ok(())
 }
 
-/// The digest in the one `"content-digest": sha-256=:…:` line of a signature base.
+/// The digest in the one `"content-digest"` line of a signature base: `sha-256=:…:`, or `sm3=:…:`.
 pub fn content_digest(base: &str) -> Option<Digest> {
     use base64::{Engine as _, engine::general_purpose::STANDARD};
     let mut lines = base.lines().filter_map(|it| it.strip_prefix("\"content-digest\": "));
     let line = lines.next()?;
-    let text = line.strip_prefix("sha-256=:")?.strip_suffix(':')?;
+    let (word, text) = line.strip_suffix(':')?.split_once("=:")?;
+    let suite = match word {
+        "sha-256" => Suite::Ed25519Sha256,
+        "sm3" => Suite::Sm2Sm3,
+        _ => return None,
+    };
     let hash = STANDARD.decode(text).ok()?.try_into().ok()?;
-    lines.next().is_none().then_some(Digest { suite: vocabulary::Suite::Ed25519Sha256, hash })
+    lines.next().is_none().then_some(Digest { suite, hash })
 }
 
 fn acknowledged(
@@ -150,13 +159,13 @@ fn acknowledged(
     Ok(())
 }
 
-fn in_log(proof: &str, leaf: &Digest, receipt: &Receipt, keys: &Keys<'_>) -> Result<(), Problem> {
+fn in_log(proof: &str, leaf: &Digest, receipt: &Receipt, keys: &Keys<'_>) -> Result<BTreeSet<Suite>, Problem> {
     let (proof, promised) = (LogProof::parse(proof)?, &receipt.log.origin);
     // After a restore the leaf stands in the log that follows the one of the promise.
     let stands = proof.origin()?;
     let log = if stands.follows(promised) { &stands } else { promised };
     proof.verify(log, leaf, keys.log)?;
-    Ok(())
+    Ok(proof.suites(keys.log)?)
 }
 
 fn words(receipt: &Receipt, unreceived: bool) -> Bilingual {

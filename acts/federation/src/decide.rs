@@ -11,7 +11,7 @@ use signing::{PublicKey, Purpose};
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use vocabulary::{Digest, FederationName, Kind, OrganisationId, Problem, Timestamp, ensure};
+use vocabulary::{Digest, FederationName, Kind, OrganisationId, Problem, Suite, Timestamp, ensure};
 
 /// A federation has at most this many members.
 pub const MEMBERS_MAX: usize = 20_000;
@@ -129,6 +129,7 @@ fn check_quorum(founders: &Founders, entry: &Entry) -> Result<(), Problem> {
 pub fn check_genesis(genesis: &Genesis) -> Result<(), Problem> {
     let sound = genesis.format == Format::Genesis
         && genesis.version == VERSION
+        && genesis.suite == Suite::default()
         && (1..=VIEW_HOURS_MAX).contains(&genesis.view_hours_max)
         && has_title(&genesis.title.zh)
         && has_title(&genesis.title.en);
@@ -234,6 +235,10 @@ fn check_keys(view: &View, id: &OrganisationId, keys: &Keys) -> Result<(), Probl
     let distinct =
         messages.len() == keys.messages.len() && pins.len() == keys.tls.len() && !messages.contains(&keys.log.key);
     ensure!(bounded && distinct, bad(id, "keys", "消息、TLS 密钥各 1 至 8 个且互不相同，日志密钥另立"));
+    ensure!(
+        keys.log.key.suite() == Suite::default(),
+        bad(id, "keys/log/key", "日志密钥应为 Ed25519（C2SP）；SM2 由消息密钥并列签名")
+    );
     let origin = &keys.log.origin;
     ensure!(
         origin.federation == view.genesis.federation && origin.organisation == *id,

@@ -79,7 +79,7 @@ pub struct Genesis {
     pub federation: FederationName,
     /// Its title.
     pub title: Bilingual,
-    /// The suite of its signatures and digests.
+    /// The suite of its digests: `ed25519-sha256`. Each founder's key says by which suite it signs.
     pub suite: Suite,
     /// When it was founded.
     #[schemars(with = "String")]

@@ -128,6 +128,44 @@ fn empty() -> View {
     View::new(founding()).unwrap()
 }
 
+/// Founders and members of both suites stand side by side; each signature is judged by the suite of its key.
+#[test]
+fn suites_stand_side_by_side() {
+    let sm = |number: u8| SigningKey::from_seed(Suite::Sm2Sm3, &[number; 32]);
+    let mut genesis = founding();
+    let third = genesis.founders.keys.len() - 1;
+    genesis.founders.keys[third].key = sm(3).public();
+    genesis.founders.keys.sort_by_key(|it| it.key);
+    let view = View::new(genesis.clone()).unwrap();
+    genesis.suite = Suite::Sm2Sm3;
+    assert_eq!(code(View::new(genesis)), "federation.genesis");
+
+    let mut joining = join(7);
+    let Change::Join { organisation } = &mut joining else { unreachable!() };
+    organisation.keys.messages = vec![sm(7).public()];
+    let mut with_such_a_log = organisation.clone();
+    with_such_a_log.keys.log.key = sm(8).public();
+    let refused = decide::check_body(&view, &body(&view, Change::Join { organisation: with_such_a_log }));
+    assert_eq!(code(refused), "federation.organisation");
+    let mine = body(&view, joining);
+    let by_ed25519 = view.founders().keys.iter().map(|it| it.key);
+    let by_ed25519 = (1..9).map(key).find(|it| by_ed25519.clone().any(|key| key == it.public())).unwrap();
+    let signatures = vec![mine.sign(&by_ed25519).unwrap(), mine.sign(&sm(3)).unwrap()];
+    let entry = Entry::new(mine, signatures);
+    let joined = decide::apply(&view, &Entry::from_bytes(&entry.to_bytes().unwrap()).unwrap()).unwrap();
+    let member = joined.by_message_key(&sm(7).public()).unwrap();
+    assert_eq!(
+        member.log_keys().unwrap().iter().map(|it| it.key()).collect::<Vec<_>>(),
+        [member.organisation.keys.log.key, sm(7).public()]
+    );
+    for at in 0..2 {
+        let mut renamed = entry.clone();
+        let suite = &mut renamed.signatures[at].suite;
+        *suite = if *suite == Suite::Sm2Sm3 { Suite::default() } else { Suite::Sm2Sm3 };
+        assert_eq!(code(decide::apply(&view, &renamed)), "federation.signature");
+    }
+}
+
 #[test]
 fn a_member_is_found_by_name_key_and_pin_until_it_is_expelled() {
     let view = after(&empty(), join(7)).unwrap();

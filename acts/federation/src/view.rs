@@ -3,10 +3,11 @@
 //! Pure. A view is only ever made by replaying entries that [`crate::decide::check`] passed.
 
 use crate::{Founders, Genesis, LogKey, Organisation, decide};
+use evidence::VerifierKey;
 use signing::{Pin, PublicKey};
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use vocabulary::{Bilingual, Digest, Kind, OrganisationId, Problem, Timestamp, ensure};
+use vocabulary::{Bilingual, Digest, Kind, OrganisationId, Problem, Suite, Timestamp, ensure};
 
 /// A member, and the keys it had before.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,6 +20,22 @@ pub struct Member {
     pub former_messages: Vec<(PublicKey, Timestamp)>,
     /// Logs that it kept once, and until when.
     pub former_logs: Vec<(LogKey, Timestamp)>,
+}
+
+impl Member {
+    /// What its logs' checkpoints are verified with, today's and those of before: the log's own key, and beside it each
+    /// SM2 key that it signs or signed messages with.
+    ///
+    /// # Errors
+    /// Never for a member of a view.
+    pub fn log_keys(&self) -> Result<Vec<VerifierKey>, Problem> {
+        let keys = &self.organisation.keys;
+        let former = self.former_messages.iter().map(|(key, _)| key);
+        let beside: Vec<_> = keys.messages.iter().chain(former).filter(|it| it.suite() == Suite::Sm2Sm3).collect();
+        let logs = std::iter::once(&keys.log).chain(self.former_logs.iter().map(|(log, _)| log));
+        let all = logs.flat_map(|log| std::iter::once(&log.key).chain(beside.iter().copied()).map(move |it| (log, it)));
+        all.map(|(log, key)| VerifierKey::new(log.origin.to_string(), *key).map_err(Problem::from)).collect()
+    }
 }
 
 /// Who was a member.

@@ -14,7 +14,6 @@ use http::{HeaderMap, Method, StatusCode, header};
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::body::Incoming;
 use lane::Lanes;
-use sha2::{Digest as _, Sha256};
 use signing::{Certificate, Pin, PublicKey, Signer, TlsKey};
 use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error;
@@ -22,7 +21,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 use tokio::time::{Instant, sleep, timeout};
-use vocabulary::{Digest, Kind, Problem, Suite, Timestamp, ensure};
+use vocabulary::{Digest, Hasher, Kind, Problem, Timestamp, ensure};
 
 /// A client keeps connections to at most this many peers.
 const PEERS_MAX: usize = 1024;
@@ -120,7 +119,7 @@ impl Call {
 
 /// A body that is sent up as it is made; its digest is known beforehand. It is tried once.
 pub struct Upload {
-    /// The digest of the whole body.
+    /// The digest of the whole body, by the suite of the key that signs.
     pub digest: Digest,
     /// The body.
     pub body: CarriedBody,
@@ -209,7 +208,9 @@ impl PeerClient {
     /// As [`PeerClient::send`].
     pub async fn open(&self, peer: &Peer, call: &Call, now: Timestamp) -> Result<Download, Problem> {
         let body = Full::new(call.body.clone()).map_err(|never| match never {}).boxed_unsync();
-        self.exchange(peer, call, Upload { digest: Digest::of(&call.body), body }, now).await
+        let signer = held(&self.signer);
+        let digest = Digest::by(signer.public().suite(), &call.body);
+        self.exchange(peer, call, Upload { digest, body }, (&*signer, now)).await
     }
 
     /// Sends `upload` as the body of `call`, whose own body is left aside. Tried once.
@@ -217,11 +218,18 @@ impl PeerClient {
     /// # Errors
     /// As [`PeerClient::send`].
     pub async fn upload(&self, peer: &Peer, call: &Call, upload: Upload, now: Timestamp) -> Result<Answer, Problem> {
-        self.exchange(peer, call, upload, now).await?.whole(self.limits.body_bytes_max).await
+        let signer = held(&self.signer);
+        self.exchange(peer, call, upload, (&*signer, now)).await?.whole(self.limits.body_bytes_max).await
     }
 
-    async fn exchange(&self, peer: &Peer, call: &Call, upload: Upload, now: Timestamp) -> Result<Download, Problem> {
-        let (request, sent) = self.signed(peer, call, upload, now)?;
+    async fn exchange(
+        &self,
+        peer: &Peer,
+        call: &Call,
+        upload: Upload,
+        (signer, now): (&dyn Signer, Timestamp),
+    ) -> Result<Download, Problem> {
+        let (request, sent) = signed(peer, call, upload, (signer, now))?;
         let answer = timeout(self.limits.answer + self.limits.connect, self.way.carry(peer, request, &self.limits))
             .await
             .map_err(|_| unreachable(&peer.host, &"no answer in time"))??;
@@ -243,30 +251,35 @@ impl PeerClient {
         let host = Arc::clone(&peer.host);
         let (status, fields) = (parts.status, parts.headers);
         let pace = Pace { stall: self.limits.stall, waited: Duration::ZERO, came: 0 };
-        let mut download = Download { status, fields, key, digest, host, body, pace, hasher: Sha256::new() };
+        let mut download =
+            Download { status, fields, key, digest, host, body, pace, hasher: Hasher::new(digest.suite) };
         if status.is_client_error() || status.is_server_error() {
             let bytes = download.collect(PROBLEM_BYTES_MAX).await?;
             return Err(read_problem(peer, status, &bytes));
         }
         Ok(download)
     }
+}
 
-    fn signed(
-        &self,
-        peer: &Peer,
-        call: &Call,
-        upload: Upload,
-        now: Timestamp,
-    ) -> Result<(http::Request<CarriedBody>, Sent), Problem> {
-        let uri = format!("https://{}{}", peer.host, call.path);
-        let mut request = http::Request::new(upload.body);
-        *request.uri_mut() = uri.parse().map_err(|it| bad_call(&it))?;
-        *request.method_mut() = call.method.clone();
-        *request.headers_mut() = call.fields.clone();
-        let (mut parts, body) = request.into_parts();
-        let sent = message::sign_request(&mut parts, &upload.digest, &*self.signer, Nonce::draw(now)?, now)?;
-        Ok((http::Request::from_parts(parts, body), sent))
-    }
+/// The key of this moment: digest, `keyid` and signature of a message are of one key.
+fn held(signer: &Arc<dyn Signer>) -> Arc<dyn Signer> {
+    signer.hold().unwrap_or_else(|| Arc::clone(signer))
+}
+
+fn signed(
+    peer: &Peer,
+    call: &Call,
+    upload: Upload,
+    (signer, now): (&dyn Signer, Timestamp),
+) -> Result<(http::Request<CarriedBody>, Sent), Problem> {
+    let uri = format!("https://{}{}", peer.host, call.path);
+    let mut request = http::Request::new(upload.body);
+    *request.uri_mut() = uri.parse().map_err(|it| bad_call(&it))?;
+    *request.method_mut() = call.method.clone();
+    *request.headers_mut() = call.fields.clone();
+    let (mut parts, body) = request.into_parts();
+    let sent = message::sign_request(&mut parts, &upload.digest, signer, Nonce::draw(now)?, now)?;
+    Ok((http::Request::from_parts(parts, body), sent))
 }
 
 impl Way {
@@ -341,7 +354,7 @@ pub struct Download {
     host: Arc<str>,
     body: AnswerBody,
     pace: Pace,
-    hasher: Sha256,
+    hasher: Hasher,
 }
 
 /// How long we have waited for the next [`SLOW_BYTES_MIN`] bytes, and how many of them have come.
@@ -382,8 +395,7 @@ impl Download {
                 }
                 Some(Err(error)) => return Err(lost(&self.host, &*error)),
                 None => {
-                    let hash = self.hasher.clone().finalize().into();
-                    let came = Digest { suite: Suite::Ed25519Sha256, hash };
+                    let came = self.hasher.clone().digest();
                     message::check_digest(&self.digest, &came).map_err(|it| bad_answer(&self.host, &it.detail.en))?;
                     return Ok(None);
                 }

@@ -5,6 +5,7 @@
 //! that is fixed:
 //! - a request covers `@method @authority @path @query content-digest` and every field of [`COVERED`] that it has;
 //! - an answer covers `@status content-digest`, those fields, and the request's own signature, hence the whole request;
+//! - the key decides the suite: `alg` is `ed25519` with `content-digest: sha-256`, or `sm2-sm3` with `sm3`;
 //! - the parameters are `created expires nonce keyid alg tag` in this order, the label and the tag are `yunhe`.
 //!
 //! Invariant: no covered byte can change without being refused.
@@ -32,7 +33,6 @@ const CONTENT_DIGEST: &str = "content-digest";
 const SIGNATURE_INPUT: &str = "signature-input";
 const SIGNATURE: &str = "signature";
 const LABEL: &str = "yunhe";
-const ALGORITHM: &str = "ed25519";
 const REQUEST_PARAMS_ZH: &str = "应依次为 created expires nonce keyid alg tag";
 const REQUEST_PARAMS_EN: &str = "should be created expires nonce keyid alg tag in this order";
 
@@ -112,8 +112,8 @@ impl Verified {
     ///
     /// # Errors
     /// `peer.digest` (400) when it is not the body that was signed.
-    pub fn check_body(&self, body: &Digest) -> Result<(), Problem> {
-        check_digest(&self.digest, body)
+    pub fn check_body(&self, body: &[u8]) -> Result<(), Problem> {
+        check_digest(&self.digest, &Digest::by(self.digest.suite, body))
     }
 
     /// What the store must keep so that this request passes only once.
@@ -161,13 +161,13 @@ pub fn sign_request(
     now: Timestamp,
 ) -> Result<Sent, Problem> {
     set_digest(&mut parts.headers, body)?;
-    let created = now.as_second();
+    let (created, public) = (now.as_second(), key.public());
     let params = vec![
         ("created".to_owned(), Bare::Integer(created)),
         ("expires".to_owned(), Bare::Integer(created + WINDOW_SECONDS)),
         ("nonce".to_owned(), Bare::Text(nonce.to_string())),
-        ("keyid".to_owned(), Bare::Text(key.public().to_string())),
-        ("alg".to_owned(), Bare::Text(ALGORITHM.to_owned())),
+        ("keyid".to_owned(), Bare::Text(public.to_string())),
+        ("alg".to_owned(), Bare::Text(algorithm(public.suite()).to_owned())),
         ("tag".to_owned(), Bare::Text(LABEL.to_owned())),
     ];
     let input = Input { components: request_components(&parts.headers), params };
@@ -194,7 +194,7 @@ pub fn verify_head(
         (expires_name, Bare::Integer(expires)),
         (nonce_name, Bare::Text(nonce)),
         (key_name, Bare::Text(key_id)),
-        (algorithm_name, Bare::Text(algorithm)),
+        (algorithm_name, Bare::Text(named)),
         (tag_name, Bare::Text(tag)),
     ] = input.params.as_slice()
     else {
@@ -202,15 +202,16 @@ pub fn verify_head(
     };
     let names = [created_name, expires_name, nonce_name, key_name, algorithm_name, tag_name];
     ensure!(
-        names == ["created", "expires", "nonce", "keyid", "alg", "tag"] && algorithm == ALGORITHM && tag == LABEL,
+        names == ["created", "expires", "nonce", "keyid", "alg", "tag"] && tag == LABEL,
         unsigned("parameters", REQUEST_PARAMS_ZH, REQUEST_PARAMS_EN)
     );
     let key = keys(key_id)?;
+    check_algorithm(named, &key)?;
     let nonce: Nonce = nonce.parse()?;
     let base = signature_base(parts, &input, |_| None).map_err(unreadable)?;
     verify(&key, &base, &signature)?;
     let created = check_clock(*created, *expires, now)?;
-    let digest = read_digest(&parts.headers)?;
+    let digest = read_digest(&parts.headers, key.suite())?;
     let sent = Sent { nonce, signature: STANDARD.encode(signature) };
     Ok(Verified { key, created, digest, sent, base })
 }
@@ -221,7 +222,7 @@ pub fn verify_head(
 /// As [`verify_head`] and [`Verified::check_body`].
 pub fn verify_request(
     parts: &request::Parts,
-    body: &Digest,
+    body: &[u8],
     keys: impl FnOnce(&str) -> Result<PublicKey, Problem>,
     now: Timestamp,
 ) -> Result<Verified, Problem> {
@@ -242,10 +243,11 @@ pub fn sign_answer(
     now: Timestamp,
 ) -> Result<(), Problem> {
     set_digest(&mut parts.headers, body)?;
+    let public = key.public();
     let params = vec![
         ("created".to_owned(), Bare::Integer(now.as_second())),
-        ("keyid".to_owned(), Bare::Text(key.public().to_string())),
-        ("alg".to_owned(), Bare::Text(ALGORITHM.to_owned())),
+        ("keyid".to_owned(), Bare::Text(public.to_string())),
+        ("alg".to_owned(), Bare::Text(algorithm(public.suite()).to_owned())),
         ("tag".to_owned(), Bare::Text(LABEL.to_owned())),
     ];
     let input = Input { components: answer_components(&parts.headers), params };
@@ -268,7 +270,7 @@ pub fn verify_answer(
     let [
         (created_name, Bare::Integer(_)),
         (key_name, Bare::Text(key_id)),
-        (algorithm_name, Bare::Text(algorithm)),
+        (algorithm_name, Bare::Text(named)),
         (tag_name, Bare::Text(tag)),
     ] = input.params.as_slice()
     else {
@@ -276,13 +278,14 @@ pub fn verify_answer(
     };
     let names = [created_name, key_name, algorithm_name, tag_name];
     ensure!(
-        names == ["created", "keyid", "alg", "tag"] && algorithm == ALGORITHM && tag == LABEL,
+        names == ["created", "keyid", "alg", "tag"] && tag == LABEL,
         unsigned("parameters", "应依次为 created keyid alg tag", "should be created keyid alg tag")
     );
     let key = keys(key_id)?;
+    check_algorithm(named, &key)?;
     let base = signature_base(parts, &input, |it| bound(it, request)).map_err(unreadable)?;
     verify(&key, &base, &signature)?;
-    Ok((key, read_digest(&parts.headers)?))
+    Ok((key, read_digest(&parts.headers, key.suite())?))
 }
 
 /// Whether a message carries a signature at all.
@@ -345,6 +348,29 @@ fn ours(fields: &HeaderMap) -> Result<(Input, [u8; 64]), Problem> {
     Ok((input, signature.try_into().map_err(|_| unsigned("signature", "应为 64 字节", "should be 64 bytes"))?))
 }
 
+/// The word of `alg`. That of SM2 is our own: RFC 9421's registry has none.
+fn algorithm(suite: Suite) -> &'static str {
+    match suite {
+        Suite::Ed25519Sha256 => "ed25519",
+        Suite::Sm2Sm3 => "sm2-sm3",
+    }
+}
+
+/// The word for a digest in `content-digest`. That of SM3 is our own: RFC 9530's registry has none.
+fn digest_word(suite: Suite) -> &'static str {
+    match suite {
+        Suite::Ed25519Sha256 => "sha-256",
+        Suite::Sm2Sm3 => "sm3",
+    }
+}
+
+/// The key decides how it is verified; a message that names another way is refused, not interpreted.
+fn check_algorithm(named: &str, key: &PublicKey) -> Result<(), Problem> {
+    let due = algorithm(key.suite());
+    ensure!(named == due, unsigned("alg", &format!("应为 {due}"), &format!("should be {due} with that key")));
+    Ok(())
+}
+
 fn verify(key: &PublicKey, base: &str, signature: &[u8; 64]) -> Result<(), Problem> {
     key.verify_raw(base.as_bytes(), signature)
         .map_err(|_| unsigned("signature", "与内容或公钥不符", "does not fit content and key"))
@@ -370,20 +396,22 @@ fn check_clock(created: i64, expires: i64, now: Timestamp) -> Result<Timestamp, 
 }
 
 fn set_digest(fields: &mut HeaderMap, body: &Digest) -> Result<(), Problem> {
-    let Suite::Ed25519Sha256 = body.suite;
-    fields.insert(CONTENT_DIGEST, header(format!("sha-256=:{}:", STANDARD.encode(body.hash)))?);
+    let word = digest_word(body.suite);
+    fields.insert(CONTENT_DIGEST, header(format!("{word}=:{}:", STANDARD.encode(body.hash)))?);
     Ok(())
 }
 
-fn read_digest(fields: &HeaderMap) -> Result<Digest, Problem> {
+/// The digest of a message whose signature is of `suite`: it is made by that suite's hash.
+fn read_digest(fields: &HeaderMap, suite: Suite) -> Result<Digest, Problem> {
     let text = base::field(fields, CONTENT_DIGEST).ok_or_else(|| unsigned(CONTENT_DIGEST, "缺少", "is missing"))?;
     let members = field::byte_sequences(&text).map_err(unreadable)?;
+    let word = digest_word(suite);
     let (_, hash) = members
         .into_iter()
-        .find(|(name, _)| name == "sha-256")
-        .ok_or_else(|| unsigned(CONTENT_DIGEST, "缺少 sha-256", "has no sha-256"))?;
+        .find(|(name, _)| name == word)
+        .ok_or_else(|| unsigned(CONTENT_DIGEST, &format!("缺少 {word}"), &format!("has no {word}")))?;
     let hash = hash.try_into().map_err(|_| unsigned(CONTENT_DIGEST, "应为 32 字节", "should be 32 bytes"))?;
-    Ok(Digest { suite: Suite::Ed25519Sha256, hash })
+    Ok(Digest { suite, hash })
 }
 
 fn set_signature(fields: &mut HeaderMap, input: &Input, base: &str, key: &dyn Signer) -> Result<String, Problem> {

@@ -82,7 +82,7 @@ async fn answer(
         true => Ok(client),
         false => Err(Problem::new(Kind::Refused, "peer.not_member", "不是成员", "not a member")),
     };
-    let verified = verify_request(&parts, &Digest::of(&bytes), key, now())?;
+    let verified = verify_request(&parts, &bytes, key, now())?;
     if parts.uri.path() == "/hold" {
         gate.notified().await;
     }

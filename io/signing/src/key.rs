@@ -1,14 +1,20 @@
 //! Secret and public keys of every suite, and the trait that a key in hardware implements too.
 //!
 //! Ed25519 is computed by aws-lc, which TLS brings along and which takes half of ed25519-dalek's time to sign. Dalek
-//! reads and writes keys, and is the model that the tests hold aws-lc to.
+//! reads and writes keys, and is the model that the tests hold aws-lc to. SM2 stands in `shangmi`.
 
-use crate::{Purpose, drawn::drawn};
+use crate::{
+    Purpose,
+    drawn::drawn,
+    shangmi::{self, Point},
+};
 use aws_lc_rs::signature::{ED25519, Ed25519KeyPair, UnparsedPublicKey};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use curve25519_dalek::constants::EIGHT_TORSION;
 use ed25519_dalek::VerifyingKey;
-use ed25519_dalek::pkcs8::{DecodePrivateKey as _, EncodePrivateKey as _, KeypairBytes};
+use ed25519_dalek::pkcs8::{
+    DecodePrivateKey as _, DecodePublicKey as _, EncodePrivateKey as _, EncodePublicKey as _, KeypairBytes,
+};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::{
@@ -17,8 +23,11 @@ use std::{
     str::FromStr,
     sync::{Arc, LazyLock},
 };
-use vocabulary::{Kind, Problem, Signature, Suite, canonical_bytes, ensure};
+use vocabulary::{Kind, Problem, Signature, Suite, canonical_bytes, ensure, hash};
 use zeroize::Zeroizing;
+
+/// No raw public key is longer; a little more than one.
+const KEY_BYTES_MAX: usize = 66;
 
 /// Whatever can sign: a key in memory, or one behind PKCS#11 that never leaves its token.
 pub trait Signer: Send + Sync {
@@ -31,6 +40,11 @@ pub trait Signer: Send + Sync {
     /// # Errors
     /// `signing.unavailable` when the token that holds the key does not answer.
     fn sign_bytes(&self, bytes: &[u8]) -> Result<Signature, Problem>;
+
+    /// The key of this moment, held, where keys change while the node runs: for what names its key before it is signed.
+    fn hold(&self) -> Option<Arc<dyn Signer>> {
+        None
+    }
 }
 
 /// Signing values, for every [`Signer`].
@@ -50,15 +64,21 @@ impl<S: Signer + ?Sized> Sign for S {
 
 /// A secret key in memory; wiped when dropped, prints only its public half.
 #[derive(Clone)]
-pub struct SigningKey {
-    key: ed25519_dalek::SigningKey,
-    signs: Arc<Ed25519KeyPair>,
+pub struct SigningKey(Secret);
+
+#[derive(Clone)]
+enum Secret {
+    Ed25519 { key: Box<ed25519_dalek::SigningKey>, signs: Arc<Ed25519KeyPair> },
+    Sm2(Arc<shangmi::Secret>),
 }
+
+/// So often a number is drawn until it is an SM2 key; one in four thousand million is none.
+const DRAWS_MAX: usize = 16;
 
 impl From<ed25519_dalek::SigningKey> for SigningKey {
     fn from(key: ed25519_dalek::SigningKey) -> Self {
         let signs = Ed25519KeyPair::from_seed_unchecked(key.as_bytes()).expect("any 32 bytes are a seed");
-        Self { key, signs: Arc::new(signs) }
+        Self(Secret::Ed25519 { key: Box::new(key), signs: Arc::new(signs) })
     }
 }
 
@@ -68,47 +88,75 @@ impl SigningKey {
     /// # Errors
     /// `signing.entropy` when the system gives none.
     pub fn generate(suite: Suite) -> Result<Self, Problem> {
-        Ok(Self::from_seed(suite, &*drawn()?))
-    }
-
-    /// The key of a seed: for tests and simulations, and for keys that are derived elsewhere.
-    pub fn from_seed(suite: Suite, seed: &[u8; 32]) -> Self {
         match suite {
-            Suite::Ed25519Sha256 => ed25519_dalek::SigningKey::from_bytes(seed).into(),
+            Suite::Ed25519Sha256 => Ok(Self::from_seed(suite, &*drawn()?)),
+            Suite::Sm2Sm3 => {
+                for _ in 0..DRAWS_MAX {
+                    if let Some(key) = shangmi::Secret::from_bytes(&*drawn()?) {
+                        return Ok(Self(Secret::Sm2(Arc::new(key))));
+                    }
+                }
+                Err(bad_secret())
+            }
         }
     }
 
-    /// Reads PKCS#8 PEM (`BEGIN PRIVATE KEY`), as `openssl genpkey -algorithm ed25519` writes it too.
+    /// The key of a seed: for tests and simulations, and for keys that are derived elsewhere. A seed that is no SM2 key
+    /// is hashed until it is one.
+    pub fn from_seed(suite: Suite, seed: &[u8; 32]) -> Self {
+        match suite {
+            Suite::Ed25519Sha256 => ed25519_dalek::SigningKey::from_bytes(seed).into(),
+            Suite::Sm2Sm3 => {
+                let mut number = Zeroizing::new(*seed);
+                loop {
+                    if let Some(key) = shangmi::Secret::from_bytes(&number) {
+                        return Self(Secret::Sm2(Arc::new(key)));
+                    }
+                    *number = hash(suite, &*number);
+                }
+            }
+        }
+    }
+
+    /// Reads PKCS#8 PEM (`BEGIN PRIVATE KEY`), as `openssl genpkey -algorithm ed25519` and `-algorithm SM2` write it
+    /// too. The key says of which suite it is.
     ///
     /// # Errors
     /// `signing.key` when it is none, or of another algorithm.
     pub fn from_pem(pem: &str) -> Result<Self, Problem> {
-        ed25519_dalek::SigningKey::from_pkcs8_pem(pem).map(Self::from).map_err(|it| {
-            Problem::new(
-                Kind::Unprocessable,
-                "signing.key",
-                format!("不是 PKCS#8 PEM 格式的 Ed25519 私钥：{it}"),
-                format!("this is no Ed25519 private key in PKCS#8 PEM: {it}"),
-            )
-        })
+        if let Ok(key) = ed25519_dalek::SigningKey::from_pkcs8_pem(pem) {
+            return Ok(key.into());
+        }
+        shangmi::Secret::from_pem(pem).map(|it| Self(Secret::Sm2(Arc::new(it)))).ok_or_else(bad_secret)
     }
 
-    /// Writes PKCS#8 PEM, version 1: OpenSSL 3.0 does not read the version with the public key inside.
+    /// Writes PKCS#8 PEM; of Ed25519 in version 1, since OpenSSL 3.0 does not read the version with the public key
+    /// inside.
     pub fn to_pem(&self) -> Zeroizing<String> {
-        KeypairBytes { secret_key: self.key.to_bytes(), public_key: None }
-            .to_pkcs8_pem(Default::default())
-            .expect("32 bytes always fit a PKCS#8 document")
+        match &self.0 {
+            Secret::Ed25519 { key, .. } => KeypairBytes { secret_key: key.to_bytes(), public_key: None }
+                .to_pkcs8_pem(Default::default())
+                .expect("32 bytes always fit a PKCS#8 document"),
+            Secret::Sm2(key) => key.to_pem(),
+        }
     }
 
     /// The key that verifies.
     pub fn public(&self) -> PublicKey {
-        PublicKey(self.key.verifying_key())
+        match &self.0 {
+            Secret::Ed25519 { key, .. } => PublicKey(Public::Ed25519(key.verifying_key())),
+            Secret::Sm2(key) => PublicKey(Public::Sm2(key.public())),
+        }
     }
 
     /// Signs bytes as they are; see [`Signer::sign_bytes`] for when that is right.
     pub fn sign(&self, bytes: &[u8]) -> Signature {
-        let value = STANDARD.encode(self.signs.sign(bytes));
-        Signature { suite: Suite::Ed25519Sha256, key: self.public().base64(), value }
+        let value = match &self.0 {
+            Secret::Ed25519 { signs, .. } => STANDARD.encode(signs.sign(bytes)),
+            Secret::Sm2(key) => STANDARD.encode(key.sign(bytes)),
+        };
+        let public = self.public();
+        Signature { suite: public.suite(), key: public.base64(), value }
     }
 }
 
@@ -128,36 +176,46 @@ impl fmt::Debug for SigningKey {
     }
 }
 
-/// A public key with its suite; prints and parses as `ed25519-sha256:<base64 of 32 bytes>`. Ready to verify: parse
-/// once, keep it.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub struct PublicKey(VerifyingKey);
+/// A public key with its suite; prints and parses as `<suite>:<base64 of the raw key>`. Ready to verify: parse once,
+/// keep it.
+#[derive(Clone, Copy)]
+pub struct PublicKey(Public);
+
+#[derive(Clone, Copy)]
+enum Public {
+    Ed25519(VerifyingKey),
+    Sm2(Point),
+}
 
 impl PublicKey {
-    /// The key of 32 raw bytes.
+    /// The key of raw bytes: 32 of Ed25519, 65 of SM2.
     ///
     /// # Errors
     /// `signing.public_key` when they are no point, are not written canonically, or the point is of low order.
-    pub fn from_bytes(suite: Suite, bytes: &[u8; 32]) -> Result<Self, Problem> {
+    pub fn from_bytes(suite: Suite, bytes: &[u8]) -> Result<Self, Problem> {
         match suite {
             Suite::Ed25519Sha256 => {
+                let bytes = bytes.try_into().map_err(|_| bad_key("not 32 bytes long"))?;
                 let key = VerifyingKey::from_bytes(bytes).map_err(|_| bad_key("no point of the curve"))?;
                 ensure!(key.to_edwards().compress().to_bytes() == *bytes, bad_key("not written canonically"));
                 ensure!(!key.is_weak(), bad_key("of low order"));
-                Ok(Self(key))
+                Ok(Self(Public::Ed25519(key)))
+            }
+            Suite::Sm2Sm3 => {
+                let point = Point::from_bytes(bytes).ok_or_else(|| bad_key("no point of the curve"))?;
+                Ok(Self(Public::Sm2(point)))
             }
         }
     }
 
-    /// The key of `text`, the base64 of 32 raw bytes: as a [`Signature`] names it.
+    /// The key of `text`, the base64 of raw bytes: as a [`Signature`] names it.
     ///
     /// # Errors
     /// `signing.public_key`, as [`PublicKey::from_bytes`].
     pub fn from_base64(suite: Suite, text: &str) -> Result<Self, Problem> {
-        let mut bytes = [0; 32];
-        let length = STANDARD.decode_slice(text, &mut bytes).map_err(|_| bad_key("not the base64 of 32 bytes"))?;
-        ensure!(length == 32, bad_key("not the base64 of 32 bytes"));
-        Self::from_bytes(suite, &bytes)
+        let mut bytes = [0; KEY_BYTES_MAX];
+        let length = STANDARD.decode_slice(text, &mut bytes).map_err(|_| bad_key("not the base64 of a raw key"))?;
+        Self::from_bytes(suite, &bytes[..length])
     }
 
     /// The key that a signature says it was made with; whether that key may sign is another question.
@@ -168,19 +226,44 @@ impl PublicKey {
         Self::from_base64(signature.suite, &signature.key)
     }
 
-    /// The suite.
-    pub fn suite(&self) -> Suite {
-        Suite::Ed25519Sha256
+    /// Reads SPKI PEM (`BEGIN PUBLIC KEY`), as `openssl pkey -pubout` writes it.
+    ///
+    /// # Errors
+    /// `signing.public_key` when it is none, or of another algorithm.
+    pub fn from_pem(pem: &str) -> Result<Self, Problem> {
+        if let Ok(key) = VerifyingKey::from_public_key_pem(pem) {
+            return Self::from_bytes(Suite::Ed25519Sha256, key.as_bytes());
+        }
+        Point::from_pem(pem).map(|it| Self(Public::Sm2(it))).ok_or_else(|| bad_key("no SPKI PEM"))
     }
 
-    /// The raw key.
-    pub fn raw(&self) -> [u8; 32] {
-        self.0.to_bytes()
+    /// Writes SPKI PEM, for other programs.
+    pub fn to_pem(&self) -> String {
+        match self.0 {
+            Public::Ed25519(key) => key.to_public_key_pem(Default::default()).expect("32 bytes always fit SPKI"),
+            Public::Sm2(point) => point.to_pem(),
+        }
+    }
+
+    /// The suite.
+    pub fn suite(&self) -> Suite {
+        match self.0 {
+            Public::Ed25519(_) => Suite::Ed25519Sha256,
+            Public::Sm2(_) => Suite::Sm2Sm3,
+        }
+    }
+
+    /// The raw key: 32 bytes of Ed25519, 65 of SM2 (`04 ‖ x ‖ y`).
+    pub fn raw(&self) -> &[u8] {
+        match &self.0 {
+            Public::Ed25519(key) => key.as_bytes(),
+            Public::Sm2(point) => point.raw(),
+        }
     }
 
     /// The raw key in base64, as it stands in a [`Signature`].
     pub fn base64(&self) -> String {
-        STANDARD.encode(self.0.as_bytes())
+        STANDARD.encode(self.raw())
     }
 
     /// Checks that `signature` was made with this key over `bytes`.
@@ -200,9 +283,15 @@ impl PublicKey {
     /// # Errors
     /// As [`PublicKey::verify`].
     pub fn verify_raw(&self, bytes: &[u8], signature: &[u8; 64]) -> Result<(), Problem> {
-        let (point, _) = signature.split_at(32);
-        ensure!(!LOW_ORDER.iter().any(|it| it == point), mismatch(self));
-        UnparsedPublicKey::new(&ED25519, self.0.as_bytes()).verify(bytes, signature).map_err(|_| mismatch(self))
+        let fits = match &self.0 {
+            Public::Ed25519(key) => {
+                let low = LOW_ORDER.iter().any(|it| *it == signature[..32]);
+                !low && UnparsedPublicKey::new(&ED25519, key.as_bytes()).verify(bytes, signature).is_ok()
+            }
+            Public::Sm2(point) => point.verify(bytes, signature),
+        };
+        ensure!(fits, mismatch(self));
+        Ok(())
     }
 
     /// Checks what [`Sign::sign_canonical`] made.
@@ -225,8 +314,17 @@ fn bad_key(why: &'static str) -> Problem {
     Problem::new(
         Kind::Unprocessable,
         "signing.public_key",
-        format!("公钥不可用（{why}）；应为 Ed25519 公钥 32 字节的 base64"),
-        format!("this public key is {why}; it should be the base64 of an Ed25519 key's 32 bytes"),
+        format!("公钥不可用（{why}）；应为原始公钥的 base64：Ed25519 为 32 字节，SM2 为 65 字节（04‖x‖y）"),
+        format!("this public key is {why}; it should be the base64 of 32 bytes of Ed25519, or 65 of SM2 (04 ‖ x ‖ y)"),
+    )
+}
+
+fn bad_secret() -> Problem {
+    Problem::new(
+        Kind::Unprocessable,
+        "signing.key",
+        "不是 PKCS#8 PEM 格式的 Ed25519 或 SM2 私钥；可用 yunhe init 或 openssl genpkey 生成",
+        "this is no Ed25519 or SM2 private key in PKCS#8 PEM; yunhe init or openssl genpkey makes one",
     )
 }
 
@@ -251,15 +349,24 @@ impl fmt::Debug for PublicKey {
     }
 }
 
+impl PartialEq for PublicKey {
+    fn eq(&self, other: &Self) -> bool {
+        self.raw() == other.raw()
+    }
+}
+
+impl Eq for PublicKey {}
+
 impl std::hash::Hash for PublicKey {
     fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
-        self.0.as_bytes().hash(state);
+        self.raw().hash(state);
     }
 }
 
 impl Ord for PublicKey {
+    // Keys of two suites are of different lengths, so their bytes tell them apart.
     fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        self.0.as_bytes().cmp(other.0.as_bytes())
+        self.raw().cmp(other.raw())
     }
 }
 
@@ -297,6 +404,9 @@ impl JsonSchema for PublicKey {
     }
 
     fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
-        schemars::json_schema!({"type": "string", "pattern": "^ed25519-sha256:[A-Za-z0-9+/]{43}=$"})
+        schemars::json_schema!({
+            "type": "string",
+            "pattern": "^(ed25519-sha256:[A-Za-z0-9+/]{43}|sm2-sm3:[A-Za-z0-9+/]{87})=$",
+        })
     }
 }

@@ -37,6 +37,8 @@ pub enum Purpose {
     Confirmation,
     /// A delay that is told to the authority in charge.
     Escalation,
+    /// A signed note, by a key of SM2; C2SP fixes what Ed25519 signs there.
+    Note,
 }
 
 impl Purpose {
@@ -58,6 +60,7 @@ impl Purpose {
             Self::Correction => "correction",
             Self::Confirmation => "confirmation",
             Self::Escalation => "escalation",
+            Self::Note => "note",
         }
     }
 
@@ -69,7 +72,7 @@ impl Purpose {
         Ok(self.wrap(&canonical_bytes(value)?))
     }
 
-    /// The bytes that are signed, for a body whose canonical bytes are at hand.
+    /// The bytes that are signed, for a body whose canonical bytes are at hand (or a note's text).
     pub fn wrap(self, canonical: &[u8]) -> Vec<u8> {
         let word = self.word();
         let mut bytes = Vec::with_capacity(10 + word.len() + canonical.len());

@@ -57,32 +57,32 @@ pub struct KeyRing {
 }
 
 impl KeyRing {
-    /// Draws four keys, in memory only.
+    /// Draws four keys, in memory only: those of messages and packs of `suite`, the log's always of Ed25519, which
+    /// C2SP asks for.
     ///
     /// # Errors
     /// `signing.entropy`.
-    pub fn generate() -> Result<Self, Problem> {
-        let suite = Suite::default();
+    pub fn generate(suite: Suite) -> Result<Self, Problem> {
         Ok(Self {
             tls: TlsKey::generate()?,
             messages: SigningKey::generate(suite)?,
-            log: SigningKey::generate(suite)?,
+            log: SigningKey::generate(Suite::default())?,
             packs: SigningKey::generate(suite)?,
             peppers: Peppers::new(*drawn()?),
         })
     }
 
-    /// Draws four keys and writes them into `folder`, which is made when it is not there; they are on disk when this
-    /// returns. A key file that is there already is never written over.
+    /// Draws four keys as [`KeyRing::generate`] and writes them into `folder`, which is made when it is not there.
+    /// They are on disk when this returns. A key file that is there already is never written over.
     ///
     /// # Errors
     /// `signing.exists`, `signing.folder`, `signing.entropy`.
-    pub fn create(folder: &Path) -> Result<Self, Problem> {
+    pub fn create(folder: &Path, suite: Suite) -> Result<Self, Problem> {
         for name in [TLS, MESSAGES, LOG, PACKS] {
             let path = folder.join(name);
             ensure!(!path.exists(), exists(&path));
         }
-        let mut ring = Self::generate()?;
+        let mut ring = Self::generate(suite)?;
         make_private_folder(folder).map_err(|it| unusable(folder, &it))?;
         write(&folder.join(TLS), &ring.tls.to_pem())?;
         write(&folder.join(MESSAGES), &ring.messages.to_pem())?;
@@ -114,19 +114,36 @@ impl KeyRing {
         Self::open(folder)
     }
 
-    /// Draws the key that is to follow the one in use, as `NAME.next.pem` beside it; one that waits there stays.
+    /// Draws the TLS key that is to follow the one in use, as `tls.next.pem` beside it; one that waits there stays.
     ///
     /// # Errors
     /// As [`KeyRing::create`].
-    pub fn prepare(folder: &Path, which: Rotated) -> Result<(), Problem> {
-        let path = folder.join(format!("{}.next.pem", which.word()));
+    pub fn prepare_tls(folder: &Path) -> Result<(), Problem> {
+        let path = folder.join("tls.next.pem");
         if path.exists() {
             return Ok(());
         }
-        match which {
-            Rotated::Tls => write(&path, &TlsKey::generate()?.to_pem())?,
-            Rotated::Messages => write(&path, &SigningKey::generate(Suite::default())?.to_pem())?,
+        write(&path, &TlsKey::generate()?.to_pem())?;
+        File::open(folder).and_then(|it| it.sync_all()).map_err(|it| unusable(folder, &it))
+    }
+
+    /// Draws the message key that is to follow the one in use, as `messages.next.pem` beside it; one that waits there
+    /// stays. `suite` is that of the key in use unless it is said: so an organisation goes over to another suite.
+    ///
+    /// # Errors
+    /// `signing.waiting` when the one that waits is of another suite; as [`KeyRing::create`].
+    pub fn prepare_messages(folder: &Path, suite: Option<Suite>) -> Result<(), Problem> {
+        let path = folder.join("messages.next.pem");
+        if let Some(waits) = Self::next_messages(folder)? {
+            let waits = waits.public().suite();
+            ensure!(suite.is_none_or(|it| it == waits), waiting(&path, waits));
+            return Ok(());
         }
+        let suite = match suite {
+            Some(suite) => suite,
+            None => SigningKey::from_pem(&read(&folder.join(MESSAGES))?)?.public().suite(),
+        };
+        write(&path, &SigningKey::generate(suite)?.to_pem())?;
         File::open(folder).and_then(|it| it.sync_all()).map_err(|it| unusable(folder, &it))
     }
 
@@ -252,6 +269,19 @@ fn exists(path: &Path) -> Problem {
         "signing.exists",
         format!("密钥文件 {path} 已存在，不会覆盖；请先移走"),
         format!("key file {path} is there already and is never written over; move it away first"),
+    )
+}
+
+fn waiting(path: &Path, suite: Suite) -> Problem {
+    let path = path.display();
+    Problem::new(
+        Kind::Conflict,
+        "signing.waiting",
+        format!("{path} 中已有一把 {suite} 备用密钥；要换套件，请先移走它（成员日志中若已登记，请先办完这次更换）"),
+        format!(
+            "a key of {suite} waits in {path}; to change to another suite move it away first (if membership names it \
+             already, finish this change first)"
+        ),
     )
 }
 

@@ -79,15 +79,17 @@ proptest! {
         bytes in prop::collection::vec(any::<u8>(), 1..64),
         bit in 0usize..512,
         seed in 0u8..9,
+        suite in prop::sample::select(Suite::ALL.to_vec()),
     ) {
-        let key = key(seed);
+        let key_of = |seed| SigningKey::from_seed(suite, &[seed; 32]);
+        let key = key_of(seed);
         let signature = key.sign(&bytes);
         prop_assert!(key.public().verify(&bytes, &signature).is_ok());
         let mut other = bytes.clone();
         let at = bit % (bytes.len() * 8);
         other[at / 8] ^= 1 << (at % 8);
         prop_assert!(key.public().verify(&other, &signature).is_err());
-        prop_assert!(self::key(seed + 1).public().verify(&bytes, &signature).is_err());
+        prop_assert!(key_of(seed + 1).public().verify(&bytes, &signature).is_err());
         let mut value: Vec<u8> = signature.value.clone().into_bytes();
         let at = bit % (value.len() * 8);
         value[at / 8] ^= 1 << (at % 8);
@@ -99,7 +101,16 @@ proptest! {
 
     /// Reading keys never panics, and what reads writes back the same.
     #[test]
-    fn public_keys_read_back(text in "(ed25519-sha256:)?[A-Za-z0-9+/=]{0,48}", bytes in any::<[u8; 32]>()) {
+    fn public_keys_read_back(
+        text in "(ed25519-sha256:|sm2-sm3:)?[A-Za-z0-9+/=]{0,96}",
+        bytes in any::<[u8; 32]>(),
+        suite in prop::sample::select(Suite::ALL.to_vec()),
+    ) {
+        let made = SigningKey::from_seed(suite, &bytes).public();
+        prop_assert_eq!((made.suite(), made.to_string().parse::<PublicKey>().unwrap()), (suite, made));
+        prop_assert_eq!(PublicKey::from_pem(&made.to_pem()).unwrap(), made);
+        let json = serde_json::to_string(&made).unwrap();
+        prop_assert_eq!(serde_json::from_str::<PublicKey>(&json).unwrap(), made);
         if let Ok(key) = text.parse::<PublicKey>() {
             prop_assert_eq!(key.to_string(), text);
         }
@@ -112,9 +123,54 @@ proptest! {
 
 #[test]
 fn a_signature_of_one_purpose_passes_for_no_other() {
+    for suite in Suite::ALL {
+        one_purpose(&SigningKey::from_seed(suite, &[1; 32]));
+    }
+}
+
+/// A signature says of which suite it is; under the other's name it is nothing.
+#[test]
+fn a_signature_of_one_suite_passes_for_no_other() {
+    let [one, other] = Suite::ALL.map(|it| SigningKey::from_seed(it, &[1; 32]));
+    for (signs, stranger) in [(&one, &other), (&other, &one)] {
+        let signature = signs.sign(b"abc");
+        let renamed = Signature { suite: stranger.public().suite(), ..signature.clone() };
+        assert!(signs.public().verify(b"abc", &renamed).is_err());
+        assert!(stranger.public().verify(b"abc", &renamed).is_err());
+        assert!(stranger.public().verify(b"abc", &signature).is_err());
+        assert_eq!(PublicKey::of(&renamed).unwrap_err().code, "signing.public_key");
+        let swapped = signs.public().to_string().replace(signs.public().suite().id(), stranger.public().suite().id());
+        assert_eq!(swapped.parse::<PublicKey>().unwrap_err().code, "signing.public_key");
+    }
+}
+
+/// The message key that is to follow may be of another suite; the files themselves say of which each is.
+#[test]
+fn a_ring_is_of_the_suite_of_its_keys() {
+    let folder = tempfile::tempdir().unwrap();
+    let keys = folder.path().join("keys");
+    let suites = |it: &KeyRing| [&it.messages, &it.packs, &it.log].map(|it| it.public().suite());
+    let ring = KeyRing::create(&keys, Suite::Sm2Sm3).unwrap();
+    assert_eq!(suites(&ring), [Suite::Sm2Sm3, Suite::Sm2Sm3, SUITE]);
+    let again = KeyRing::open(&keys).unwrap();
+    assert_eq!((suites(&again), again.messages.public()), (suites(&ring), ring.messages.public()));
+    assert_eq!(suites(&KeyRing::renew_log(&keys, 1).unwrap()), suites(&ring));
+    KeyRing::prepare_messages(&keys, None).unwrap();
+    let next = KeyRing::next_messages(&keys).unwrap().unwrap().public();
+    assert_eq!(next.suite(), Suite::Sm2Sm3);
+    KeyRing::prepare_messages(&keys, Some(Suite::Sm2Sm3)).unwrap();
+    assert_eq!(KeyRing::next_messages(&keys).unwrap().unwrap().public(), next);
+    assert_eq!(KeyRing::prepare_messages(&keys, Some(SUITE)).unwrap_err().code, "signing.waiting");
+    KeyRing::promote(&keys, Rotated::Messages, "1").unwrap();
+    KeyRing::prepare_messages(&keys, Some(SUITE)).unwrap();
+    KeyRing::promote(&keys, Rotated::Messages, "2").unwrap();
+    assert_eq!(suites(&KeyRing::open(&keys).unwrap()), [SUITE, Suite::Sm2Sm3, SUITE]);
+}
+
+fn one_purpose(key: &SigningKey) {
     let value = json!({"b": 1, "a": "江苏"});
-    let signature = key(1).sign_canonical(Purpose::Request, &value).unwrap();
-    let public = key(1).public();
+    let signature = key.sign_canonical(Purpose::Request, &value).unwrap();
+    let public = key.public();
     public.verify_canonical(Purpose::Request, &json!({"a": "江苏", "b": 1}), &signature).unwrap();
     let other = public.verify_canonical(Purpose::Agreement, &value, &signature).unwrap_err();
     assert_eq!(other.code, "signing.mismatch");
@@ -135,7 +191,7 @@ fn keys_of_low_order_are_refused() {
         "eeffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
     ];
     for text in weak {
-        let bytes = hex::decode(text).unwrap().try_into().unwrap();
+        let bytes = hex::decode(text).unwrap();
         assert_eq!(PublicKey::from_bytes(SUITE, &bytes).unwrap_err().code, "signing.public_key", "{text}");
     }
 }
@@ -157,7 +213,7 @@ fn a_ring_is_kept_private_and_never_written_over() {
     use std::os::unix::fs::PermissionsExt;
     let folder = tempfile::tempdir().unwrap();
     let keys = folder.path().join("keys");
-    let ring = KeyRing::create(&keys).unwrap();
+    let ring = KeyRing::create(&keys, Suite::default()).unwrap();
     let again = KeyRing::open(&keys).unwrap();
     assert_eq!(ring.messages.public(), again.messages.public());
     assert_eq!(ring.log.public(), again.log.public());
@@ -166,7 +222,7 @@ fn a_ring_is_kept_private_and_never_written_over() {
     let mode = |path: &std::path::Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
     assert_eq!(mode(&keys), 0o700);
     assert_eq!(mode(&keys.join("tls.pem")), 0o600);
-    assert_eq!(KeyRing::create(&keys).unwrap_err().code, "signing.exists");
+    assert_eq!(KeyRing::create(&keys, Suite::default()).unwrap_err().code, "signing.exists");
     std::fs::set_permissions(keys.join("log.pem"), PermissionsExt::from_mode(0o644)).unwrap();
     assert_eq!(KeyRing::open(&keys).unwrap_err().code, "signing.exposed");
     assert!(!format!("{ring:?}").contains("PRIVATE"));
@@ -216,4 +272,27 @@ fn a_point_of_low_order_is_no_signature() {
     assert!(raw.verify(b"abc", &forged).is_ok(), "then the guard is not needed any more");
     let problem = key(7).public().verify_raw(b"abc", &forged).unwrap_err();
     assert_eq!(problem.code, "signing.mismatch");
+}
+
+/// How many signatures a second one core makes and verifies, by suite. Bounded: four times a second of work.
+/// `cargo test --profile fast -p signing rates -- --ignored --nocapture`
+#[test]
+#[ignore = "a measurement, not a check"]
+fn rates() {
+    let message = [7; 400];
+    for suite in Suite::ALL {
+        let key = SigningKey::from_seed(suite, &[1; 32]);
+        let (public, signature) = (key.public(), key.sign(&message));
+        let per_second = |work: &dyn Fn()| {
+            let (began, mut done) = (std::time::Instant::now(), 0_u32);
+            while began.elapsed() < std::time::Duration::from_secs(1) {
+                (0..16).for_each(|_| work());
+                done += 16;
+            }
+            f64::from(done) / began.elapsed().as_secs_f64()
+        };
+        let signs = per_second(&|| drop(std::hint::black_box(key.sign(&message))));
+        let verifies = per_second(&|| public.verify(&message, &signature).unwrap());
+        println!("{suite}: {signs:.0} signed, {verifies:.0} verified a second");
+    }
 }

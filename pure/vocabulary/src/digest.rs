@@ -1,25 +1,33 @@
-//! Digests and signatures, each with its suite id from the first byte, so that SM2/SM3 is a setting later.
+//! Digests and signatures, each with its suite id from the first byte, so that suites stand side by side.
 
 use crate::{Kind, Problem};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
+use sm3::Sm3;
 use std::{borrow::Cow, fmt, str::FromStr};
 
-/// A signature and hash algorithm pair. `sm2-sm3` is planned: its name is reserved and refused until it is built.
+/// A signature and hash algorithm pair. A key says of which suite it is; whoever verifies knows both.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 pub enum Suite {
     /// Ed25519 (RFC 8032) with SHA-256 (FIPS 180-4).
     #[default]
     #[serde(rename = "ed25519-sha256")]
     Ed25519Sha256,
+    /// SM2 (GB/T 32918.2, recommended curve, identity `1234567812345678`) with SM3 (GB/T 32905).
+    #[serde(rename = "sm2-sm3")]
+    Sm2Sm3,
 }
 
 impl Suite {
+    /// All that there are.
+    pub const ALL: [Self; 2] = [Self::Ed25519Sha256, Self::Sm2Sm3];
+
     /// The id as it stands in formats.
     pub fn id(self) -> &'static str {
         match self {
             Self::Ed25519Sha256 => "ed25519-sha256",
+            Self::Sm2Sm3 => "sm2-sm3",
         }
     }
 }
@@ -34,21 +42,14 @@ impl FromStr for Suite {
     type Err = Problem;
 
     fn from_str(text: &str) -> Result<Self, Problem> {
-        match text {
-            "ed25519-sha256" => Ok(Self::Ed25519Sha256),
-            "sm2-sm3" => Err(Problem::new(
-                Kind::Unprocessable,
-                "format.suite_planned",
-                "算法套件 sm2-sm3 已预留，尚未实现；请用 ed25519-sha256",
-                "suite sm2-sm3 is reserved and not built yet; use ed25519-sha256",
-            )),
-            other => Err(Problem::new(
+        Self::ALL.into_iter().find(|it| it.id() == text).ok_or_else(|| {
+            Problem::new(
                 Kind::Unprocessable,
                 "format.suite",
-                format!("未知算法套件 {other}；可用：ed25519-sha256"),
-                format!("suite {other} is unknown; known: ed25519-sha256"),
-            )),
-        }
+                format!("未知算法套件 {text}；可用：ed25519-sha256、sm2-sm3"),
+                format!("suite {text} is unknown; known: ed25519-sha256, sm2-sm3"),
+            )
+        })
     }
 }
 
@@ -62,18 +63,49 @@ pub fn hash(suite: Suite, bytes: &[u8]) -> Hash {
 
 /// Hashes the concatenation of `parts`.
 pub fn hash_all(suite: Suite, parts: &[&[u8]]) -> Hash {
-    match suite {
-        Suite::Ed25519Sha256 => {
-            let mut hasher = Sha256::new();
-            for part in parts {
-                hasher.update(part);
-            }
-            hasher.finalize().into()
+    let mut hasher = Hasher::new(suite);
+    for part in parts {
+        hasher.update(part);
+    }
+    hasher.digest().hash
+}
+
+/// A digest in the making, for bytes that come in pieces.
+#[derive(Clone, Debug)]
+pub enum Hasher {
+    /// SHA-256.
+    Sha256(Sha256),
+    /// SM3.
+    Sm3(Sm3),
+}
+
+impl Hasher {
+    /// One that has seen nothing.
+    pub fn new(suite: Suite) -> Self {
+        match suite {
+            Suite::Ed25519Sha256 => Self::Sha256(Sha256::new()),
+            Suite::Sm2Sm3 => Self::Sm3(Sm3::new()),
+        }
+    }
+
+    /// Adds `bytes` to what it has seen.
+    pub fn update(&mut self, bytes: &[u8]) {
+        match self {
+            Self::Sha256(it) => it.update(bytes),
+            Self::Sm3(it) => it.update(bytes),
+        }
+    }
+
+    /// The digest of all that it has seen.
+    pub fn digest(self) -> Digest {
+        match self {
+            Self::Sha256(it) => Digest { suite: Suite::Ed25519Sha256, hash: it.finalize().into() },
+            Self::Sm3(it) => Digest { suite: Suite::Sm2Sm3, hash: it.finalize().into() },
         }
     }
 }
 
-/// A digest that says by which suite it was made; prints and parses as `ed25519-sha256:<64 hex>`.
+/// A digest that says by which suite it was made; prints and parses as `<suite>:<64 hex>`.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Digest {
     /// Who hashed.
@@ -85,8 +117,17 @@ pub struct Digest {
 impl Digest {
     /// The digest of `bytes` by the default suite.
     pub fn of(bytes: &[u8]) -> Self {
-        let suite = Suite::default();
+        Self::by(Suite::default(), bytes)
+    }
+
+    /// The digest of `bytes` by `suite`.
+    pub fn by(suite: Suite, bytes: &[u8]) -> Self {
         Self { suite, hash: hash(suite, bytes) }
+    }
+
+    /// Whether it is the digest of `bytes`, by its own suite.
+    pub fn fits(&self, bytes: &[u8]) -> bool {
+        *self == Self::by(self.suite, bytes)
     }
 
     /// The hash as hex, without the suite.
@@ -146,7 +187,7 @@ impl JsonSchema for Digest {
     }
 
     fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
-        schemars::json_schema!({"type": "string", "pattern": "^ed25519-sha256:[0-9a-f]{64}$"})
+        schemars::json_schema!({"type": "string", "pattern": "^(ed25519-sha256|sm2-sm3):[0-9a-f]{64}$"})
     }
 }
 
@@ -156,8 +197,8 @@ impl JsonSchema for Digest {
 pub struct Signature {
     /// How it was made.
     pub suite: Suite,
-    /// The signer's public key: the raw key in base64 (32 bytes for Ed25519).
+    /// The signer's public key: the raw key in base64: 32 bytes of Ed25519, or 65 of SM2 (`04 ‖ x ‖ y`).
     pub key: String,
-    /// The signature in base64.
+    /// The signature in base64, 64 bytes: of Ed25519 as RFC 8032 writes it, of SM2 `r ‖ s`.
     pub value: String,
 }

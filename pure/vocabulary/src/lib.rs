@@ -17,7 +17,7 @@ mod time;
 pub use bilingual::Bilingual;
 pub use canonical::{canonical_bytes, canonical_digest, canonical_text};
 pub use dialect::Dialect;
-pub use digest::{Digest, Hash, Signature, Suite, hash, hash_all};
+pub use digest::{Digest, Hash, Hasher, Signature, Suite, hash, hash_all};
 pub use id::IdError;
 pub use money::{Currency, Money};
 pub use name::{FederationName, OrganisationId, PackId, ResourceId};

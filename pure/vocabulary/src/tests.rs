@@ -33,9 +33,38 @@ fn a_digest_names_its_suite_and_reads_back() {
     let text = "ed25519-sha256:ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
     assert_eq!(digest.to_string(), text);
     assert_eq!(text.parse::<Digest>().unwrap(), digest);
-    assert_eq!("sm2-sm3:00".parse::<Digest>().unwrap_err().code, "format.suite_planned");
+    assert_eq!("sm2-sm3:00".parse::<Digest>().unwrap_err().code, "format.digest");
+    let sm = text.replace("ed25519-sha256", "sm2-sm3").parse::<Digest>().unwrap();
+    assert_eq!((sm.suite, sm.hash, sm == digest), (Suite::Sm2Sm3, digest.hash, false));
+    assert!(digest.fits(b"abc") && !digest.fits(b"abd") && !sm.fits(b"abc"));
     assert_eq!(text.to_uppercase().parse::<Digest>().unwrap_err().code, "format.suite");
     assert_eq!(text.replace("ba78", "BA78").parse::<Digest>().unwrap_err().code, "format.digest");
+}
+
+/// GB/T 32905-2016 appendix A: `abc`, and sixteen times `abcd`.
+#[test]
+fn sm3_is_that_of_the_standard() {
+    let abc = "66c7f0f462eeedd9d1f2d46bdc10e4e24167c4875cf2f7a2297da02b8f4ba8e0";
+    let long = "debe9ff92275b8a138604889c18e5a4d6fdb70e5387e5765293dcba39c0c5732";
+    assert_eq!(Digest::by(Suite::Sm2Sm3, b"abc").to_string(), format!("sm2-sm3:{abc}"));
+    assert_eq!(Digest::by(Suite::Sm2Sm3, "abcd".repeat(16).as_bytes()).hex(), long);
+    let mut pieces = Hasher::new(Suite::Sm2Sm3);
+    (0..16).for_each(|_| pieces.update(b"abcd"));
+    assert_eq!(pieces.digest().hex(), long);
+    assert_eq!(hash_all(Suite::Sm2Sm3, &[b"a", b"", b"bc"]), hash(Suite::Sm2Sm3, b"abc"));
+}
+
+#[test]
+fn a_suite_has_one_name() {
+    for suite in Suite::ALL {
+        assert_eq!(
+            (suite.to_string().parse::<Suite>().unwrap(), serde_json::to_value(suite).unwrap()),
+            (suite, suite.id().into())
+        );
+    }
+    for other in ["", "SM2-SM3", "sm2", "sm3", "ed25519", " sm2-sm3"] {
+        assert_eq!(other.parse::<Suite>().unwrap_err().code, "format.suite", "{other}");
+    }
 }
 
 #[test]

@@ -30,7 +30,7 @@ impl Organisation {
         };
         let (id, now) = (AgreementId::from_uuid(request.id.uuid()), self.now());
         let agreement = exchange::draft_agreement(&ground, &view.standing, id, now)?;
-        let agreement = Signed::sign(agreement, self.message_key())?;
+        let agreement = Signed::sign(agreement, &*self.message_key())?;
         let permit = self.permit(&self.job("propose", [Role::ProviderOfficer]), Offerer { agreement })?;
         transact!(self.store, None, |tx| exchange::propose(tx, &permit, now).await)
     }
@@ -79,7 +79,7 @@ impl Organisation {
         agreement.check(&provider.keys)?;
         check_terms(&request, &agreement.body)?;
         agreement.signatures.truncate(1);
-        agreement.countersign(self.message_key())?;
+        agreement.countersign(&*self.message_key())?;
         let agreement_id = agreement.body.id;
         let permit = self.permit(principal, Accept { agreement: agreement.clone() })?;
         let (salt, now) = (draw_salt()?, self.now());
@@ -144,7 +144,7 @@ impl Organisation {
         let permit = self.permit(principal, Revoke { agreement: id, by: self.id().clone(), reason })?;
         let (salt, now) = (draw_salt()?, self.now());
         let untold =
-            transact!(self.store, None, |tx| exchange::revoke(tx, &permit, self.message_key(), salt, now).await)?;
+            transact!(self.store, None, |tx| exchange::revoke(tx, &permit, &*self.message_key(), salt, now).await)?;
         // It holds whatever becomes of this; they are told until they have heard.
         if let Err(problem) = self.tell_revocation(&untold).await {
             tracing::warn!(agreement = %id, %problem, "it was not noted whether the other side heard of a revocation");

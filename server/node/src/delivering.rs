@@ -26,7 +26,7 @@ use policy::{AgreementState, Role};
 use schema::RecordType;
 use std::sync::Arc;
 use store::transact;
-use vocabulary::{Date, Digest, Kind, Problem, ResourceId, SHANGHAI, Timestamp, date_in_shanghai, ensure};
+use vocabulary::{Date, Kind, Problem, ResourceId, SHANGHAI, Timestamp, date_in_shanghai, ensure};
 
 /// Deliveries carried at once.
 const TURNS_AT_ONCE: usize = 4;
@@ -300,7 +300,6 @@ impl Turn {
         let agreement = &self.agreement.agreement.body;
         let ask = PartAsk { purpose: agreement.terms.purpose.clone(), actor: self.view.plan.by.clone() };
         let body = to_json(&ask)?;
-        let request = Digest::of(&body);
         let call = Call::post(format!("/peer/v1/parcels/{}/parts/{}", mark.parcel, mark.next), body);
         let download = org.client.open(&org.peer(&agreement.provider)?, &call, org.now()).await?;
         let answer = download.whole(PART_BYTES_MAX).await?;
@@ -311,7 +310,7 @@ impl Turn {
             return Ok(Step::Next(Input::Current(mark)));
         };
         let receipt = read_receipt(Some(receipt))?;
-        org.check_receipt(&receipt, request, &answer.body, &self.agreement)?;
+        org.check_receipt(&receipt, &call.body, &answer.body, &self.agreement)?;
         ensure!((receipt.body.delivery, receipt.body.part) == (Some(mark.parcel), Some(mark.next)), other());
         let (rows, _) = decode(&page_type(&self.shape)?, answer.body.clone())?;
         ensure!(receipt.body.rows == rows.len() as u64, other());

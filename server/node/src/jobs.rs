@@ -2,6 +2,7 @@
 //! step; it ends when the node stops.
 
 use crate::Organisation;
+use signing::Signer;
 use std::{
     collections::BTreeMap,
     pin::Pin,
@@ -11,7 +12,7 @@ use std::{
 use store::transact;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
-use vocabulary::Problem;
+use vocabulary::{Problem, Suite};
 
 /// The sequencer rests this long when nothing waits.
 const SEQUENCE_REST: Duration = Duration::from_millis(100);
@@ -148,7 +149,9 @@ impl Organisation {
     pub async fn sequence_once(&self) -> Result<bool, Problem> {
         let now = self.now();
         let entries = self.store.sequence(now).await?.entries;
-        let leaves = evidence::sequence(&self.store, &self.keys.log, now).await?;
+        let messages = self.message_key();
+        let beside = (messages.public().suite() == Suite::Sm2Sm3).then_some(&*messages as &dyn Signer);
+        let leaves = evidence::sequence_beside(&self.store, &self.keys.log, beside, now).await?;
         // A step that was not full has taken all there was.
         let behind = if leaves.is_full() { evidence::behind(&mut self.store.read().await?).await? } else { 0 };
         self.behind.store(behind, Ordering::Relaxed);

@@ -17,19 +17,20 @@ pub const SPREAD: SignedDuration = SignedDuration::from_secs(600);
 const RENEW_DAYS: i32 = 30;
 
 /// The message key in use: whoever holds this signs with the key of the moment.
-pub(crate) struct LiveSigner(RwLock<SigningKey>);
+pub(crate) struct LiveSigner(RwLock<Arc<SigningKey>>);
 
 impl LiveSigner {
     pub(crate) fn new(key: SigningKey) -> Arc<Self> {
-        Arc::new(Self(RwLock::new(key)))
+        Arc::new(Self(RwLock::new(Arc::new(key))))
     }
 
-    fn key(&self) -> RwLockReadGuard<'_, SigningKey> {
-        self.0.read().unwrap_or_else(PoisonError::into_inner)
+    /// The key of this moment.
+    pub(crate) fn key(&self) -> Arc<SigningKey> {
+        Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner))
     }
 
     fn use_now(&self, key: SigningKey) {
-        *self.0.write().unwrap_or_else(PoisonError::into_inner) = key;
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(key);
     }
 }
 
@@ -40,6 +41,10 @@ impl Signer for LiveSigner {
 
     fn sign_bytes(&self, bytes: &[u8]) -> Result<Signature, Problem> {
         self.key().sign_bytes(bytes)
+    }
+
+    fn hold(&self) -> Option<Arc<dyn Signer>> {
+        Some(self.key())
     }
 }
 

@@ -26,7 +26,7 @@ use std::{
     sync::Arc,
 };
 use store::transact;
-use vocabulary::{Digest, FederationName, Kind, Problem, Timestamp, ensure};
+use vocabulary::{Digest, FederationName, Kind, Problem, Suite, Timestamp, ensure};
 
 /// What an organisation hands to the founders to become a member.
 pub type Card = federation::Organisation;
@@ -75,18 +75,18 @@ pub fn make_card(
 }
 
 /// Makes a node's data folder: configuration, keys, cards (`<org>/card.json`) and the three administrators
-/// with their first passwords (`<org>/first/sysadmin`, `secadmin`, `auditadmin`). What is there already is never
-/// written over.
+/// with their first passwords (`<org>/first/sysadmin`, `secadmin`, `auditadmin`). Their message keys are of `suite`,
+/// and that is where it is written. What is there already is never written over.
 ///
 /// # Errors
 /// `signing.exists` when there are keys already, and what the disk says.
-pub async fn init(folder: &Path, config: &NodeConfig) -> Result<Vec<(PathBuf, Card)>, Problem> {
+pub async fn init(folder: &Path, config: &NodeConfig, suite: Suite) -> Result<Vec<(PathBuf, Card)>, Problem> {
     std::fs::create_dir_all(folder).map_err(|it| fault("folder", &it))?;
     let mut cards = Vec::new();
     for one in &config.organisation {
         let home = folder.join(one.id.as_str());
         std::fs::create_dir_all(&home).map_err(|it| fault("folder", &it))?;
-        let keys = KeyRing::create(&home.join("keys"))?;
+        let keys = KeyRing::create(&home.join("keys"), suite)?;
         let addresses = config.peer.iter().map(ToString::to_string).collect();
         let card = make_card(&config.federation, one, &keys, addresses)?;
         let text = serde_json::to_string_pretty(&card).map_err(|it| fault("card", &it))?;

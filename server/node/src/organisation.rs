@@ -250,9 +250,14 @@ impl Organisation {
         (key, certificate, self.pins.clone())
     }
 
-    /// What it signs answers with.
-    pub fn message_key(&self) -> &dyn Signer {
-        &*self.messages
+    /// What it signs answers with: the key of this moment.
+    pub fn message_key(&self) -> Arc<signing::SigningKey> {
+        self.messages.key()
+    }
+
+    /// Its suite: that of the key it signs with.
+    pub fn suite(&self) -> vocabulary::Suite {
+        self.message_key().public().suite()
     }
 
     /// Its log's origin.

@@ -98,12 +98,10 @@ impl Organisation {
             after: ask.after,
             limit: ask.limit,
         };
-        let body = to_json(&query)?;
-        let request = Digest::of(&body);
-        let call = Call::post("/peer/v1/query", body);
+        let call = Call::post("/peer/v1/query", to_json(&query)?);
         let answer = self.client.send(&self.peer(&agreement.provider)?, &call, self.now()).await?;
         let receipt = read_receipt(answer.fields.get("yunhe-receipt"))?;
-        self.check_receipt(&receipt, request, &answer.body, &view)?;
+        self.check_receipt(&receipt, &call.body, &answer.body, &view)?;
         let page: Page = from_json(&answer.body)?;
         ensure!(receipt.body.rows == page.rows.len() as u64, other());
         let (salt, now) = (draw_salt()?, self.now());
@@ -160,7 +158,7 @@ impl Organisation {
                 purpose: query.purpose.clone(),
                 actor: query.actor.clone(),
                 place: None,
-                answer: Digest::of(&body),
+                answer: Digest::by(self.suite(), &body),
                 bytes: body.len() as u64,
                 rows: page.rows.len() as u64,
             },

@@ -15,7 +15,7 @@ use jiff::SignedDuration;
 use peer::Call;
 use std::collections::BTreeMap;
 use store::transact;
-use vocabulary::{Digest, Kind, OrganisationId, Problem, Timestamp, ensure};
+use vocabulary::{Digest, Kind, OrganisationId, Problem, Suite, Timestamp, ensure};
 
 /// An answer is under way no longer than this after its receipt; past it, an open receipt is one whose answer was lost.
 const UNDER_WAY_MAX: SignedDuration = SignedDuration::from_secs(120);
@@ -77,12 +77,12 @@ impl Organisation {
     pub(crate) fn check_receipt(
         &self,
         receipt: &Receipt,
-        request: Digest,
+        request: &[u8],
         answer: &[u8],
         view: &AgreementView,
     ) -> Result<(), Problem> {
         let body = &receipt.body;
-        let fits = body.request == request && body.answer == Digest::of(answer) && body.bytes == answer.len() as u64;
+        let fits = body.request.fits(request) && body.answer.fits(answer) && body.bytes == answer.len() as u64;
         ensure!(fits && self.is_ours(receipt, view), other());
         let known = &self.member(&body.provider)?.organisation.keys.log.origin;
         let log = &receipt.log.origin;
@@ -125,7 +125,7 @@ impl Organisation {
                 by: self.id().clone(),
                 at: self.now(),
             };
-            let signed = Signed::sign(body, self.message_key())?;
+            let signed = Signed::sign(body, &*self.message_key())?;
             let call = Call::post("/peer/v1/acknowledgements", to_json(&signed)?);
             self.client.send(&self.peer(&provider)?, &call, self.now()).await?;
             transact!(self.store, None, |tx| exchange::acknowledge(tx, &provider, &signed).await)?;
@@ -223,8 +223,12 @@ impl Organisation {
             let mut proofs = Vec::new();
             for (id, promise) in open {
                 // Alone: they promised different times, and there are few.
-                let signed =
-                    evidence::batch::sign(self.message_key(), &promise.origin, promise.integrate_by, &[promise.leaf])?;
+                let signed = evidence::batch::sign(
+                    &*self.message_key(),
+                    &promise.origin,
+                    promise.integrate_by,
+                    &[promise.leaf],
+                )?;
                 let proof = signed.into_iter().next().ok_or_else(|| fault("batch", &"no proof"))?;
                 proofs.push((id, proof));
             }
@@ -296,11 +300,13 @@ impl Organisation {
         let mut reader = self.store.read().await?;
         let note = evidence::checkpoint(&mut reader).await?;
         let key = VerifierKey::new(self.origin()?.to_string(), self.keys.log.public())?;
-        let head = note.as_deref().map(|it| evidence::Checkpoint::open(it, &[key])).transpose()?;
+        let head = note.as_deref().map(|it| evidence::Checkpoint::open(it, std::slice::from_ref(&key))).transpose()?;
+        let messages = self.message_key().public();
+        let beside = (messages.suite() == Suite::Sm2Sm3).then(|| VerifierKey::new(key.name(), messages)).transpose()?;
         Ok(serde_json::json!({
             "origin": self.origin()?, "size": head.as_ref().map_or(0, |it| it.size),
-            "root": head.as_ref().map(|it| Digest { suite: vocabulary::Suite::default(), hash: it.root }),
-            "checkpoint": note,
+            "root": head.as_ref().map(|it| Digest { suite: Suite::default(), hash: it.root }),
+            "checkpoint": note, "key": key.to_string(), "beside": beside.map(|it| it.to_string()),
         }))
     }
 

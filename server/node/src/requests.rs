@@ -152,7 +152,7 @@ impl Organisation {
         };
         let me = self.member(self.id())?;
         exchange::admissible(&request, &offer, &me.organisation.facts(), now)?;
-        let request = Signed::sign(request, self.message_key())?;
+        let request = Signed::sign(request, &*self.message_key())?;
         let permit = self.permit(principal, Submit { request, steps: offer.answer })?;
         let view = transact!(self.store, None, |tx| exchange::submit(tx, &permit, now).await)?;
         self.with_clocks(self.take_along(view).await?).await
@@ -283,7 +283,7 @@ impl Organisation {
         let ask = AnswerAsk { request: id, step, by: self.id().clone(), verdict, reason, columns };
         let permit = self.permit(principal, ask)?;
         let now = self.now();
-        let view = transact!(self.store, None, |tx| exchange::answer(tx, &permit, self.message_key(), now).await)?;
+        let view = transact!(self.store, None, |tx| exchange::answer(tx, &permit, &*self.message_key(), now).await)?;
         if matches!(view.standing, Standing::Agreed { .. }) && view.request.body.provider == *self.id() {
             self.propose(&view).await?;
         }
@@ -313,6 +313,9 @@ impl Organisation {
         let now = self.now();
         let view = transact!(self.store, None, |tx| exchange::supplement(tx, &permit, self.message_key(), now).await)?;
         self.with_clocks(self.take_along(view).await?).await
+        let view =
+            transact!(self.store, None, |tx| exchange::supplement(tx, &permit, &*self.message_key(), now).await)?;
+        self.take_along(view).await
     }
 
     /// Takes in a request that the consumer's node brings.

@@ -65,7 +65,9 @@ where
             let sent = incoming.verified.sent.clone();
             let outcome = act(Arc::clone(&org), incoming).await;
             let (mut parts, body) = answer(outcome);
-            match sign_answer(&mut parts, &Digest::of(&body), &sent, org.message_key(), org.now()) {
+            let key = org.message_key();
+            let digest = Digest::by(key.public().suite(), &body);
+            match sign_answer(&mut parts, &digest, &sent, &*key, org.now()) {
                 Ok(()) => Response::from_parts(parts, body.into()),
                 Err(problem) => Failure(problem).into_response(),
             }
@@ -117,7 +119,7 @@ async fn verify(tenants: &Tenants, request: Request) -> Result<(Arc<Organisation
         )
     );
     let body = read_body(body, BODY_BYTES_MAX).await?;
-    verified.check_body(&Digest::of(&body))?;
+    verified.check_body(&body)?;
     let incoming = Incoming { member, verified, body, now };
     org.check_age(&incoming.nonce())?;
     Ok((org, incoming))

@@ -15,4 +15,6 @@ pub type Files = BTreeMap<String, Vec<u8>>;
 #[cfg(test)]
 mod client_tests;
 #[cfg(test)]
+mod sm2_tests;
+#[cfg(test)]
 mod tests;

@@ -4,7 +4,7 @@ use crate::Files;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use evidence::{LogPromise, NewLeaf, Origin, Salt, VerifierKey, audit::tiles_of, batch};
 use serde_json::{Value, json};
-use signing::{Purpose, Sign as _, SigningKey};
+use signing::{Purpose, Sign as _, Signer, SigningKey};
 use store::{Store, transact};
 use vocabulary::{Digest, Problem, Suite, Timestamp, canonical_bytes};
 
@@ -73,11 +73,25 @@ fn leaf(number: u64) -> Result<NewLeaf, Problem> {
     Ok(NewLeaf { kind: "receipt", body, salt: salt(number) })
 }
 
+/// The fixed SM2 key that signs checkpoints beside the log's own.
+pub fn beside() -> SigningKey {
+    SigningKey::from_seed(Suite::Sm2Sm3, &[4; 32])
+}
+
 /// The folder of a log that grew to each of `sizes`, with a checkpoint at each.
 ///
 /// # Errors
 /// What the store says.
 pub async fn folder(sizes: &[u64]) -> Result<Files, Problem> {
+    folder_beside(sizes, None).await
+}
+
+/// The same folder, where an SM2 key signs each checkpoint too.
+///
+/// # Errors
+/// What the store says.
+pub async fn folder_beside(sizes: &[u64], beside: Option<&SigningKey>) -> Result<Files, Problem> {
+    let beside = beside.map(|it| it as &dyn Signer);
     let temporary = tempfile::tempdir()
         .map_err(|it| Problem::new(vocabulary::Kind::Internal, "conformance.folder", it.to_string(), it.to_string()))?;
     let store = Store::open(&format!("sqlite:{}", temporary.path().join("log.db").display()), "log").await?;
@@ -89,7 +103,7 @@ pub async fn folder(sizes: &[u64]) -> Result<Files, Problem> {
     for size in sizes {
         let leaves = (from..*size).map(leaf).collect::<Result<Vec<_>, _>>()?;
         transact!(store, None, |tx| evidence::append_all(tx, &leaves, at(1)).await)?;
-        while evidence::sequence(&store, &keys.log, at(2)).await?.is_full() {}
+        while evidence::sequence_beside(&store, &keys.log, beside, at(2)).await?.is_full() {}
         if let Some(note) = evidence::checkpoint(&mut store.read().await?).await? {
             files.insert(format!("checkpoints/{size}"), note.into_bytes());
         }

@@ -78,6 +78,21 @@ async fn independent_programs_accept_our_log_and_receipts() {
     }
 }
 
+/// They accept the same log where an SM2 key signs its checkpoints too: a line by a key that they do not know.
+#[tokio::test]
+async fn independent_programs_pass_over_sm2_lines() {
+    let folder = tempfile::tempdir().unwrap();
+    let files = sample::folder_beside(&SIZES, Some(&sample::beside())).await.unwrap();
+    let checkpoint = String::from_utf8(files["checkpoint"].clone()).unwrap();
+    assert_eq!(checkpoint.lines().filter(|it| it.starts_with("— ")).count(), 2, "{checkpoint}");
+    write(folder.path(), &files);
+    let Some(output) = verify(folder.path()) else { return };
+    assert!(output.status.success(), "{}", said(&output));
+    for line in ["270 entries, 5 earlier checkpoints, 4 proofs, 2 receipts", "verified with pymerkle: 270 entries"] {
+        assert!(said(&output).contains(line), "{}", said(&output));
+    }
+}
+
 /// They refuse the same folder with one bit of any file changed, wherever that file is signed or committed to.
 #[tokio::test]
 async fn independent_programs_refuse_any_change() {

@@ -2,12 +2,12 @@
 
 use crate::{
     Files,
-    sample::{ORIGIN, at, body, keys, origin, pretty, receipt, salt},
+    sample::{ORIGIN, at, beside, body, keys, origin, pretty, receipt, salt},
 };
 use evidence::{Checkpoint, Note, VerifierKey, batch, digest_of_entry, entry, leaf_digest, merkle, merkle_leaf};
 use serde_json::{Value, json};
-use signing::Purpose;
-use vocabulary::{Digest, Hash, Problem, Suite, canonical_bytes};
+use signing::{Purpose, SM2_IDENTITY, Sign as _};
+use vocabulary::{Digest, Hash, Problem, Suite, canonical_bytes, canonical_digest};
 
 /// Texts whose canonical form is pinned: key order by UTF-16, escapes, numbers, CJK, an astral character.
 const JSON: [&str; 6] = [
@@ -32,6 +32,7 @@ pub fn all() -> Result<Files, Problem> {
         ("inclusion.json", inclusion()),
         ("consistency.json", consistency()),
         ("batch.json", batches()?),
+        ("sm2.json", sm2()?),
     ];
     Ok(files.into_iter().map(|(name, value)| (name.to_owned(), pretty(&value))).collect())
 }
@@ -85,6 +86,27 @@ fn checkpoint() -> Result<Value, Problem> {
     });
     let cases = cases.into_iter().collect::<Result<Vec<_>, Problem>>()?;
     Ok(json!({"about": "C2SP tlog-checkpoint over the leaves of this sample", "cases": cases}))
+}
+
+fn sm2() -> Result<Value, Problem> {
+    let key = beside();
+    let document = json!({"b": 1, "a": "江苏"});
+    let checkpoint = Checkpoint { origin: origin()?, size: 1, root: merkle::root(&hashes(1)) };
+    let mut note = checkpoint.sign(&keys().log)?;
+    note.countersign(ORIGIN, &key)?;
+    Ok(json!({
+        "about": "suite sm2-sm3; the secret is 32 bytes of 04; k by RFC 6979 with HMAC-SM3; signatures are r || s",
+        "identity": SM2_IDENTITY,
+        "public": key.public(),
+        "public_pem": key.public().to_pem(),
+        "document": document,
+        "signed": String::from_utf8_lossy(&Purpose::Request.bytes(&document)?),
+        "signature": key.sign_canonical(Purpose::Request, &document)?,
+        "digest": canonical_digest(Suite::Sm2Sm3, &document)?,
+        "vkey": VerifierKey::new(ORIGIN, key.public())?.to_string(),
+        "checkpoint": note.to_string(),
+        "signed_by_the_line": String::from_utf8_lossy(&Purpose::Note.wrap(checkpoint.text().as_bytes())),
+    }))
 }
 
 fn hashes(size: u64) -> Vec<Hash> {

@@ -99,7 +99,8 @@ fn found(federation: &FederationName, folder: &Path) -> (Genesis, Vec<Entry>) {
     let mut previous = genesis.digest().expect("a genesis has a digest");
     let mut entries = Vec::new();
     for (who, number) in Who::ALL.into_iter().zip(1..) {
-        let keys = KeyRing::create(&folder.join(who.id()).join("keys")).expect("a fresh folder takes keys");
+        let keys =
+            KeyRing::create(&folder.join(who.id()).join("keys"), Suite::default()).expect("a fresh folder takes keys");
         let addresses = vec![format!("{}:443", who.host())];
         let card = node::make_card(federation, &config(who), &keys, addresses).expect("the keys are sound");
         let body = EntryBody {

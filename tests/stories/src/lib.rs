@@ -32,4 +32,5 @@ mod routes;
 mod rows;
 mod sign_in;
 mod sources;
+mod suites;
 mod walls;

@@ -15,7 +15,7 @@ const DATABASE: &[u8] = include_bytes!("../previous/yunhe.db");
 const STATEMENTS: &str = include_str!("../previous/statements.txt");
 
 async fn open(home: &Path, database: String) -> Arc<Organisation> {
-    signing::KeyRing::create(&home.join("keys")).unwrap();
+    signing::KeyRing::create(&home.join("keys"), vocabulary::Suite::default()).unwrap();
     let config = OrganisationConfig {
         id: OrganisationId::new("js-scjg").unwrap(),
         title: Bilingual::new("江苏省市场监督管理局", "js-scjg"),

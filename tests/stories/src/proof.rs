@@ -29,7 +29,7 @@ impl Known {
 }
 
 /// The receipt's file as one side gives it, once it is acknowledged and in the log.
-async fn finished(world: &World, organisation: &str, id: &str) -> String {
+pub(crate) async fn finished(world: &World, organisation: &str, id: &str) -> String {
     let path = format!("/v1/receipts/{id}");
     let file = async || world.as_(organisation, "auditor").get(&path).await;
     let whole = |it: &Value| it["acknowledgement"].is_object() && it["log_proof"].is_string();

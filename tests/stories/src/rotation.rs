@@ -4,7 +4,7 @@
 use futures::future::join_all;
 use jiff::SignedDuration;
 use serde_json::json;
-use signing::{KeyRing, Rotated};
+use signing::KeyRing;
 use std::collections::BTreeSet;
 use testkit::{Hostile, World, story};
 
@@ -35,9 +35,8 @@ story! {
             let before = world.keys(id);
             let old = Hostile::member(&world, id);
             let folder = world.folder(id).join("keys");
-            for which in [Rotated::Messages, Rotated::Tls] {
-                KeyRing::prepare(&folder, which).unwrap();
-            }
+            KeyRing::prepare_messages(&folder, None).unwrap();
+            KeyRing::prepare_tls(&folder).unwrap();
             let messages = KeyRing::next_messages(&folder).unwrap().unwrap().public();
             let tls = KeyRing::next_tls(&folder).unwrap().unwrap().pin().unwrap();
             // Not before membership names both, and not before members have had time to hear of it.

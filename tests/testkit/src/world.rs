@@ -22,7 +22,7 @@ use std::{
 };
 use tempfile::TempDir;
 use tokio::sync::Mutex;
-use vocabulary::{Bilingual, FederationName, OrganisationId, ResourceId, Timestamp};
+use vocabulary::{Bilingual, FederationName, OrganisationId, ResourceId, Suite, Timestamp};
 
 /// Who is in the world, node by node: the hub and authority in charge, the provider, and a node with two tenants.
 pub const ORGANISATIONS: [&[&str]; 3] = [&["js-data"], &["js-scjg"], &["nj-data", "nj-gxj"]];
@@ -101,9 +101,18 @@ impl World {
 
     /// As [`World::new`], where batches come in parts of so many rows.
     pub async fn with_part_rows(database: Database, part_rows: usize) -> Self {
+        Self::made(database, part_rows, &[]).await
+    }
+
+    /// As [`World::new`], where these organisations sign by these suites.
+    pub async fn of_suites(database: Database, suites: &[(&str, Suite)]) -> Self {
+        Self::made(database, PART_ROWS, suites).await
+    }
+
+    async fn made(database: Database, part_rows: usize, suites: &[(&str, Suite)]) -> Self {
         let number = draw_number();
         let home = Home::make(database, number).await;
-        let mut world = Self::build(home, number, part_rows).await;
+        let mut world = Self::build(home, number, part_rows, suites).await;
         world.found().await;
         world
     }
@@ -112,7 +121,7 @@ impl World {
     pub async fn unfounded(database: Database) -> Self {
         let number = draw_number();
         let home = Home::make(database, number).await;
-        Self::build(home, number, PART_ROWS).await
+        Self::build(home, number, PART_ROWS, &[]).await
     }
 
     /// A world whose nodes reach their PostgreSQL through a relay.
@@ -120,12 +129,12 @@ impl World {
         let number = draw_number();
         let mut home = Home::make(database, number).await;
         let relay = home.through_a_relay(loopback(number)).await;
-        let mut world = Self::build(home, number, PART_ROWS).await;
+        let mut world = Self::build(home, number, PART_ROWS, &[]).await;
         world.found().await;
         (world, relay)
     }
 
-    async fn build(home: Home, number: u32, part_rows: usize) -> Self {
+    async fn build(home: Home, number: u32, part_rows: usize, suites: &[(&str, Suite)]) -> Self {
         let http = http_client();
         let folder = tempfile::tempdir().unwrap();
         let clock = Arc::new(ManualClock::new(noon()));
@@ -135,7 +144,8 @@ impl World {
         for ids in ORGANISATIONS {
             let home_of_node = folder.path().join(ids[0]);
             for id in ids {
-                KeyRing::create(&home_of_node.join(id).join("keys")).unwrap();
+                let suite = suites.iter().find(|it| it.0 == *id).map_or(Suite::default(), |it| it.1);
+                KeyRing::create(&home_of_node.join(id).join("keys"), suite).unwrap();
             }
             let config = NodeConfig {
                 federation: federation.clone(),

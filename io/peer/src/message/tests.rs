@@ -3,8 +3,11 @@ use super::*;
 use proptest::prelude::*;
 use signing::SigningKey;
 
+/// Seeds from here on are keys of SM2.
+const SM: u8 = 100;
+
 fn key(seed: u8) -> SigningKey {
-    SigningKey::from_seed(Suite::Ed25519Sha256, &[seed; 32])
+    SigningKey::from_seed(if seed < SM { Suite::Ed25519Sha256 } else { Suite::Sm2Sm3 }, &[seed; 32])
 }
 
 fn now() -> Timestamp {
@@ -25,8 +28,16 @@ fn request(uri: &str) -> request::Parts {
 }
 
 fn signed(uri: &str, body: &[u8]) -> (request::Parts, Sent) {
+    signed_by(1, uri, body)
+}
+
+fn digest(seed: u8, body: &[u8]) -> Digest {
+    Digest::by(key(seed).public().suite(), body)
+}
+
+fn signed_by(seed: u8, uri: &str, body: &[u8]) -> (request::Parts, Sent) {
     let mut parts = request(uri);
-    let sent = sign_request(&mut parts, &Digest::of(body), &key(1), Nonce([7; 16]), now()).unwrap();
+    let sent = sign_request(&mut parts, &digest(seed, body), &key(seed), Nonce([7; 16]), now()).unwrap();
     (parts, sent)
 }
 
@@ -88,23 +99,58 @@ fn the_profile_is_frozen() {
     assert_eq!(parts.headers[SIGNATURE], signature);
 }
 
+/// The same of SM2: a signature is the same each time, so that this is frozen too.
+#[test]
+fn the_profile_of_sm2_is_frozen() {
+    let (parts, _) = signed_by(SM, URI, b"{}");
+    let digest = "sm3=:8agjqqqv5A4RPH8E3XLCifr4YlLEqbV88dPJ4SVH+a0=:";
+    assert_eq!(parts.headers[CONTENT_DIGEST], digest);
+    let input = parts.headers[SIGNATURE_INPUT].to_str().unwrap();
+    assert!(
+        input.contains(";keyid=\"sm2-sm3:BBs6C/a1") && input.ends_with(";alg=\"sm2-sm3\";tag=\"yunhe\""),
+        "{input}"
+    );
+    let signature = "yunhe=:C+20w0OfmpAdSC5BSdEYFvlFwcOrKfGa/uCGH2AXmEN6LisTKhMtG+94K/anzdowTlAgHZwmaSChXQMj5Y9nhw==:";
+    assert_eq!(parts.headers[SIGNATURE], signature);
+}
+
+/// The key says how it is verified: a message that names the other suite's words is refused.
+#[test]
+fn a_message_is_of_the_suite_of_its_key() {
+    for (seed, other) in [(1, SM), (SM, 1)] {
+        let mut parts = request(URI);
+        sign_request(&mut parts, &digest(other, b"{}"), &key(seed), Nonce([7; 16]), now()).unwrap();
+        let problem = verify_head(&parts, knows(seed), now()).unwrap_err();
+        assert_eq!((problem.code.as_ref(), &problem.more["part"]), ("peer.signature", &"content-digest".into()));
+        let (parts, _) = signed_by(seed, URI, b"{}");
+        let problem = verify_head(&parts, |_| Ok(key(other).public()), now()).unwrap_err();
+        assert_eq!((problem.code.as_ref(), &problem.more["part"]), ("peer.signature", &"alg".into()));
+    }
+}
+
 #[test]
 fn a_signed_request_and_its_answer_verify() {
-    let (parts, sent) = signed(URI, b"{}");
-    let verified = verify_request(&parts, &Digest::of(b"{}"), knows(1), now()).unwrap();
-    assert_eq!((verified.key, verified.created, &verified.sent), (key(1).public(), now(), &sent));
+    for (one, other) in [(1, 2), (1, SM), (SM, 1), (SM, SM + 1)] {
+        request_and_answer(one, other);
+    }
+}
+
+fn request_and_answer(one: u8, two: u8) {
+    let (parts, sent) = signed_by(one, URI, b"{}");
+    let verified = verify_request(&parts, b"{}", knows(one), now()).unwrap();
+    assert_eq!((verified.key, verified.created, &verified.sent), (key(one).public(), now(), &sent));
     assert_eq!(verified.claim().keep_until, "2026-11-24T10:10:00Z".parse().unwrap());
     assert_eq!(verified.claim().replay().code, "peer.replay");
 
     let mut answer = http::Response::builder().header("content-type", "text/csv").body(()).unwrap().into_parts().0;
-    sign_answer(&mut answer, &Digest::of(b"a,b"), &verified.sent, &key(2), now()).unwrap();
-    let (by, digest) = verify_answer(&answer, &sent, knows(2)).unwrap();
-    assert_eq!((by, digest), (key(2).public(), Digest::of(b"a,b")));
+    sign_answer(&mut answer, &digest(two, b"a,b"), &verified.sent, &key(two), now()).unwrap();
+    let (by, whole) = verify_answer(&answer, &sent, knows(two)).unwrap();
+    assert_eq!((by, whole), (key(two).public(), digest(two, b"a,b")));
 
-    let (_, other) = signed(URI, b"{ }");
-    assert_eq!(verify_answer(&answer, &other, knows(2)).unwrap_err().code, "peer.signature");
+    let (_, other) = signed_by(one, URI, b"{ }");
+    assert_eq!(verify_answer(&answer, &other, knows(two)).unwrap_err().code, "peer.signature");
     answer.status = http::StatusCode::CREATED;
-    assert_eq!(verify_answer(&answer, &sent, knows(2)).unwrap_err().code, "peer.signature");
+    assert_eq!(verify_answer(&answer, &sent, knows(two)).unwrap_err().code, "peer.signature");
 }
 
 #[test]
@@ -137,9 +183,9 @@ fn a_clock_that_is_off_hears_by_how_much() {
 #[test]
 fn a_changed_body_is_told_apart_from_a_changed_message() {
     let (parts, _) = signed(URI, b"{}");
-    let problem = verify_request(&parts, &Digest::of(b"{]"), knows(1), now()).unwrap_err();
+    let problem = verify_request(&parts, b"{]", knows(1), now()).unwrap_err();
     assert_eq!((problem.code.as_ref(), problem.kind.status()), ("peer.digest", 400));
-    let problem = verify_request(&parts, &Digest::of(b"{}"), knows(2), now()).unwrap_err();
+    let problem = verify_request(&parts, b"{}", knows(2), now()).unwrap_err();
     assert_eq!((problem.code.as_ref(), problem.kind.status()), ("peer.signature", 401));
 }
 
@@ -186,8 +232,10 @@ const NEARLY_AN_INPUT: &str =
 proptest! {
     /// One bit flipped anywhere in what is covered, or in the signature's own fields, and the request is refused.
     #[test]
-    fn every_flipped_bit_is_refused(part in 0usize..8, at in 0usize..1000, bit in 0u8..7) {
-        let (mut parts, _) = signed(URI, b"{\"a\":1}");
+    fn every_flipped_bit_is_refused(
+        seed in prop::sample::select(vec![1, SM]), part in 0usize..8, at in 0usize..1000, bit in 0u8..7,
+    ) {
+        let (mut parts, _) = signed_by(seed, URI, b"{\"a\":1}");
         let names = ["content-type", "idempotency-key", CONTENT_DIGEST, SIGNATURE, SIGNATURE_INPUT];
         let before = parts.clone();
         match part {
@@ -213,7 +261,7 @@ proptest! {
             base::field(&it.headers, SIGNATURE), base::field(&it.headers, SIGNATURE_INPUT),
         );
         prop_assume!(same(&parts) != same(&before));
-        let result = verify_request(&parts, &Digest::of(b"{\"a\":1}"), knows(1), now());
+        let result = verify_request(&parts, b"{\"a\":1}", knows(seed), now());
         prop_assert!(result.is_err(), "{parts:?}");
     }
 

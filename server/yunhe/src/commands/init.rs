@@ -10,13 +10,14 @@ use serde_json::{Value, json};
 use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use vocabulary::{Bilingual, Problem};
+use vocabulary::{Bilingual, Problem, Suite};
 
 const EXAMPLES: &str = "\
 示例 Examples:
   yunhe init ./node --federation jiangsu --id js-scjg --title-zh 江苏省市场监督管理局 \\
         --title-en 'Jiangsu Administration for Market Regulation' --host scjg.js.yunhe.internal \\
         --division 320000 --level province
+  yunhe init … --suite sm2-sm3               （以 SM2/SM3 签名 signatures of SM2 with SM3）
   yunhe init ./node --config yunhe.toml      （一个节点上有多个单位时 several organisations in one node）
 
 随后 Then: yunhe serve --data ./node；名片 the card: ./node/<id>/card.json；三名管理员的初始密码 first passwords: ./node/<id>/first/
@@ -63,6 +64,10 @@ pub struct Init {
     /// 其他节点的入口，可多个 Where other nodes connect
     #[arg(long, default_values = ["127.0.0.1:8401", "[::1]:8401"])]
     peer: Vec<SocketAddr>,
+    /// 签名算法套件：ed25519-sha256，或商用密码 sm2-sm3；写在密钥里，别处不再写
+    /// The suite of its signatures: ed25519-sha256, or sm2-sm3. The keys say it, and nothing else does
+    #[arg(long, default_value_t = Suite::default(), value_name = "SUITE")]
+    suite: Suite,
     /// 数据库 The database: sqlite, or postgres://…
     #[arg(long, default_value = "sqlite")]
     database: String,
@@ -99,7 +104,7 @@ impl Init {
             Some(path) => read(path)?,
             None => self.one()?,
         };
-        let cards = node::init(&self.folder, &config).await?;
+        let cards = node::init(&self.folder, &config, self.suite).await?;
         let value = Value::from_iter(cards.iter().map(|(path, card)| {
             json!({"organisation": card.id, "title": card.title, "card": path, "key": card.keys.messages.first(),
                    "first_passwords": self.folder.join(card.id.as_str()).join("first")})

@@ -8,15 +8,16 @@ use clap::{Args, Subcommand, ValueEnum};
 use federation::Organisation;
 use node::{Clock as _, NodeConfig, SystemClock};
 use serde_json::{Value, json};
-use signing::{KeyRing, Rotated};
+use signing::KeyRing;
 use std::fs;
 use std::path::{Path, PathBuf};
-use vocabulary::{Kind, Problem, ensure};
+use vocabulary::{Kind, Problem, Suite, ensure};
 
 const EXAMPLES: &str = "\
 示例 Examples:
   yunhe key list --data ./node
   yunhe key rotate tls --data ./node         （先备好新密钥与名片 the next key is drawn, and a card that names both）
+  yunhe key rotate messages --suite sm2-sm3 --data ./node    （改用 SM2/SM3 over to SM2 with SM3）
   yunhe federation rotate ./node/ID/card.next.json --log members.json --out entry.json     （创始成员签署并提交）
   …节点自行启用新密钥 the node uses the next key by itself, ten minutes after it has heard of the entry…
   yunhe key retire --data ./node             （名片只列现行密钥，再办一次 a card of the keys in use; another entry）
@@ -39,6 +40,9 @@ enum Act {
         /// 哪一把 Which
         #[arg(value_enum)]
         which: Which,
+        /// 新消息密钥的套件；不写则同现行密钥 The suite of the next message key; that of the one in use if left out
+        #[arg(long, value_name = "SUITE")]
+        suite: Option<Suite>,
     },
     /// 停用旧密钥：写出只列现行密钥的名片 Give old ones up: a card of those in use
     Retire,
@@ -65,6 +69,13 @@ impl Key {
                 let which = if which == Which::Tls { Rotated::Tls } else { Rotated::Messages };
                 KeyRing::prepare(&home.join("keys"), which)?;
                 note(context, &home, ("key.prepare", json!({"key": which.word()}))).await?;
+            Act::Rotate { which, suite } => {
+                ensure!(suite.is_none() || which == Which::Messages, only_messages());
+                match which {
+                    Which::Log => return rotate_log(context, &home).await,
+                    Which::Tls => KeyRing::prepare_tls(&home.join("keys"))?,
+                    Which::Messages => KeyRing::prepare_messages(&home.join("keys"), suite)?,
+                }
                 card(context, &home, true)
             }
             Act::Retire => {
@@ -176,6 +187,15 @@ async fn rotate_log(context: &Context, home: &Path) -> Result<(), Failure> {
     write(&path, &card)?;
     told(context, &path, &card);
     Ok(())
+}
+
+fn only_messages() -> Problem {
+    Problem::new(
+        Kind::Unprocessable,
+        "key.suite",
+        "只有消息密钥可选套件：yunhe key rotate messages --suite sm2-sm3；连接与日志密钥不变",
+        "only message keys have a suite to choose: yunhe key rotate messages --suite sm2-sm3; TLS and log keep theirs",
+    )
 }
 
 fn running() -> Problem {

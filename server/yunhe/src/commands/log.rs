@@ -48,6 +48,8 @@ impl Log {
                             ("起源", "Origin", at("/origin")),
                             ("叶数", "Leaves", at("/size")),
                             ("根", "Root", at("/root")),
+                            ("验证公钥", "Verifier key", at("/key")),
+                            ("并列的 SM2 验证公钥", "SM2 verifier key beside it", at("/beside")),
                         ],
                     )
                 });

@@ -5,9 +5,8 @@ use crate::context::Context;
 use crate::exit::{Failure, file_problem, json_problem};
 use crate::output::{Voice, cell, facts, table};
 use clap::{Args, Subcommand};
-use evidence::VerifierKey;
 use exchange::{Keys, Proven, ReceiptBody};
-use federation::{Entry, Genesis, LogKey, Member, View};
+use federation::{Entry, Genesis, Member, View};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use signing::PublicKey;
@@ -168,9 +167,11 @@ fn verify(voice: Voice, file: &Path, members: &Path, genesis: Option<&str>) -> R
     let (receipt, proven) = proven(&receipt, &log, pinned).map_err(Failure::unproven)?;
     let value = json!({
         "verified": true, "acknowledged": proven.acknowledged, "unreceived": proven.unreceived,
-        "logged": proven.logged, "words": proven.words, "receipt": receipt.body,
+        "logged": proven.logged, "log_suites": proven.log_suites, "words": proven.words,
+        "suites": {"provider": receipt.batch.signature.suite, "consumer": receipt.asked.signature.suite},
+        "receipt": receipt.body,
     });
-    voice.answer(&value, || told(voice, &receipt.body, &proven));
+    voice.answer(&value, || told(voice, &receipt, &proven));
     Ok(())
 }
 
@@ -187,7 +188,7 @@ fn proven(receipt: &[u8], members: &[u8], pinned: Option<Digest>) -> Result<(exc
     let consumer = members_of(&view, &body.consumer)?;
     let provider_keys = message_keys(&view, &provider, body.at);
     let consumer_keys = message_keys(&view, &consumer, body.at);
-    let logs = log_keys(&provider)?;
+    let logs = provider.iter().map(|it| it.log_keys()).collect::<Result<Vec<_>, Problem>>()?.concat();
     let keys = Keys { provider: &provider_keys, consumer: &consumer_keys, log: &logs };
     let proven = exchange::verify(&receipt, &keys)?;
     Ok((receipt, proven))
@@ -250,16 +251,10 @@ fn message_keys(view: &View, members: &[Arc<Member>], at: Timestamp) -> Vec<Publ
     all.filter(|it| view.signer_at(it, at).is_ok()).collect()
 }
 
-fn log_keys(members: &[Arc<Member>]) -> Result<Vec<VerifierKey>, Problem> {
-    let all = members.iter().flat_map(|it| {
-        let former = it.former_logs.iter().map(|(log, _)| log);
-        std::iter::once(&it.organisation.keys.log).chain(former)
-    });
-    let key = |log: &LogKey| VerifierKey::new(log.origin.to_string(), log.key).map_err(Problem::from);
-    all.map(key).collect()
-}
-
-fn told(voice: Voice, body: &ReceiptBody, proven: &Proven) -> String {
+fn told(voice: Voice, receipt: &exchange::Receipt, proven: &Proven) -> String {
+    let body = &receipt.body;
+    let [provider, consumer] = [&receipt.batch.signature, &receipt.asked.signature].map(|it| it.suite.to_string());
+    let log = proven.log_suites.iter().map(ToString::to_string).collect::<Vec<_>>().join(" + ");
     let yes = |it: bool| voice.pick(if it { "是" } else { "尚未" }, if it { "yes" } else { "not yet" }).to_owned();
     let (first, second) = match voice.language {
         crate::cli::Language::Zh => (&proven.words.zh, &proven.words.en),
@@ -275,6 +270,9 @@ fn told(voice: Voice, body: &ReceiptBody, proven: &Proven) -> String {
             ("应答摘要", "Answer digest", body.answer.to_string()),
             ("使用方已确认", "Acknowledged", yes(proven.acknowledged)),
             ("已入日志", "In the log", yes(proven.logged)),
+            ("提供方签名套件", "Suite of the provider", provider),
+            ("使用方签名套件", "Suite of the consumer", consumer),
+            ("日志签名套件", "Suites of the log", log),
         ],
     ));
     text

@@ -71,7 +71,7 @@ async fn ten_thousand_idle_connections() {
     let folder = tempfile::tempdir().unwrap();
     let department: &[MemberRole] = &[MemberRole::Department];
     let (mut node, mut cards) = init(&folder.path().join("node"), &[("js-scjg", department)]).await;
-    let keys = KeyRing::create(&folder.path().join("member")).unwrap();
+    let keys = KeyRing::create(&folder.path().join("member"), vocabulary::Suite::default()).unwrap();
     let federation = FederationName::new("jiangsu").unwrap();
     // Nobody dials it.
     let addresses = vec!["127.0.0.1:9".to_owned()];

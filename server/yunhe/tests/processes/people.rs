@@ -94,7 +94,7 @@ async fn an_office_is_filled_on_the_machine_while_it_is_vacant() {
         organisation: vec![crate::town::organisation("nj-gxj", department)],
         ..node::NodeConfig::read(&home).unwrap()
     };
-    node::init(&other, &config).await.unwrap();
+    node::init(&other, &config, vocabulary::Suite::default()).await.unwrap();
     // Nobody has: the first password of another account opens an office just so, and one account holds one office.
     let say = async |arguments: &[&str]| yunhe(&other, arguments, "").await;
     let appointed = say(&["appoint", "audit", "--name", "li"]).await.unwrap();

@@ -79,7 +79,12 @@ pub async fn init(folder: &Path, all: &[(&str, &[MemberRole])]) -> (Process, Vec
         peer: vec![free(on)],
         organisation: all.iter().map(|(id, roles)| organisation(id, roles)).collect(),
     };
-    let cards = node::init(folder, &config).await.unwrap().into_iter().map(|(_, card)| card).collect();
+    let cards = node::init(folder, &config, vocabulary::Suite::default())
+        .await
+        .unwrap()
+        .into_iter()
+        .map(|(_, card)| card)
+        .collect();
     enter_administrators(folder, &config).await;
     let program = PathBuf::from(env!("CARGO_BIN_EXE_yunhe"));
     (Process::new(program, folder.to_owned(), config.client, config.peer), cards)
