@@ -72,6 +72,56 @@ export type Acknowledgement = {
   unreceived?: Digest[];
 };
 
+/** What is committed to: the body of an act's leaf. */
+export type ActBody = {
+  /** What it was done to. */
+  about: unknown;
+  /** What was done. */
+  act: string;
+  /** When. */
+  at: string;
+  /** Who did it. */
+  by: string;
+  /** Why it was refused. */
+  code?: string | null;
+  /** `yunhe-act/1`. */
+  format: string;
+  /** Which act of this organisation, from one. */
+  number: number;
+  /** Whose node it was. */
+  organisation: OrganisationId;
+  /** How it ended. */
+  outcome: Outcome2;
+  /** The digest of the act before it. */
+  previous?: Digest | null;
+  /** The roles in which it was done. */
+  roles: string[];
+};
+
+/** An act as a list shows it. */
+export type ActView = {
+  /** The act itself; none when its row cannot be read any more, which `yunhe audit verify` says. */
+  body?: ActBody | null;
+  /** Its leaf. */
+  digest: Digest;
+  /** The epoch of its log, once it is published. */
+  epoch?: number | null;
+  /** Its index in that log. */
+  index?: number | null;
+  /** Its number among all acts here. */
+  number: number;
+  /** What kind it is, in words. */
+  title?: Bilingual | null;
+};
+
+/** A page of acts, newest first. */
+export type ActsPage = {
+  /** The acts. */
+  acts: ActView[];
+  /** Ask again below this number for older ones; none at the end. */
+  before?: number | null;
+};
+
 /** An agreement (共享协议); it is live once provider and consumer have signed. */
 export type Agreement = {
   /** When it was made. */
@@ -421,6 +471,18 @@ export type Constant = {
   timestamp: string;
 };
 
+/** The proof that a log goes on from what it was. */
+export type Continued = {
+  /** What it leads to. */
+  checkpoint: string;
+  /** The epoch of the log. */
+  epoch: number;
+  /** Its size before. */
+  from: number;
+  /** The consistency path, in base64. */
+  path: string[];
+};
+
 /** What a past recipient is told (更正通知): what was wrong, since when, and what to do. */
 export type Correction = {
   /** Under which agreement it had the row. */
@@ -669,6 +731,38 @@ export type Event = {
   supplemented: Signed3;
 };
 
+/** A period to export. */
+export type ExportActsAsk = {
+  /** From when on. */
+  from: string;
+  /** Until when, itself included; what is later than now is now. */
+  to: string;
+};
+
+/** An export that has begun. */
+export type ExportBegun = {
+  /** The number of the act that began it, by which its pages are asked for. */
+  export: number;
+  /** What is exported. */
+  period: Period;
+};
+
+/** A page of an export. */
+export type Exported = {
+  /** The acts. */
+  acts: Line[];
+  /** The signed checkpoints, one of each log; the first is that of the act that began it. */
+  checkpoints: string[];
+  /** The proof that the log goes on from the earlier export, where one was named; none where it knows less. */
+  continued?: Continued | null;
+  /** The act that began it. */
+  export: number;
+  /** Ask again for what comes after this number; none at the end. */
+  next?: number | null;
+  /** What is exported. */
+  period: Period;
+};
+
 /** Names a federation (`jiangsu`). */
 export type FederationName = string;
 
@@ -785,7 +879,7 @@ export type Genesis = {
   founded_at: string;
   /** Who may change it. */
   founders: Founders;
-  /** The suite of its signatures and digests. */
+  /** The suite of its digests: `ed25519-sha256`. Each founder's key says by which suite it signs. */
   suite: Suite;
   /** Its title. */
   title: Bilingual;
@@ -965,6 +1059,16 @@ export type Level = "nation" | "province" | "city" | "county";
 /** How near the end is. */
 export type Light = "green" | "yellow" | "red" | "overdue" | "escalated";
 
+/** An act with its proof. */
+export type Line = {
+  /** Its number. */
+  number: number;
+  /** Its proof. */
+  proof: Proof2;
+  /** The body's very text; none when it is gone. */
+  text?: string | null;
+};
+
 /** The chain behind an entry: 职责 → 事项 → 信息系统 → (entry) → 挂接资源. */
 export type Links = {
   /** Cells of the guide's template that came in other words than ours. */
@@ -1064,8 +1168,11 @@ export type MemberRole = "hub" | "authority" | "department" | "enterprise";
 /** How what is shared reaches the asker (共享方式). */
 export type Method = "platform" | "mail" | "disk" | "medium" | "none";
 
+/** Which rows a run reads. */
+export type Mode = "full" | "changes";
+
 /** What is carried over. */
-export type Mode = "full" | "incremental";
+export type Mode2 = "full" | "incremental";
 
 /** An application system to register. */
 export type NewApplication = {
@@ -1295,6 +1402,9 @@ export type Origin = string;
 /** What became of a row. */
 export type Outcome = "added" | "changed" | "same";
 
+/** How an act ended. */
+export type Outcome2 = "done" | "refused";
+
 /** The files of a pack. */
 export type PackFiles = {
   files: Record<string, string>;
@@ -1343,6 +1453,21 @@ export type Past = {
   why: string;
 };
 
+/** What is exported. */
+export type Period = {
+  /** The first act's number. */
+  first: number;
+  /** From when on. */
+  from: string;
+  /** The last one's; one less than the first where there is none. */
+  last: number;
+  /** Until when, itself included. */
+  to: string;
+};
+
+/** Where a run is. */
+export type Phase = "begin" | "keyless" | "rows" | "gone" | "done" | "dropped";
+
 /** The SHA-256 of a key's SubjectPublicKeyInfo: how a TLS key is known in a federation. */
 export type Pin = Digest;
 
@@ -1353,7 +1478,7 @@ export type Plan = {
   /** Who planned it. */
   by: string;
   /** What is carried over. */
-  mode: Mode;
+  mode: Mode2;
   /** Its name. */
   name: ResourceId;
   /** From whom. */
@@ -1369,7 +1494,7 @@ export type PlanAsk = {
   /** Under which agreement. */
   agreement: AgreementId;
   /** What is carried over. */
-  mode: Mode;
+  mode: Mode2;
   /** Its name. */
   name: ResourceId;
   /** When: `every 5m`, `at 08:30 working-days`; left out: when somebody says so. */
@@ -1445,6 +1570,22 @@ export type Proof = {
   next?: string | null;
 };
 
+/** Where an act stands in its log. */
+export type Proof2 = {
+  /** Its leaf. */
+  digest: Digest;
+  /** The epoch of its log. */
+  epoch?: number | null;
+  /** Its index there. */
+  index?: number | null;
+  /** The act's number. */
+  number: number;
+  /** From the leaf's sibling up to the checkpoint's root, in base64. */
+  path?: string[] | null;
+  /** What hides it, in hex. */
+  salt?: string | null;
+};
+
 /** A draft with its reasons. */
 export type Proposal = {
   /** The least confidence among them. */
@@ -1461,12 +1602,14 @@ export type Proposal = {
 
 /** Tables or files to propose entries for. */
 export type ProposeAsk = {
+  /** A connection of ours whose tables are meant: they are described where they stand. */
+  connection?: string | null;
   /** The front of their codes: class, item, subject, detail; the serial numbers are drawn when they are drafted. */
   front?: string | null;
   /** The duty, the matters and the system behind all of them. */
   links?: Links;
   /** What their source says of them. */
-  tables: TableShape[];
+  tables?: TableShape[];
 };
 
 export type PublicKey = string;
@@ -1927,11 +2070,11 @@ export type Side = "provider" | "consumer";
 
 /** A signature over canonical bytes; who may sign with `key` is decided by membership, not here. */
 export type Signature = {
-  /** The signer's public key: the raw key in base64 (32 bytes for Ed25519). */
+  /** The signer's public key: the raw key in base64: 32 bytes of Ed25519, or 65 of SM2 (`04 ‖ x ‖ y`). */
   key: string;
   /** How it was made. */
   suite: Suite;
-  /** The signature in base64. */
+  /** The signature in base64, 64 bytes: of Ed25519 as RFC 8032 writes it, of SM2 `r ‖ s`. */
   value: string;
 };
 
@@ -2015,6 +2158,44 @@ export type Signed9 = {
   signatures: Signature[];
 };
 
+/** What a check found. */
+export type SourceCheck = {
+  /** Everything that stands in the way, and what would be right. */
+  findings: Bilingual[];
+  /** Rows looked at. */
+  looked_at: number;
+  /** About how many rows the table has, where its database says so. */
+  rows?: number | null;
+  /** The source. */
+  source: ResourceId;
+  /** Of those, rows that would be turned away. */
+  unfit: number;
+};
+
+/** A source as it is listed. */
+export type SourceView = {
+  /** The connection. */
+  connection: ResourceId;
+  /** How often it is taken over. */
+  every_minutes?: number | null;
+  /** Seconds since the last run that ended began: what was written there since is not here yet. */
+  lag_s?: number | null;
+  /** The latest run. */
+  last?: TakingView | null;
+  /** Whether queries read it where it stands. */
+  live: boolean;
+  /** The record type that it feeds. */
+  record: ResourceId;
+  /** Its name. */
+  source: ResourceId;
+  /** The connection: `closed` serves, `open` rests after failures, `half-open` is tried; `unfit` cannot serve. */
+  state: string;
+  /** The table. */
+  table: string;
+  /** Its title. */
+  title: Bilingual;
+};
+
 /** Where a delivery stands between two steps. */
 export type Stage = "new" | {
   filling: {
@@ -2088,8 +2269,8 @@ export type StepClock = {
   working_days: number;
 };
 
-/** A signature and hash algorithm pair. `sm2-sm3` is planned: its name is reserved and refused until it is built. */
-export type Suite = "ed25519-sha256";
+/** A signature and hash algorithm pair. A key says of which suite it is; whoever verifies knows both. */
+export type Suite = "ed25519-sha256" | "sm2-sm3";
 
 /** What the consumer adds after 补正. */
 export type Supplement = {
@@ -2133,6 +2314,52 @@ export type TableShape = {
   format?: string | null;
   /** Its name there. */
   name: string;
+};
+
+/** What to take over. */
+export type TakeAsk = {
+  /** All rows, and take out what is gone there; left out: what changed, where that can be told. */
+  full?: boolean;
+  /** That the table lost most of its rows is known and right. */
+  may_shrink?: boolean;
+  /** Who reviewed that no state secret is in it; left out: as with the run before. */
+  reviewed_by?: string | null;
+  /** When. */
+  reviewed_on?: string | null;
+};
+
+export type TakingId = string;
+
+/** A run as it is shown. */
+export type TakingView = {
+  /** When. */
+  begun: string;
+  /** Who began it. */
+  by: string;
+  /** When it ended. */
+  ended?: string | null;
+  /** Its name. */
+  id: TakingId;
+  /** Rows that were new or changed. */
+  loaded: number;
+  /** All rows or changes. */
+  mode: Mode;
+  /** Where it is. */
+  phase: Phase;
+  /** Rows read: loaded, unchanged and rejected together. */
+  read: number;
+  /** Rows turned away. */
+  rejected: number;
+  /** Imports whose rejected rows can be fetched. */
+  rejecting: ImportId[];
+  /** Rows taken out because they are gone there. */
+  removed: number;
+  /** Of which source. */
+  source: ResourceId;
+  /** Why it does not go on at the moment. */
+  stuck?: Bilingual | null;
+  /** Rows that were so already. */
+  unchanged: number;
 };
 
 /** Where the rows go. */
@@ -2520,6 +2747,21 @@ export class Yunhe {
     return this.json("DELETE", `/v1/applications/${encodeURIComponent(name)}`);
   }
 
+  /** 管理员操作记录 · acts of administrators, newest first */
+  acts(query: { act?: string | null; before?: number | null; by?: string | null; from?: string | null; limit?: number | null; outcome?: Outcome2 | null; to?: string | null } = {}): Promise<ActsPage> {
+    return this.json("GET", "/v1/audit", query);
+  }
+
+  /** 开始导出一段时期的操作记录 · begins an export of a period's acts */
+  exportActs(body: ExportActsAsk): Promise<ExportBegun> {
+    return this.json("POST", "/v1/audit/exports", {}, JSON.stringify(body));
+  }
+
+  /** 导出的一页，附日志证明 · a page of it, each act with its proof */
+  exportedActs(number: string, query: { after?: number | null; earlier_epoch?: number | null; earlier_size?: number | null } = {}): Promise<Exported> {
+    return this.json("GET", `/v1/audit/exports/${encodeURIComponent(number)}`, query);
+  }
+
   /** 检索目录 · searches the catalogue */
   searchCatalog(query: { class?: string | null; cycle?: string | null; grade?: string | null; limit?: number | null; offset?: number | null; owner?: string | null; q?: string; sharing?: string | null; theme?: string | null } = {}): Promise<Found> {
     return this.json("GET", "/v1/catalog", query);
@@ -2878,6 +3120,26 @@ export class Yunhe {
   /** 以密码（和动态码）登录 · signs in with a password, and a code */
   signIn(body: Credentials): Promise<IssuedToken> {
     return this.json("POST", "/v1/sessions", {}, JSON.stringify(body));
+  }
+
+  /** 数据源（对方的表）及最近一次取数 · tables of others that feed our records, with their latest runs */
+  sources(): Promise<SourceView[]> {
+    return this.json("GET", "/v1/sources");
+  }
+
+  /** 检查数据源能否读取、行是否合乎类型 · whether a source can be read and its rows fit */
+  checkSource(name: string): Promise<SourceCheck> {
+    return this.json("GET", `/v1/sources/${encodeURIComponent(name)}/check`);
+  }
+
+  /** 数据源的历次取数 · the runs of a source, newest first */
+  sourceRuns(name: string): Promise<TakingView[]> {
+    return this.json("GET", `/v1/sources/${encodeURIComponent(name)}/runs`);
+  }
+
+  /** 开始或继续取数 · begins to take a source over, or goes on with it */
+  takeSource(name: string, body: TakeAsk): Promise<TakingView> {
+    return this.json("POST", `/v1/sources/${encodeURIComponent(name)}/runs`, {}, JSON.stringify(body));
   }
 
   /** 政务信息系统台账：未接入、沉睡、在用 · information systems: unconnected, sleeping, in use */

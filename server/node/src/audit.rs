@@ -114,7 +114,7 @@ pub struct ActsPage {
 /// A period to export.
 #[derive(Clone, Debug, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct ExportAsk {
+pub struct ExportActsAsk {
     /// From when on.
     #[schemars(with = "String")]
     pub from: Timestamp,
@@ -301,7 +301,7 @@ impl Organisation {
     ///
     /// # Errors
     /// `policy.role`, `audit.period`, `audit.too_many`.
-    pub async fn export_acts(&self, principal: &Principal, ask: ExportAsk) -> Result<ExportBegun, Problem> {
+    pub async fn export_acts(&self, principal: &Principal, ask: ExportActsAsk) -> Result<ExportBegun, Problem> {
         self.permit(principal, ReadActs)?;
         let (salt, now) = (draw_salt()?, self.now());
         act::check_period(ask.from, ask.to)?;

@@ -7,7 +7,7 @@ use crate::{Organisation, organisation::CERTIFICATE_DAYS};
 use jiff::SignedDuration;
 use peer::Hosts;
 use signing::{Certificate, KeyRing, PublicKey, Rotated, Signer, SigningKey, TlsKey};
-use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
+use std::sync::{Arc, PoisonError, RwLock};
 use store::transact;
 use vocabulary::{OrganisationId, Problem, Signature, Timestamp};
 

@@ -58,8 +58,8 @@ pub use access::{Incoming, Outcome};
 pub use accounts::{Accounts, AccountsAsk, Figure, FigureName, Proof, ProofAsk, Rate};
 pub use administrators::{OFFICES, appoint, office_word};
 pub use audit::{
-    ACTS, ActView, ActsAsk, ActsPage, Called, ExportAsk, ExportBegun, Exported, ExportedAsk, NOTE_MINUTES, act_title,
-    leave_on_machine,
+    ACTS, ActView, ActsAsk, ActsPage, Called, ExportActsAsk, ExportBegun, Exported, ExportedAsk, NOTE_MINUTES,
+    act_title, leave_on_machine,
 };
 pub use backup::{FeedState, FileState, LogState, Manifest, back_up, organisations_in, verify_backup};
 pub use catalogs::SearchAsk;

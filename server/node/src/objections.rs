@@ -132,7 +132,7 @@ impl Organisation {
             reason: draft.reason,
             at: now,
         };
-        let objection = Signed::sign(objection, self.message_key())?;
+        let objection = Signed::sign(objection, &*self.message_key())?;
         let id = objection.body.id;
         let permit = self.permit(principal, Raise { objection })?;
         let salt = draw_salt()?;
@@ -242,7 +242,8 @@ impl Organisation {
         let RulingDraft { verdict, reason, passed_to, .. } = draft;
         let rule = Rule { objection: id, by: self.id().clone(), verdict, reason, passed_to };
         let permit = self.permit(principal, rule)?;
-        let seal = Seal { signer: self.message_key(), salt: draw_salt()? };
+        let (signer, salt) = (self.message_key(), draw_salt()?);
+        let seal = Seal { signer: &*signer, salt };
         let (now, key) = (self.now(), &view.objection.body.key);
         let (columns, found_at) = (&view.objection.body.columns, view.at);
         transact!(self.store, None, |tx| {
@@ -327,7 +328,7 @@ impl Organisation {
         let permit = self.permit(principal, Confirm { correction, by: self.id().clone(), note: draft.note })?;
         let (salt, now) = (draw_salt()?, self.now());
         let view =
-            transact!(self.store, None, |tx| exchange::confirm(tx, &permit, self.message_key(), salt, now).await)?;
+            transact!(self.store, None, |tx| exchange::confirm(tx, &permit, &*self.message_key(), salt, now).await)?;
         self.tell_letters_now().await;
         Ok(view)
     }
@@ -375,7 +376,7 @@ impl Organisation {
     /// Those of the store.
     pub async fn follow_corrections(&self) -> Result<usize, Problem> {
         let now = self.now();
-        let found = transact!(self.store, None, |tx| exchange::tell_under_way(tx, self.message_key(), now).await)?;
+        let found = transact!(self.store, None, |tx| exchange::tell_under_way(tx, &*self.message_key(), now).await)?;
         let asked = transact!(self.store, None, |tx| exchange::ask_again(tx, now).await)?;
         Ok(found + asked)
     }

@@ -216,7 +216,7 @@ impl Organisation {
         if exchange::noticed(&mut self.store.read().await?, &notice).await? {
             return Ok(0);
         }
-        let escalation = Signed::sign(escalation, self.message_key())?;
+        let escalation = Signed::sign(escalation, &*self.message_key())?;
         let job = self.job("remind", [Role::Requester]);
         let permit = self.permit(&job, Escalate { escalation, authority })?;
         let salt = draw_salt()?;

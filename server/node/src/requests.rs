@@ -311,11 +311,9 @@ impl Organisation {
     pub async fn supplement(&self, principal: &Principal, id: RequestId, note: String) -> Result<RequestView, Problem> {
         let permit = self.permit(principal, SupplementAsk { request: id, note })?;
         let now = self.now();
-        let view = transact!(self.store, None, |tx| exchange::supplement(tx, &permit, self.message_key(), now).await)?;
-        self.with_clocks(self.take_along(view).await?).await
         let view =
             transact!(self.store, None, |tx| exchange::supplement(tx, &permit, &*self.message_key(), now).await)?;
-        self.take_along(view).await
+        self.with_clocks(self.take_along(view).await?).await
     }
 
     /// Takes in a request that the consumer's node brings.

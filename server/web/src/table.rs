@@ -18,11 +18,11 @@ use catalog::{
 use node::{
     Accounts, AccountsAsk, ActsAsk, ActsPage, AnswerDraft, ApplicationView, CloseAsk, CompilationLine, CompilationView,
     CompileAsk, ConfirmationDraft, Credentials, DcatAsk, DemandView, DigestAsk, DossiersAsk, Enrolled, Enrolling,
-    ExportAsk, ExportBegun, Exported, ExportedAsk, ImportAsk, ImportReport, InstalledPack, IssuedToken, ListAsk,
-    ListPage, MomentAsk, NewApplication, NewToken, NewUser, ObjectionDraft, ObjectionsAsk, OfferView, OpenedUser, Page,
-    PageAsk, PlanAsk, Proof, ProofAsk, ProposeAsk, PullAsk, PutAsk, PutReport, QueryAnswer, QueryAsk, RemoveAsk,
-    RequestDraft, RequestsAsk, RulingDraft, RunAsk, SearchAsk, SourceCheck, SourceView, SystemLine, SystemsAsk,
-    TakeAsk, TakingView, TemplateAsk, ThingLine, ThingView, ThingsAsk, TokenView, TypeView, UserView,
+    ExportActsAsk, ExportAsk, ExportBegun, Exported, ExportedAsk, ImportAsk, ImportReport, InstalledPack, IssuedToken,
+    ListAsk, ListPage, MomentAsk, NewApplication, NewToken, NewUser, ObjectionDraft, ObjectionsAsk, OfferView,
+    OpenedUser, Page, PageAsk, PlanAsk, Proof, ProofAsk, ProposeAsk, PullAsk, PutAsk, PutReport, QueryAnswer, QueryAsk,
+    RemoveAsk, RequestDraft, RequestsAsk, RulingDraft, RunAsk, SearchAsk, SourceCheck, SourceView, SystemLine,
+    SystemsAsk, TakeAsk, TakingView, TemplateAsk, ThingLine, ThingView, ThingsAsk, TokenView, TypeView, UserView,
 };
 use policy::Role;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
@@ -551,7 +551,7 @@ pub const ROUTES: &[Route] = &[
         .gives::<ActsPage>(),
     post("/v1/audit/exports", "exportActs", "开始导出一段时期的操作记录", "begins an export of a period's acts")
         .audited()
-        .takes::<ExportAsk>()
+        .takes::<ExportActsAsk>()
         .gives::<ExportBegun>(),
     get(
         "/v1/audit/exports/{number}",

@@ -3,7 +3,7 @@
 use super::Answer;
 use crate::caller::{Caller, Json as Body, Params, Path};
 use axum::Json;
-use node::{ActsAsk, ActsPage, ExportAsk, ExportBegun, Exported, ExportedAsk};
+use node::{ActsAsk, ActsPage, ExportActsAsk, ExportBegun, Exported, ExportedAsk};
 
 /// `GET /v1/audit`: a page of acts, newest first.
 pub(crate) async fn acts(caller: Caller, Params(ask): Params<ActsAsk>) -> Answer<ActsPage> {
@@ -11,7 +11,7 @@ pub(crate) async fn acts(caller: Caller, Params(ask): Params<ActsAsk>) -> Answer
 }
 
 /// `POST /v1/audit/exports`: begins an export of a period, which is an act itself.
-pub(crate) async fn begin_export(caller: Caller, Body(ask): Body<ExportAsk>) -> Answer<ExportBegun> {
+pub(crate) async fn begin_export(caller: Caller, Body(ask): Body<ExportActsAsk>) -> Answer<ExportBegun> {
     Ok(Json(caller.org.export_acts(&caller.principal, ask).await?))
 }
 

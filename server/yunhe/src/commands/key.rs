@@ -64,11 +64,6 @@ impl Key {
         let home = context.home()?;
         match self.act {
             Act::List => list(context, &home),
-            Act::Rotate { which: Which::Log } => rotate_log(context, &home).await,
-            Act::Rotate { which } => {
-                let which = if which == Which::Tls { Rotated::Tls } else { Rotated::Messages };
-                KeyRing::prepare(&home.join("keys"), which)?;
-                note(context, &home, ("key.prepare", json!({"key": which.word()}))).await?;
             Act::Rotate { which, suite } => {
                 ensure!(suite.is_none() || which == Which::Messages, only_messages());
                 match which {
@@ -76,6 +71,8 @@ impl Key {
                     Which::Tls => KeyRing::prepare_tls(&home.join("keys"))?,
                     Which::Messages => KeyRing::prepare_messages(&home.join("keys"), suite)?,
                 }
+                let key = if which == Which::Tls { "tls" } else { "messages" };
+                note(context, &home, ("key.prepare", json!({ "key": key }))).await?;
                 card(context, &home, true)
             }
             Act::Retire => {

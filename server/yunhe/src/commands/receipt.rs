@@ -5,6 +5,7 @@ use crate::context::Context;
 use crate::exit::{Failure, file_problem, json_problem};
 use crate::output::{Voice, cell, facts, table};
 use clap::{Args, Subcommand};
+use evidence::VerifierKey;
 use exchange::{Keys, Proven, ReceiptBody};
 use federation::{Entry, Genesis, Member, View};
 use serde::Deserialize;
@@ -188,7 +189,7 @@ fn proven(receipt: &[u8], members: &[u8], pinned: Option<Digest>) -> Result<(exc
     let consumer = members_of(&view, &body.consumer)?;
     let provider_keys = message_keys(&view, &provider, body.at);
     let consumer_keys = message_keys(&view, &consumer, body.at);
-    let logs = provider.iter().map(|it| it.log_keys()).collect::<Result<Vec<_>, Problem>>()?.concat();
+    let logs = log_keys(&provider)?;
     let keys = Keys { provider: &provider_keys, consumer: &consumer_keys, log: &logs };
     let proven = exchange::verify(&receipt, &keys)?;
     Ok((receipt, proven))
@@ -240,6 +241,10 @@ pub(super) fn logs_of(file: &Path, genesis: Option<&str>, id: &OrganisationId) -
     let pinned = genesis.map(str::parse::<Digest>).transpose()?;
     let view = replayed(&read(file)?, pinned)?;
     log_keys(&members_of(&view, id)?)
+}
+
+fn log_keys(members: &[Arc<Member>]) -> Result<Vec<VerifierKey>, Problem> {
+    Ok(members.iter().map(|it| it.log_keys()).collect::<Result<Vec<_>, Problem>>()?.concat())
 }
 
 /// The message keys that were the organisation's at `at`.

@@ -48,7 +48,7 @@ impl Systems {
     pub fn connections(&self) -> Result<Vec<ConnectionConfig>, Problem> {
         let Some((mariadb, postgres)) = self.servers()? else { return Ok(Vec::new()) };
         let at = |name: &str, url: String| -> Result<ConnectionConfig, Problem> {
-            Ok(ConnectionConfig { name: name.parse()?, url: Address::new(url), password_file: None })
+            Ok(ConnectionConfig { name: name.parse()?, url: Address::new(url), password_file: None, writes: false })
         };
         Ok(vec![
             at("licence-db", departments::named(mariadb, departments::LICENCES))?,
