@@ -8,6 +8,7 @@ mod noted;
 mod openapi;
 mod peers;
 mod problem;
+mod route;
 mod routes;
 mod serve;
 mod table;
@@ -18,8 +19,9 @@ mod trace;
 pub use openapi::openapi;
 pub use peers::router as peer_router;
 pub use problem::Failure;
+pub use route::{Method, Port, Route};
 pub use serve::{Served, serve};
-pub use table::{Method, Port, ROUTES, Route};
+pub use table::ROUTES;
 pub use tenant::Tenants;
 pub use trace::TRACED;
 

@@ -2,7 +2,7 @@
 
 use crate::{
     Method, ROUTES, Route,
-    table::{Content, Port, SchemaOf},
+    route::{Content, Port, SchemaOf},
 };
 use identity::Scope;
 use schemars::{SchemaGenerator, generate::SchemaSettings};

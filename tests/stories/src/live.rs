@@ -179,7 +179,8 @@ story! {
             world.as_(PROVIDER, "administrator").post("/v1/packs", live_pack()).await.expect_status(200);
             // Its node has begun anew, and who asked it meanwhile looks again in a moment.
             let requester = world.as_("nj-gxj", "requester").desk().await;
-            let heard = || async { requester.get("/v1/members/js-scjg/offers").await.status == 200 };
+            let draft = World::draft("ent-base", "2026-12-31");
+            let heard = || async { requester.post("/v1/requests", draft.clone()).await.status == 200 };
             world.until("the provider is heard again", heard).await;
             let asked = world.ask("ent-base", "2026-12-31").await;
             let agreement = world.sign(asked["request"]["body"]["id"].as_str().unwrap()).await;

@@ -1,7 +1,7 @@
 //! The guide's columns: what their cells say, in our words and in those of others.
 //!
-//! Pure. `parse(render(x)) = x` for each column, but for blanks around a text, which a cell does not keep; what `render(parse(cell))` does not give back is kept as it is
-//! ([`Cells`]).
+//! Pure. `parse(render(x)) = x` for each column, but for blanks around a text, which a cell does not keep; what
+//! `render(parse(cell))` does not give back is kept as it is ([`Cells`]).
 
 use crate::{Class, Entry, Item, ItemType, Method};
 use policy::Sharing;

@@ -1,4 +1,5 @@
-//! `yunhe catalog propose`: describes CSV files, or names a connection, has entries proposed, and drafts those that a person ticks.
+//! `yunhe catalog propose`: describes CSV files, or names a connection, has entries proposed, and drafts those that a
+//! person ticks.
 
 use crate::client::encoded;
 use crate::context::Context;

@@ -61,9 +61,10 @@ fn missing() -> Problem {
     Problem::new(
         Kind::Unprocessable,
         "demo.systems",
-        "--bureau 须有 MariaDB 与 PostgreSQL：用 --mariadb、--department-postgres 指明，或运行 cargo xtask demo --bureau",
-        "--bureau needs a MariaDB and a PostgreSQL: name them by --mariadb and --department-postgres, or run cargo xtask \
-         demo --bureau, which starts both",
+        "--bureau 须有 MariaDB 与 PostgreSQL：用 --mariadb、--department-postgres 指明，\
+         或运行 cargo xtask demo --bureau，它会启动两者",
+        "--bureau needs a MariaDB and a PostgreSQL: name them by --mariadb and --department-postgres, \
+         or run cargo xtask demo --bureau, which starts both",
     )
 }
 
