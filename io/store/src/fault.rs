@@ -63,9 +63,13 @@ pub(crate) fn problem(error: &sqlx::Error) -> Problem {
                 _ => internal("sql", error),
             }
         }
-        sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed | sqlx::Error::WorkerCrashed => {
-            away(error)
-        }
+        sqlx::Error::Io(_)
+        | sqlx::Error::Tls(_)
+        | sqlx::Error::PoolTimedOut
+        | sqlx::Error::PoolClosed
+        | sqlx::Error::WorkerCrashed => away(error),
+        // A server that hangs up where it should say whether it speaks TLS: the driver reads that as a byte 0.
+        sqlx::Error::Protocol(it) if it.starts_with("unexpected response from SSLRequest") => away(error),
         other => internal("driver", other),
     }
 }

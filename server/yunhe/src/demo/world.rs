@@ -110,7 +110,7 @@ async fn init(stage: &Stage, place: Place, organisations: &[Organisation]) -> Re
             database: database.clone(),
             epoch: 1,
             part_rows: node::PART_ROWS,
-            connection: if it.id == PROVIDER.id { stage.options.systems.connections()? } else { Vec::new() },
+            connection: stage.options.systems.connections(it.id)?,
         })
     };
     let config = NodeConfig {

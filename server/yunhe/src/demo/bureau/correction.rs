@@ -6,7 +6,7 @@ use super::super::people::{BUREAU_REQUESTER, BUREAU_STEWARD, PROVIDER_OFFICER, P
 use super::super::process::Place;
 use super::super::stage::Stage;
 use super::departments::{WRONG, cancel};
-use super::sharing::{DELIVERY, TABLE, runs, settled};
+use super::sharing::{DELIVERY, OUTSIDE, TABLE, runs, settled, status_in_database};
 use super::{Bureau, killed};
 use crate::commands::pack::items;
 use crate::output::cell;
@@ -73,14 +73,17 @@ pub async fn take(stage: &mut Stage, bureau: &Bureau) -> Result<(), Problem> {
             && cell::number(&done, "/loaded") == Some(0)
             && cell::number(&done, "/unchanged").unwrap_or(0) > 0,
     )?;
-    let before = runs(stage).await?;
-    stage.ask(BUREAU_STEWARD, &["deliver", "run", DELIVERY]).await?;
-    settled(stage, before).await?;
+    for delivery in [DELIVERY, OUTSIDE] {
+        let before = runs(stage, delivery).await?;
+        stage.ask(BUREAU_STEWARD, &["deliver", "run", delivery]).await?;
+        settled(stage, delivery, before).await?;
+    }
     let here = stage.ask(BUREAU_STEWARD, &["record", "get", TABLE, WRONG]).await?;
+    let outside = status_in_database(stage, WRONG).await?;
     stage.check(
-        "使用方自己的表中同一格已更正",
-        "the same cell is right in the consumer's own table",
-        word(&here, "/rows/0/status") == "cancelled",
+        "使用方的记录与其 PostgreSQL 表中，同一格都已更正",
+        "the same cell is right in the consumer's records and in its PostgreSQL table",
+        word(&here, "/rows/0/status") == "cancelled" && outside == "cancelled",
     )?;
     confirmed(stage, &id).await
 }

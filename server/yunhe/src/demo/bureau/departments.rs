@@ -14,6 +14,8 @@ use vocabulary::{Kind, Problem, ensure};
 pub const LICENCES: &str = "yunhe_demo_licences";
 /// The database of special equipment, in PostgreSQL.
 pub const EQUIPMENT: &str = "yunhe_demo_equipment";
+/// The consumer's own database, in PostgreSQL.
+pub const COPIES: &str = "yunhe_demo_copies";
 /// Licences in it.
 pub const LICENCE_ROWS: usize = 60_000;
 /// Pieces of equipment.
@@ -87,8 +89,9 @@ fn parts(url: &str) -> Result<(String, String, String), Problem> {
     })
 }
 
-async fn run(mut command: Command, program: &str, sql: &str) -> Result<(), Problem> {
-    command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped()).kill_on_drop(true);
+/// Runs statements and says what came out.
+async fn run(mut command: Command, program: &str, sql: &str) -> Result<String, Problem> {
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
     let mut child = command.spawn().map_err(|it| file_problem(Path::new(program), &it))?;
     if let Some(mut input) = child.stdin.take() {
         // A client that ended early says why below.
@@ -100,7 +103,7 @@ async fn run(mut command: Command, program: &str, sql: &str) -> Result<(), Probl
         output.status.success(),
         Problem::new(Kind::Unavailable, "demo.system", format!("{program}：{said}"), format!("{program}: {said}"))
     );
-    Ok(())
+    Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
 }
 
 /// Runs statements in the MariaDB, with its own client.
@@ -109,14 +112,29 @@ async fn mariadb(stage: &Stage, database: Option<&str>, sql: &str) -> Result<(),
     let mut command = Command::new("mariadb");
     command.args(["--no-defaults", "--protocol=tcp", "--default-character-set=utf8mb4"]);
     command.args(["-u", &user, "-h", &host, "-P", &port]).args(database);
-    run(command, "mariadb", sql).await
+    run(command, "mariadb", sql).await.map(|_| ())
 }
 
 /// Runs statements in the PostgreSQL, with its own client.
-async fn postgres(stage: &Stage, database: &str, sql: &str) -> Result<(), Problem> {
+async fn postgres(stage: &Stage, database: &str, sql: &str) -> Result<String, Problem> {
     let (user, host, port) = parts(&servers(stage)?.1)?;
     let mut command = Command::new("psql");
-    command.args(["-X", "-q", "-v", "ON_ERROR_STOP=1", "-U", &user, "-h", &host, "-p", &port, "-d", database]);
+    command.args([
+        "-X",
+        "-q",
+        "-A",
+        "-t",
+        "-v",
+        "ON_ERROR_STOP=1",
+        "-U",
+        &user,
+        "-h",
+        &host,
+        "-p",
+        &port,
+        "-d",
+        database,
+    ]);
     run(command, "psql", sql).await
 }
 
@@ -152,8 +170,11 @@ pub async fn fill(stage: &mut Stage) -> Result<(), Problem> {
     let equipment: Vec<String> = (0..EQUIPMENT_ROWS).map(equipment).collect();
     mariadb(stage, None, &format!("DROP DATABASE IF EXISTS {LICENCES}; CREATE DATABASE {LICENCES};")).await?;
     mariadb(stage, Some(LICENCES), &format!("{LICENCE_TABLE}{}", inserts("SPJY_XKZ", &licences))).await?;
-    postgres(stage, "postgres", &format!("DROP DATABASE IF EXISTS {EQUIPMENT} WITH (FORCE);")).await?;
-    postgres(stage, "postgres", &format!("CREATE DATABASE {EQUIPMENT} TEMPLATE template0 ENCODING 'UTF8';")).await?;
+    for database in [EQUIPMENT, COPIES] {
+        postgres(stage, "postgres", &format!("DROP DATABASE IF EXISTS {database} WITH (FORCE);")).await?;
+        let create = format!("CREATE DATABASE {database} TEMPLATE template0 ENCODING 'UTF8';");
+        postgres(stage, "postgres", &create).await?;
+    }
     postgres(stage, EQUIPMENT, &format!("{EQUIPMENT_TABLE}{}", inserts("tzsb_sydj", &equipment))).await?;
     stage.say(
         &format!("MariaDB 食品经营许可 {LICENCE_ROWS} 行；PostgreSQL 特种设备 {EQUIPMENT_ROWS} 行，均在部门自己的库中"),
@@ -181,13 +202,24 @@ pub async fn business(stage: &Stage) -> Result<(), Problem> {
     mariadb(stage, Some(LICENCES), sql).await
 }
 
-/// Both databases go.
+/// What the consumer's own database answers to its own people.
+///
+/// # Errors
+/// `demo.system`.
+pub async fn copies(stage: &Stage, sql: &str) -> Result<String, Problem> {
+    postgres(stage, COPIES, sql).await
+}
+
+/// All three databases go.
 ///
 /// # Errors
 /// `demo.system`.
 pub async fn drop_all(stage: &Stage) -> Result<(), Problem> {
     mariadb(stage, None, &format!("DROP DATABASE IF EXISTS {LICENCES};")).await?;
-    postgres(stage, "postgres", &format!("DROP DATABASE IF EXISTS {EQUIPMENT} WITH (FORCE);")).await
+    for database in [EQUIPMENT, COPIES] {
+        postgres(stage, "postgres", &format!("DROP DATABASE IF EXISTS {database} WITH (FORCE);")).await?;
+    }
+    Ok(())
 }
 
 /// Credit codes of the generated file, without those that are wrong on purpose.

@@ -44,16 +44,24 @@ impl Systems {
         Ok(both)
     }
 
-    /// What the provider's `yunhe.toml` declares.
-    pub fn connections(&self) -> Result<Vec<ConnectionConfig>, Problem> {
+    /// What an organisation's `yunhe.toml` declares: the provider its two systems, the consumer its warehouse.
+    ///
+    /// # Errors
+    /// `demo.systems`.
+    pub fn connections(&self, organisation: &str) -> Result<Vec<ConnectionConfig>, Problem> {
         let Some((mariadb, postgres)) = self.servers()? else { return Ok(Vec::new()) };
-        let at = |name: &str, url: String| -> Result<ConnectionConfig, Problem> {
-            Ok(ConnectionConfig { name: name.parse()?, url: Address::new(url), password_file: None, writes: false })
+        let at = |name: &str, server: &str, database: &str| -> Result<ConnectionConfig, Problem> {
+            let url = Address::new(departments::named(server, database));
+            Ok(ConnectionConfig { name: name.parse()?, url, password_file: None, writes: name == sharing::WAREHOUSE })
         };
-        Ok(vec![
-            at("licence-db", departments::named(mariadb, departments::LICENCES))?,
-            at("equipment-db", departments::named(postgres, departments::EQUIPMENT))?,
-        ])
+        match organisation {
+            "js-scjg" => Ok(vec![
+                at("licence-db", mariadb, departments::LICENCES)?,
+                at("equipment-db", postgres, departments::EQUIPMENT)?,
+            ]),
+            "nj-gxj" => Ok(vec![at(sharing::WAREHOUSE, postgres, departments::COPIES)?]),
+            _ => Ok(Vec::new()),
+        }
     }
 }
 

@@ -16,8 +16,14 @@ use vocabulary::Problem;
 
 /// The delivery.
 pub const DELIVERY: &str = "food-licences";
-/// The consumer's own table.
+/// The record type of the consumer's own that it fills.
 pub const TABLE: &str = "food-licence-copy";
+/// The delivery into the consumer's own database.
+pub const OUTSIDE: &str = "food-licences-warehouse";
+/// The connection to it.
+pub const WAREHOUSE: &str = "warehouse";
+/// The table there; the node makes it.
+const WAREHOUSE_TABLE: &str = "spjy_xkz";
 /// Rows asked for at once.
 const PAGE: &str = "1000";
 /// What the offer lets Nanjing see.
@@ -93,7 +99,7 @@ async fn delivered(stage: &mut Stage, agreement: &str) -> Result<(), Problem> {
     stage.ask(BUREAU_STEWARD, &["deliver", "run", DELIVERY]).await?;
     killed(stage, Place::City, "使用方进程（全量交付之中）", "the consumer's process, in the middle of the whole set")
         .await?;
-    settled(stage, 0).await?;
+    settled(stage, DELIVERY, 0).await?;
     let here = rows(stage, BUREAU_STEWARD, TABLE).await?;
     let expected = in_nanjing(stage).await?;
     stage.check(
@@ -101,18 +107,63 @@ async fn delivered(stage: &mut Stage, agreement: &str) -> Result<(), Problem> {
         &format!("{} rows in our own table, all of Nanjing in the registry", cell::grouped(here)),
         here == expected && here > 0,
     )?;
+    into_a_database(stage, agreement, here).await?;
+    changed(stage, here).await
+}
+
+/// The same agreement fills a table in a database of the consumer's, beside its node.
+async fn into_a_database(stage: &mut Stage, agreement: &str, rows: u64) -> Result<(), Problem> {
+    let create = [
+        "deliver",
+        "create",
+        OUTSIDE,
+        "--agreement",
+        agreement,
+        "--connection",
+        WAREHOUSE,
+        "--table",
+        WAREHOUSE_TABLE,
+        "--every",
+        "1h",
+    ];
+    stage.ask(BUREAU_STEWARD, &create).await?;
+    stage.ask(BUREAU_STEWARD, &["deliver", "run", OUTSIDE]).await?;
+    killed(stage, Place::City, "使用方进程（写入外部库之中）", "the consumer's process, filling its database").await?;
+    settled(stage, OUTSIDE, 0).await?;
+    let counted = departments::copies(stage, &format!("SELECT COUNT(*) FROM {WAREHOUSE_TABLE};")).await?;
+    stage.check(
+        &format!("使用方自己的 PostgreSQL 中 {WAREHOUSE_TABLE} 有 {counted} 行（psql 所见），表由节点建立"),
+        &format!("{counted} rows in {WAREHOUSE_TABLE} of the consumer's own PostgreSQL, as psql counts them"),
+        counted.parse() == Ok(rows),
+    )
+}
+
+/// The status of a licence in the consumer's own database.
+///
+/// # Errors
+/// `demo.system`.
+pub async fn status_in_database(stage: &Stage, licence: &str) -> Result<String, Problem> {
+    departments::copies(stage, &format!("SELECT status FROM {WAREHOUSE_TABLE} WHERE licence = '{licence}';")).await
+}
+
+/// What was changed and deleted in the department's system reaches both tables.
+async fn changed(stage: &mut Stage, here: u64) -> Result<(), Problem> {
     departments::business(stage).await?;
     stage.ask(PROVIDER_STEWARD, &["source", "take", "food-licences", "--full"]).await?;
-    let before = runs(stage).await?;
-    stage.ask(BUREAU_STEWARD, &["deliver", "run", DELIVERY]).await?;
+    let before = [runs(stage, DELIVERY).await?, runs(stage, OUTSIDE).await?];
+    for delivery in [DELIVERY, OUTSIDE] {
+        stage.ask(BUREAU_STEWARD, &["deliver", "run", delivery]).await?;
+    }
     killed(stage, Place::Provider, "提供方进程（增量交付之中）", "the provider's process, in the middle of changes")
         .await?;
-    settled(stage, before).await?;
+    settled(stage, DELIVERY, before[0]).await?;
+    settled(stage, OUTSIDE, before[1]).await?;
+    let counted = departments::copies(stage, &format!("SELECT COUNT(*) FROM {WAREHOUSE_TABLE};")).await?;
     let (after, expected) = (rows(stage, BUREAU_STEWARD, TABLE).await?, in_nanjing(stage).await?);
     stage.check(
-        &format!("业务库有更新、有删除，增量交付后为 {} 行", cell::grouped(after)),
-        &format!("changed and deleted there, delivered as changes: {} rows", cell::grouped(after)),
-        after == expected && after < here,
+        &format!("业务库有更新、有删除，增量交付后两处都是 {} 行", cell::grouped(after)),
+        &format!("changed and deleted there, delivered as changes: {} rows in both", cell::grouped(after)),
+        after == expected && after < here && counted.parse() == Ok(after),
     )
 }
 
@@ -134,12 +185,12 @@ async fn in_nanjing(stage: &Stage) -> Result<u64, Problem> {
     }
 }
 
-/// Runs of the delivery that have begun.
+/// Runs of a delivery that have begun.
 ///
 /// # Errors
 /// What the node says.
-pub async fn runs(stage: &Stage) -> Result<u64, Problem> {
-    let view = stage.ask(BUREAU_STEWARD, &["deliver", "show", DELIVERY]).await?;
+pub async fn runs(stage: &Stage, delivery: &str) -> Result<u64, Problem> {
+    let view = stage.ask(BUREAU_STEWARD, &["deliver", "show", delivery]).await?;
     Ok(cell::number(&view, "/progress/runs").unwrap_or(0))
 }
 
@@ -147,10 +198,10 @@ pub async fn runs(stage: &Stage) -> Result<u64, Problem> {
 ///
 /// # Errors
 /// `demo.check`.
-pub async fn settled(stage: &mut Stage, before: u64) -> Result<(), Problem> {
+pub async fn settled(stage: &mut Stage, delivery: &str, before: u64) -> Result<(), Problem> {
     let mut view = Value::Null;
     for _ in 0..LOOKS_MAX {
-        view = stage.ask(BUREAU_STEWARD, &["deliver", "show", DELIVERY]).await?;
+        view = stage.ask(BUREAU_STEWARD, &["deliver", "show", delivery]).await?;
         let last = cell::number(&view, "/runs/0/number").unwrap_or(0);
         if last > before && word(&view, "/runs/0/outcome") == "done" {
             break;
@@ -162,8 +213,8 @@ pub async fn settled(stage: &mut Stage, before: u64) -> Result<(), Problem> {
     let (number, trouble) = (at("/runs/0/number"), at("/progress/problem/detail"));
     let same = view.pointer("/progress/reconciled/same") == Some(&Value::Bool(true));
     stage.check(
-        &format!("第 {number} 次运行：写入 {put}、移除 {removed}；对账行数与摘要相同 {trouble}"),
-        &format!("run {number}: {put} written, {removed} taken out; rows and digest are the same {trouble}"),
+        &format!("{delivery} 第 {number} 次运行：写入 {put}、移除 {removed}；对账行数与摘要相同 {trouble}"),
+        &format!("{delivery}, run {number}: {put} written, {removed} taken out; rows and digest agree {trouble}"),
         same && word(&view, "/runs/0/outcome") == "done",
     )
 }
