@@ -10,6 +10,8 @@
 export type AccessRequest = {
   /** When it was made. */
   at: string;
+  /** Files that belong to it. */
+  attachments?: Attachment[];
   /** By what right. */
   basis: LegalBasis;
   /** Which of its columns. */
@@ -244,6 +246,24 @@ export type Attached = {
 
 /** Kinds of attached resources (库表、文件、服务接口) and our own record types. */
 export type AttachedKind = "record" | "table" | "file" | "service";
+
+/** A file by its name and digest. */
+export type Attachment = {
+  /** How long it is. */
+  bytes: number;
+  /** The digest of its bytes. */
+  digest: Digest;
+  /** What the asker calls it, with its ending: `授权书.pdf`. */
+  name: string;
+};
+
+/** A file as it is handed in. */
+export type AttachmentDraft = {
+  /** Its bytes in base64. */
+  content: string;
+  /** Its name, with its ending. */
+  name: string;
+};
 
 /** From a leaf to the signature of its batch: the `batch` part of a receipt. */
 export type BatchProof = {
@@ -1213,6 +1233,8 @@ export type NewUser = {
 
 /** What was missing. */
 export type Note = {
+  /** Files that were. */
+  attachments?: AttachmentDraft[];
   note: string;
 };
 
@@ -1879,6 +1901,8 @@ export type RemoveAsk = {
 
 /** What a person or program fills in. */
 export type RequestDraft = {
+  /** Files that belong to it. */
+  attachments?: AttachmentDraft[];
   /** By what right. */
   basis: LegalBasis;
   /** Which columns; none named: all offered ones. */
@@ -2276,6 +2300,8 @@ export type Suite = "ed25519-sha256" | "sm2-sm3";
 export type Supplement = {
   /** When. */
   at: string;
+  /** Files that were. */
+  attachments?: Attachment[];
   /** `yunhe-supplement/1`. */
   format: string;
   /** What was missing. */
@@ -3090,6 +3116,11 @@ export class Yunhe {
   /** 答复申请 · answers a request on one step */
   answerRequest(id: string, body: AnswerDraft): Promise<RequestView> {
     return this.json("POST", `/v1/requests/${encodeURIComponent(id)}/answers`, {}, JSON.stringify(body));
+  }
+
+  /** 申请的附件 · a file of a request */
+  requestAttachment(id: string, number: string): Promise<Response> {
+    return this.ask("GET", `/v1/requests/${encodeURIComponent(id)}/attachments/${encodeURIComponent(number)}`);
   }
 
   /** 补正申请 · supplements a request */

@@ -8,6 +8,7 @@
 pub(crate) mod objection;
 pub(crate) mod turn;
 
+use crate::check_attachments;
 use crate::{AccessRequest, Agreement, AgreementId, Answer, Signed, Supplement, Verdict};
 use policy::{AnswerStep, MemberFacts, Offer, Sharing, Terms};
 use schema::{FieldName, RecordType, division::Zones};
@@ -213,6 +214,7 @@ pub fn admissible(request: &AccessRequest, offer: &Offer, asker: &MemberFacts, n
         )
         .field("/columns"));
     }
+    check_attachments(&request.attachments)?;
     let last = last_day(request, offer);
     ensure!(
         last >= date_in_shanghai(now),

@@ -4,6 +4,7 @@
 //! are
 //! only ever added as optional; anything else is a new version. Examples with fixed keys stand in `tests/conformance`.
 
+use crate::Attachment;
 use policy::{AnswerStep, Terms};
 use schema::FieldName;
 use schemars::JsonSchema;
@@ -167,6 +168,9 @@ pub struct AccessRequest {
     pub until: Date,
     /// Who answers for the use: an office, by its name.
     pub in_charge: String,
+    /// Files that belong to it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub attachments: Vec<Attachment>,
     /// When it was made.
     #[schemars(with = "String")]
     pub at: Timestamp,
@@ -231,6 +235,9 @@ pub struct Supplement {
     pub request_digest: Digest,
     /// What was missing.
     pub note: String,
+    /// Files that were.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub attachments: Vec<Attachment>,
     /// When.
     #[schemars(with = "String")]
     pub at: Timestamp,

@@ -8,6 +8,7 @@
 
 mod account;
 mod agree;
+mod attachment;
 mod changes;
 mod correction;
 mod decide;
@@ -34,6 +35,10 @@ pub use agree::{Accept, AgreementView, Countersign, Offerer, Revoke, RevokeByPee
 pub use agree::{
     Untold, accept, agreement, agreement_facts, agreements, countersigned, forget_untold, propose, providers, revoke,
     revoked_by_peer, tell, untold,
+};
+pub use attachment::{
+    ATTACHMENT_BYTES_MAX, ATTACHMENT_NAME_CHARS_MAX, ATTACHMENTS_MAX, Attachment, ReadAttachment, attachments,
+    check_attachments, no_attachment, other_attachment,
 };
 pub use changes::{REMOVED, RowChange, Shown, Tally, changes, fits, from_rows, page_type, shape, to_rows};
 pub use correction::{
@@ -73,8 +78,8 @@ pub use reclaim::{
     reclaim_request, reclaim_taken,
 };
 pub use request::{
-    AnswerAsk, Heard, Receive, RequestView, Submit, SupplementAsk, Waits, answer, heard, merge, note_waits, receive,
-    request, requests, submit, supplement, waiting,
+    AnswerAsk, Heard, Receive, RequestView, Submit, SupplementAsk, Waits, answer, heard, merge, no_request, note_waits,
+    receive, request, requests, submit, supplement, waiting,
 };
 pub use schedule::{Days, NextRun, Schedule, WorkingDays, next_run};
 pub use store::MIGRATIONS;

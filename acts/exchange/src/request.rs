@@ -1,7 +1,7 @@
 //! Requests as each side keeps them: the signed request, the steps, and what has happened, in order.
 
 use crate::{
-    AccessRequest, Answer, Event, RequestId, Signed, Standing, StepClock, Supplement, Verdict, decide,
+    AccessRequest, Answer, Attachment, Event, RequestId, Signed, Standing, StepClock, Supplement, Verdict, decide,
     store::{
         HEARD_ADD, HEARD_LIST, REQUEST_ADD, REQUEST_GET, REQUEST_LIST, REQUEST_NOTE, REQUEST_SET, REQUEST_UNNOTED,
         REQUEST_UNSIGNED, REQUEST_WAITING, text,
@@ -147,6 +147,8 @@ pub struct SupplementAsk {
     pub request: RequestId,
     /// What was missing.
     pub note: String,
+    /// Files that were.
+    pub attachments: Vec<Attachment>,
 }
 
 impl Ask for SupplementAsk {
@@ -155,7 +157,8 @@ impl Ask for SupplementAsk {
     }
 }
 
-fn missing(id: RequestId) -> Problem {
+/// There is no such request.
+pub fn no_request(id: RequestId) -> Problem {
     Problem::new(
         Kind::Missing,
         "exchange.request_missing",
@@ -243,7 +246,7 @@ pub(crate) fn checked(view: RequestView) -> Result<RequestView, Problem> {
 /// `exchange.story` when neither does; `exchange.request_missing`.
 pub async fn merge(tx: &mut Tx, told: &RequestView, now: Timestamp) -> Result<RequestView, Problem> {
     let id = told.request.body.id;
-    let (version, ours) = load(tx, id).await?.ok_or_else(|| missing(id))?;
+    let (version, ours) = load(tx, id).await?.ok_or_else(|| no_request(id))?;
     let same = ours.request == told.request && ours.steps == told.steps;
     let shared = ours.events.len().min(told.events.len());
     ensure!(
@@ -348,7 +351,7 @@ pub async fn answer(
     now: Timestamp,
 ) -> Result<RequestView, Problem> {
     let ask = permit.ask();
-    let (version, mut view) = load(tx, ask.request).await?.ok_or_else(|| missing(ask.request))?;
+    let (version, mut view) = load(tx, ask.request).await?.ok_or_else(|| no_request(ask.request))?;
     let answer = Answer {
         format: "yunhe-answer/1".to_owned(),
         request: ask.request,
@@ -377,12 +380,13 @@ pub async fn supplement(
     now: Timestamp,
 ) -> Result<RequestView, Problem> {
     let ask = permit.ask();
-    let (version, mut view) = load(tx, ask.request).await?.ok_or_else(|| missing(ask.request))?;
+    let (version, mut view) = load(tx, ask.request).await?.ok_or_else(|| no_request(ask.request))?;
     let supplement = Supplement {
         format: "yunhe-supplement/1".to_owned(),
         request: ask.request,
         request_digest: view.request.digest()?,
         note: ask.note.clone(),
+        attachments: ask.attachments.clone(),
         at: now,
     };
     view.events.push(Event::Supplemented(Signed::sign(supplement, signer)?));
@@ -396,7 +400,7 @@ pub async fn supplement(
 /// # Errors
 /// `exchange.request_missing`.
 pub async fn request(reader: &mut Reader, id: RequestId) -> Result<RequestView, Problem> {
-    Ok(load(reader, id).await?.ok_or_else(|| missing(id))?.1)
+    Ok(load(reader, id).await?.ok_or_else(|| no_request(id))?.1)
 }
 
 /// The newest requests, at most 500.

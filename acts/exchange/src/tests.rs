@@ -35,6 +35,7 @@ fn request() -> AccessRequest {
         frequency: "daily".to_owned(),
         until: Date::constant(2027, 6, 30),
         in_charge: "政策法规处".to_owned(),
+        attachments: Vec::new(),
         at: at(),
     }
 }
@@ -86,6 +87,7 @@ fn supplemented() -> Event {
         request: request().id,
         request_digest: Digest::of(b"request"),
         note: "附件".to_owned(),
+        attachments: Vec::new(),
         at: at(),
     };
     Event::Supplemented(Signed::sign(note, &key(2)).unwrap())

@@ -8,6 +8,7 @@ mod access;
 mod accounts;
 mod administrators;
 mod agreements;
+mod attachments;
 mod audit;
 mod backup;
 mod batch;
@@ -57,6 +58,7 @@ mod templates;
 pub use access::{Incoming, Outcome};
 pub use accounts::{Accounts, AccountsAsk, Figure, FigureName, Proof, ProofAsk, Rate};
 pub use administrators::{OFFICES, appoint, office_word};
+pub use attachments::AttachmentDraft;
 pub use audit::{
     ACTS, ActView, ActsAsk, ActsPage, Called, ExportActsAsk, ExportBegun, Exported, ExportedAsk, NOTE_MINUTES,
     act_title, leave_on_machine,

@@ -3,7 +3,7 @@
 //! The consumer's node carries the story; the authority and the provider each keep the copy they were told and what
 //! they added to it. Whoever receives it checks every signature in it.
 
-use crate::{Incoming, Organisation, Outcome, draw_uuid};
+use crate::{AttachmentDraft, Incoming, Organisation, Outcome, draw_uuid};
 use exchange::{
     AccessRequest, AnswerAsk, Event, LegalBasis, Receive, RequestId, RequestView, Signed, Standing, Submit,
     SupplementAsk, Verdict,
@@ -43,6 +43,9 @@ pub struct RequestDraft {
     pub until: Date,
     /// Which office answers for the use.
     pub in_charge: String,
+    /// Files that belong to it.
+    #[serde(default)]
+    pub attachments: Vec<AttachmentDraft>,
     /// To ask the same again after an answer that was lost.
     #[serde(default)]
     pub id: Option<RequestId>,
@@ -132,6 +135,7 @@ impl Organisation {
             return self.with_clocks(self.take_along(view).await?).await;
         }
         let now = self.now();
+        let files = self.files(draft.attachments)?;
         let columns = if draft.columns.is_empty() { offer.columns.clone() } else { draft.columns };
         let request = AccessRequest {
             format: "yunhe-request/1".to_owned(),
@@ -148,12 +152,14 @@ impl Organisation {
             frequency: draft.frequency,
             until: draft.until,
             in_charge: draft.in_charge,
+            attachments: files.listed(),
             at: now,
         };
         let me = self.member(self.id())?;
         exchange::admissible(&request, &offer, &me.organisation.facts(), now)?;
         let request = Signed::sign(request, &*self.message_key())?;
         let permit = self.permit(principal, Submit { request, steps: offer.answer })?;
+        self.keep(&files).await?;
         let view = transact!(self.store, None, |tx| exchange::submit(tx, &permit, now).await)?;
         self.with_clocks(self.take_along(view).await?).await
     }
@@ -308,8 +314,15 @@ impl Organisation {
     ///
     /// # Errors
     /// `exchange.turn`, `policy.role`.
-    pub async fn supplement(&self, principal: &Principal, id: RequestId, note: String) -> Result<RequestView, Problem> {
-        let permit = self.permit(principal, SupplementAsk { request: id, note })?;
+    pub async fn supplement(
+        &self,
+        principal: &Principal,
+        id: RequestId,
+        (note, files): (String, Vec<AttachmentDraft>),
+    ) -> Result<RequestView, Problem> {
+        let files = self.files(files)?;
+        let permit = self.permit(principal, SupplementAsk { request: id, note, attachments: files.listed() })?;
+        self.keep(&files).await?;
         let now = self.now();
         let view =
             transact!(self.store, None, |tx| exchange::supplement(tx, &permit, &*self.message_key(), now).await)?;
@@ -354,15 +367,7 @@ impl Organisation {
     /// `exchange.request_missing`, also for another's request.
     pub async fn tell_request(&self, incoming: &Incoming, id: RequestId) -> Result<Outcome, Problem> {
         let view = exchange::request(&mut self.store.read().await?, id).await?;
-        ensure!(
-            view.request.body.consumer == incoming.member.organisation.id,
-            Problem::new(
-                Kind::Missing,
-                "exchange.request_missing",
-                format!("没有申请 {id}"),
-                format!("there is no request {id}"),
-            )
-        );
+        ensure!(view.request.body.consumer == incoming.member.organisation.id, exchange::no_request(id));
         Outcome::json(&view)
     }
 
@@ -391,6 +396,7 @@ impl Organisation {
                     answer.check(&keys(&by)?)?;
                 }
                 Event::Supplemented(note) => {
+                    exchange::check_attachments(&note.body.attachments)?;
                     ensure!(note.body.request_digest == digest, foreign_answer());
                     note.check(&keys(&body.consumer)?)?;
                 }

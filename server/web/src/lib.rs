@@ -27,6 +27,8 @@ pub use trace::TRACED;
 
 /// A JSON body is at most this long.
 pub const BODY_BYTES_MAX: usize = 1 << 20;
+/// A request with its files, which come in base64, is at most this long.
+pub const FILES_BYTES_MAX: usize = 28 << 20;
 /// The files of a pack together are at most this long.
 pub const PACK_BYTES_MAX: usize = 16 << 20;
 /// A file to import is at most this long.

@@ -28,6 +28,7 @@ pub fn router(tenants: Tenants) -> Router {
         .route("/peer/v1/offers", get(offers))
         .route("/peer/v1/requests", post(receive_request))
         .route("/peer/v1/requests/{id}", get(tell_request))
+        .route("/peer/v1/requests/{id}/attachments/{number}", get(tell_attachment))
         .route("/peer/v1/requests/{id}/agreement", get(tell_agreement))
         .route("/peer/v1/agreements", post(countersigned))
         .route("/peer/v1/agreements/{id}/shape", get(tell_shape))
@@ -138,6 +139,15 @@ async fn receive_request(State(tenants): State<Tenants>, request: Request) -> Re
 /// `GET /peer/v1/requests/{id}`: how a request stands.
 async fn tell_request(State(tenants): State<Tenants>, Path(id): Path<RequestId>, request: Request) -> Response {
     judged(&tenants, request, |org, it| async move { org.tell_request(&it, id).await }).await
+}
+
+/// `GET /peer/v1/requests/{id}/attachments/{number}`: a file of our request, for who answers it.
+async fn tell_attachment(
+    State(tenants): State<Tenants>,
+    Path((id, number)): Path<(RequestId, usize)>,
+    request: Request,
+) -> Response {
+    judged(&tenants, request, |org, it| async move { org.tell_attachment(&it, id, number).await }).await
 }
 
 /// `GET /peer/v1/requests/{id}/agreement`: the provider's proposal.

@@ -231,6 +231,10 @@ pub const ROUTES: &[Route] = &[
         .audited()
         .scope(Exchange)
         .gives::<RequestView>(),
+    get("/v1/requests/{id}/attachments/{number}", "requestAttachment", "申请的附件", "a file of a request")
+        .audited()
+        .scope(Exchange)
+        .gives_bytes(BYTES),
     post("/v1/requests/{id}/answers", "answerRequest", "答复申请", "answers a request on one step")
         .scope(Exchange)
         .takes::<AnswerDraft>()

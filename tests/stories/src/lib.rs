@@ -2,6 +2,7 @@
 #![cfg(test)]
 
 mod administrators;
+mod attachments;
 mod audit;
 mod away;
 mod backup;

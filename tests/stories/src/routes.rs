@@ -4,10 +4,11 @@ use testkit::{Database, Hostile, World};
 use web::{Method, Port, ROUTES};
 
 /// The routes between nodes, as `server/web/src/peers.rs` mounts them.
-const PEER_ROUTES: [(&str, &str); 19] = [
+const PEER_ROUTES: [(&str, &str); 20] = [
     ("GET", "/peer/v1/offers"),
     ("POST", "/peer/v1/requests"),
     ("GET", "/peer/v1/requests/{request}"),
+    ("GET", "/peer/v1/requests/{request}/attachments/{number}"),
     ("GET", "/peer/v1/requests/{request}/agreement"),
     ("POST", "/peer/v1/agreements"),
     ("GET", "/peer/v1/agreements/{agreement}/shape"),

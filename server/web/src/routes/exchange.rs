@@ -2,13 +2,13 @@
 
 use super::Answer;
 use crate::{
-    Failure,
+    FILES_BYTES_MAX, Failure,
     caller::{Caller, Json as Body, Params, Path},
 };
 use ::exchange::{AgreementId, AgreementView, DeliveryId, Pull, RequestId, RequestView};
 use axum::{Json, response::IntoResponse};
 use http::header;
-use node::{AnswerDraft, OfferView, PullAsk, QueryAnswer, QueryAsk, RequestDraft, RequestsAsk};
+use node::{AnswerDraft, AttachmentDraft, OfferView, PullAsk, QueryAnswer, QueryAsk, RequestDraft, RequestsAsk};
 use serde::Deserialize;
 use vocabulary::OrganisationId;
 
@@ -23,7 +23,7 @@ pub(crate) async fn offers_of(caller: Caller, Path(id): Path<OrganisationId>) ->
 }
 
 /// `POST /v1/requests`: asks for access.
-pub(crate) async fn request(caller: Caller, Body(draft): Body<RequestDraft>) -> Answer<RequestView> {
+pub(crate) async fn request(caller: Caller, Body(draft): Body<RequestDraft, FILES_BYTES_MAX>) -> Answer<RequestView> {
     Ok(Json(caller.org.request(&caller.principal, draft).await?))
 }
 
@@ -51,15 +51,32 @@ pub(crate) async fn answer(
 #[serde(deny_unknown_fields)]
 pub(crate) struct Note {
     note: String,
+    /// Files that were.
+    #[serde(default)]
+    attachments: Vec<AttachmentDraft>,
 }
 
 /// `POST /v1/requests/{id}/supplements`: adds what was missing.
 pub(crate) async fn supplement(
     caller: Caller,
     Path(id): Path<RequestId>,
-    Body(note): Body<Note>,
+    Body(note): Body<Note, FILES_BYTES_MAX>,
 ) -> Answer<RequestView> {
-    Ok(Json(caller.org.supplement(&caller.principal, id, note.note).await?))
+    Ok(Json(caller.org.supplement(&caller.principal, id, (note.note, note.attachments)).await?))
+}
+
+/// `GET /v1/requests/{id}/attachments/{number}`: a file of a request, never shown as a page.
+pub(crate) async fn attachment(
+    caller: Caller,
+    Path((id, number)): Path<(RequestId, usize)>,
+) -> Result<impl IntoResponse, Failure> {
+    let (_, bytes) = caller.org.attachment(&caller.principal, id, number).await?;
+    let fields = [
+        (header::CONTENT_TYPE, "application/octet-stream"),
+        (header::CONTENT_DISPOSITION, "attachment"),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+    ];
+    Ok((fields, bytes))
 }
 
 /// `POST /v1/requests/{id}/agreement`: signs the agreement that the request led to.

@@ -61,6 +61,7 @@ pub(crate) fn router(tenants: Tenants, refusals: Arc<Refusals>) -> Router {
         .route("/v1/requests/{id}", get(exchange::request_view))
         .route("/v1/requests/{id}/answers", post(exchange::answer))
         .route("/v1/requests/{id}/supplements", post(exchange::supplement))
+        .route("/v1/requests/{id}/attachments/{number}", get(exchange::attachment))
         .route("/v1/requests/{id}/agreement", post(exchange::agree))
         .route("/v1/agreements", get(exchange::agreements))
         .route("/v1/agreements/{id}", get(exchange::agreement))

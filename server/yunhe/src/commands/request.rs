@@ -2,10 +2,13 @@
 
 use crate::client::encoded;
 use crate::context::Context;
-use crate::exit::Failure;
+use crate::exit::{Failure, file_problem};
 use crate::output::{Voice, cell, facts, table};
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
+use std::path::PathBuf;
+use vocabulary::Problem;
 
 const EXAMPLES: &str = "\
 示例 Examples:
@@ -13,7 +16,8 @@ const EXAMPLES: &str = "\
         --law 《优化营商环境条例》 --article 第三十七条 --matter 惠企政策兑现 --system 惠企政策平台 \\
         --frequency 每日 --until 2027-06-30 --in-charge 企业服务处 --data ./nj --org nj-gxj --as requester
   yunhe request show req_0197… --data ./nj --org nj-gxj
-  yunhe request supplement req_0197… --note 补充用途说明 --data ./nj --org nj-gxj --as requester";
+  yunhe request supplement req_0197… --note 补充用途说明 --attach 授权书.pdf --data ./nj --org nj-gxj --as requester
+  yunhe request attachment req_0197… 0 --out 授权书.pdf --data ./scjg --as officer";
 
 /// 共享申请：提出、查看、补正。Requests for access: make, look at, supplement.
 #[derive(Args, Debug)]
@@ -41,6 +45,19 @@ enum Act {
         /// 补正说明 What was missing
         #[arg(long)]
         note: String,
+        /// 附件，可多次 A file that was missing; may be given several times
+        #[arg(long, value_name = "FILE")]
+        attach: Vec<PathBuf>,
+    },
+    /// 取出附件 Take a file of a request out
+    Attachment {
+        /// 申请标识 The request
+        id: String,
+        /// 编号，自 0 起，见 yunhe request show Its number, as request show lists them from 0
+        number: usize,
+        /// 存为 Where it goes
+        #[arg(long, value_name = "FILE")]
+        out: PathBuf,
     },
 }
 
@@ -92,6 +109,19 @@ struct New {
     /// 责任处室 Which office answers for the use
     #[arg(long)]
     in_charge: String,
+    /// 附件，可多次（至多 5 个，每个至多 4 MiB） A file that belongs to it; several times (5 at most, 4 MiB each)
+    #[arg(long, value_name = "FILE")]
+    attach: Vec<PathBuf>,
+}
+
+/// Files as the node takes them.
+fn attached(files: &[PathBuf]) -> Result<Vec<Value>, Problem> {
+    let one = |path: &PathBuf| {
+        let bytes = std::fs::read(path).map_err(|it| file_problem(path, &it))?;
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        Ok(json!({"name": name, "content": STANDARD.encode(bytes)}))
+    };
+    files.iter().map(one).collect()
 }
 
 impl Request {
@@ -105,6 +135,7 @@ impl Request {
                     "provider": it.provider, "offer": it.offer, "columns": it.columns, "purpose": it.purpose,
                     "basis": {"law": it.law, "article": it.article}, "matter": it.matter, "system": it.system,
                     "frequency": it.frequency, "until": it.until, "in_charge": it.in_charge,
+                    "attachments": attached(&it.attach)?,
                 });
                 client.post("/v1/requests", &body).await?
             }
@@ -117,8 +148,16 @@ impl Request {
                 return Ok(());
             }
             Act::Show { id } => client.get(&format!("/v1/requests/{}", encoded(&id)), &[]).await?,
-            Act::Supplement { id, note } => {
-                client.post(&format!("/v1/requests/{}/supplements", encoded(&id)), &json!({ "note": note })).await?
+            Act::Supplement { id, note, attach } => {
+                let body = json!({"note": note, "attachments": attached(&attach)?});
+                client.post(&format!("/v1/requests/{}/supplements", encoded(&id)), &body).await?
+            }
+            Act::Attachment { id, number, out } => {
+                let bytes = client.bytes(&format!("/v1/requests/{}/attachments/{number}", encoded(&id))).await?;
+                std::fs::write(&out, &bytes).map_err(|it| file_problem(&out, &it))?;
+                let value = json!({"file": out, "bytes": bytes.len()});
+                voice.answer(&value, || format!("{} ({})", out.display(), cell::bytes(bytes.len() as u64)));
+                return Ok(());
             }
         };
         voice.answer(&value, || shown(voice, &value));
@@ -220,6 +259,12 @@ pub fn shown(voice: Voice, view: &Value) -> String {
             ("状态", "Standing", standing(voice, view)),
         ],
     );
+    let supplemented =
+        cell::list(view, "/events").iter().flat_map(|it| cell::list(it, "/supplemented/body/attachments"));
+    for (number, file) in cell::list(body, "/attachments").iter().chain(supplemented).enumerate() {
+        let (name, size) = (cell::at(voice, file, "/name"), cell::number(file, "/bytes").unwrap_or(0));
+        text.push_str(&format!("{} {number}  {name}  {}\n", voice.pick("附件", "file"), cell::bytes(size)));
+    }
     for event in cell::list(view, "/events") {
         text.push_str(&event_line(voice, event));
     }

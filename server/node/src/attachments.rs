@@ -1,0 +1,124 @@
+//! Attachments 附件 of requests: kept under their digests at the asker's, fetched from there when somebody looks.
+
+use crate::{Incoming, Organisation, Outcome, requests::authority};
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use bytes::Bytes;
+use exchange::{
+    Attachment, ReadAttachment, RequestId, RequestView, attachments, check_attachments, no_attachment, other_attachment,
+};
+use peer::Call;
+use policy::Principal;
+use serde::Deserialize;
+use vocabulary::{Digest, Kind, Problem, ensure};
+
+/// A file as it is handed in.
+#[derive(Clone, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AttachmentDraft {
+    /// Its name, with its ending.
+    pub name: String,
+    /// Its bytes in base64.
+    pub content: String,
+}
+
+impl std::fmt::Debug for AttachmentDraft {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} ({} characters of base64)", self.name, self.content.len())
+    }
+}
+
+/// Files that were read and checked, not kept yet.
+pub(crate) struct Files(Vec<(Attachment, Bytes)>);
+
+fn blob_name(file: &Attachment) -> String {
+    format!("attachment/{}/{}", file.digest.suite, file.digest.hex())
+}
+
+impl Files {
+    /// As the signed text names them.
+    pub(crate) fn listed(&self) -> Vec<Attachment> {
+        self.0.iter().map(|(it, _)| it.clone()).collect()
+    }
+}
+
+impl Organisation {
+    /// Reads and checks what is handed in.
+    pub(crate) fn files(&self, drafts: Vec<AttachmentDraft>) -> Result<Files, Problem> {
+        let mut files = Vec::with_capacity(drafts.len());
+        for draft in drafts {
+            let bytes = STANDARD.decode(&draft.content).map_err(|_| not_base64(&draft.name))?;
+            let digest = Digest::by(self.suite(), &bytes);
+            files.push((Attachment { name: draft.name, bytes: bytes.len() as u64, digest }, Bytes::from(bytes)));
+        }
+        let files = Files(files);
+        check_attachments(&files.listed())?;
+        Ok(files)
+    }
+
+    /// Keeps them, before anything names them: a name without its file there never is.
+    pub(crate) async fn keep(&self, files: &Files) -> Result<(), Problem> {
+        for (file, bytes) in &files.0 {
+            self.blobs.put(&blob_name(file), bytes.clone()).await?;
+        }
+        Ok(())
+    }
+
+    /// One file of a request: from here, or from its asker, and then kept.
+    ///
+    /// # Errors
+    /// `exchange.request_missing`, `exchange.attachment_missing`, `exchange.attachment_differs`, `policy.role`; those
+    /// of asking the asker's node.
+    pub async fn attachment(
+        &self,
+        principal: &Principal,
+        id: RequestId,
+        number: usize,
+    ) -> Result<(Attachment, Bytes), Problem> {
+        self.permit(principal, ReadAttachment)?;
+        let view = self.followed(id).await?;
+        let file = nth(&view, number)?;
+        let asker = &view.request.body.consumer;
+        if asker == self.id() || self.blobs.contains(&blob_name(&file)).await? {
+            return Ok((file.clone(), self.kept(&file).await?));
+        }
+        let call = Call::get(format!("/peer/v1/requests/{id}/attachments/{number}"));
+        let answer = self.client.send(&self.peer(asker)?, &call, self.now()).await?;
+        ensure!(file.digest.fits(&answer.body), other_attachment(&file));
+        self.blobs.put(&blob_name(&file), answer.body.clone()).await?;
+        Ok((file, answer.body))
+    }
+
+    /// Gives a file of our own request to a member that answers it.
+    ///
+    /// # Errors
+    /// `exchange.request_missing`, also for another's request; as [`Organisation::attachment`].
+    pub async fn tell_attachment(&self, incoming: &Incoming, id: RequestId, number: usize) -> Result<Outcome, Problem> {
+        let view = exchange::request(&mut self.store.read().await?, id).await?;
+        let (body, who) = (&view.request.body, &incoming.member.organisation.id);
+        let members = self.members()?;
+        let answers = body.provider == *who || authority(&members).is_ok_and(|it| it == *who);
+        ensure!(body.consumer == *self.id() && answers, exchange::no_request(id));
+        let file = nth(&view, number)?;
+        Ok(Outcome { body: self.kept(&file).await?, media: "application/octet-stream", receipt: None })
+    }
+
+    async fn kept(&self, file: &Attachment) -> Result<Bytes, Problem> {
+        let bytes = self.blobs.get(&blob_name(file)).await?;
+        ensure!(file.digest.fits(&bytes), other_attachment(file));
+        Ok(bytes)
+    }
+}
+
+fn nth(view: &RequestView, number: usize) -> Result<Attachment, Problem> {
+    attachments(view).get(number).map(|it| (*it).clone()).ok_or_else(|| no_attachment(number))
+}
+
+fn not_base64(name: &str) -> Problem {
+    Problem::new(
+        Kind::Unprocessable,
+        "exchange.attachment_content",
+        format!("附件“{name}”的 content 不是 base64"),
+        format!("the content of {name:?} is no base64"),
+    )
+    .field("/attachments")
+}
