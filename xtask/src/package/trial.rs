@@ -8,12 +8,12 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-/// Proves that there is no network, then runs the README's commands.
+/// Proves that there is no network, then runs the README's commands, for five minutes at most.
 const ENTER: &str = "\
 set -eu
 ip link set lo up
 test \"$(ip -o link show | wc -l)\" = 1 || { echo 'there is a network here'; exit 1; }
-exec bash -eu README.sh";
+exec timeout --kill-after=5 300 bash -eu README.sh";
 
 /// The commands of the README's `sh` blocks.
 fn commands(readme: &str) -> String {

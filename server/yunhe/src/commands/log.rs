@@ -35,7 +35,8 @@ enum Act {
 impl Log {
     /// Runs it.
     pub async fn run(self, context: &Context) -> Result<(), Failure> {
-        let client = context.client()?;
+        // The log is for everybody: it is read before anybody has come in.
+        let client = context.stranger()?;
         let voice = context.voice();
         match self.act {
             Act::Show => {
