@@ -263,7 +263,11 @@ mod cases {
         let letter = hostile.write_bytes("POST", &world.host("js-scjg"), "/peer/v1/query", body.clone());
         let reply = hostile.send(&world, "js-scjg", letter).await;
         assert_eq!(reply.json()["bytes_max"], web::BODY_BYTES_MAX);
-        let client = world.as_("nj-gxj", "requester").upload("/v1/requests", body).await;
+        let client = world.as_("nj-gxj", "requester").upload("/v1/queries", body).await;
+        assert_eq!(of(&client), of(&reply));
+        // A request may bring files, and has a bound of its own.
+        let files = vec![b' '; web::FILES_BYTES_MAX + 1];
+        let client = world.as_("nj-gxj", "requester").upload("/v1/requests", files).await;
         assert_eq!(of(&client), of(&reply));
         of(&reply)
     }

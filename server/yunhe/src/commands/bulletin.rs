@@ -123,8 +123,12 @@ fn titles(members: &Value) -> BTreeMap<String, String> {
 }
 
 impl Told {
-    fn title(&self, department: &str) -> String {
-        self.titles.get(department).cloned().unwrap_or_else(|| department.to_owned())
+    /// A department by its title; a province or city by its whole code, of which accounts hold the front.
+    fn title(&self, name: &str) -> String {
+        if !name.is_empty() && name.bytes().all(|it| it.is_ascii_digit()) {
+            return format!("{name:0<6}");
+        }
+        self.titles.get(name).cloned().unwrap_or_else(|| name.to_owned())
     }
 
     /// Counts by whatever `by` names, and figure.
@@ -328,6 +332,7 @@ mod tests {
         assert!(text.starts_with("# 数据共享月报（2026年11月）\n\njs-data\n"), "{text}");
         let line = text.lines().find(|it| it.starts_with("| =省\\|局")).unwrap();
         assert!(line.contains("| 4 | 3 |") && line.contains("75.00%") && line.contains("—"), "{line}");
+        assert!(text.contains("| 320000 | ") && text.contains("| 320100 | "), "whole codes: {text}");
         let total = text.lines().find(|it| it.starts_with("| 合计")).unwrap();
         assert!(total.contains("| 4 | 3 |") && total.contains("| 7 |"), "{total}");
         assert!(text.contains("| =省\\|局 | 提供方答复 | req_1 | 2026-11-20 | 6 |"), "{text}");
