@@ -273,26 +273,3 @@ fn a_point_of_low_order_is_no_signature() {
     let problem = key(7).public().verify_raw(b"abc", &forged).unwrap_err();
     assert_eq!(problem.code, "signing.mismatch");
 }
-
-/// How many signatures a second one core makes and verifies, by suite. Bounded: four times a second of work.
-/// `cargo test --profile fast -p signing rates -- --ignored --nocapture`
-#[test]
-#[ignore = "a measurement, not a check"]
-fn rates() {
-    let message = [7; 400];
-    for suite in Suite::ALL {
-        let key = SigningKey::from_seed(suite, &[1; 32]);
-        let (public, signature) = (key.public(), key.sign(&message));
-        let per_second = |work: &dyn Fn()| {
-            let (began, mut done) = (std::time::Instant::now(), 0_u32);
-            while began.elapsed() < std::time::Duration::from_secs(1) {
-                (0..16).for_each(|_| work());
-                done += 16;
-            }
-            f64::from(done) / began.elapsed().as_secs_f64()
-        };
-        let signs = per_second(&|| drop(std::hint::black_box(key.sign(&message))));
-        let verifies = per_second(&|| public.verify(&message, &signature).unwrap());
-        println!("{suite}: {signs:.0} signed, {verifies:.0} verified a second");
-    }
-}
