@@ -64,6 +64,7 @@ impl Paper {
                 Act::Draft(draft) => {
                     if state != Some(State::Draft) {
                         wrote.clear();
+                        passed = None;
                     }
                     (state, text) = (Some(State::Draft), draft.entry.title.zh.clone());
                     wrote.insert(actor.clone());
@@ -134,6 +135,19 @@ proptest! {
             compilation = Some(next);
         }
     }
+}
+
+/// Nothing of the round before a revocation binds the next one: who passed the old text may pass the new one.
+#[test]
+fn what_is_taken_up_after_a_revocation_begins_anew() {
+    let name = resource("enterprise-base");
+    let round = |text| [(act(0, text), "person:a"), (Act::Submit, "person:a"), (Act::Check, "person:b")];
+    let end = [(act(4, 0), "person:c"), (act(6, 0), "person:c")];
+    let mut compilation: Option<Compilation> = None;
+    for (act, actor) in round(0).into_iter().chain(end).chain(round(1)) {
+        compilation = Some(step(&name, compilation.as_ref(), &act, &who(actor), &[]).unwrap().0);
+    }
+    assert_eq!(compilation.unwrap().checker.as_deref(), Some("person:b"));
 }
 
 #[test]
