@@ -45,6 +45,7 @@ fn config() -> NodeConfig {
         division: "320000".to_owned(),
         level: Level::Province,
         roles: vec![MemberRole::Hub, MemberRole::Authority, MemberRole::Department],
+        superior: None,
         database: "sqlite".to_owned(),
         epoch: 1,
         part_rows: node::PART_ROWS,

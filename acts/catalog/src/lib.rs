@@ -1,7 +1,7 @@
 //! Find 目录: what data exists, whose duty it is, what it means, how it is shared; found in Chinese and English.
 //!
 //! An entry is compiled ([`mod@compile`]), published by its organisation ([`publish()`]), announced on the feed
-//! [`FEED`], harvested by others ([`harvest()`]), and searched ([`search::Search`]). The feed carries metadata and ids,
+//! [`FEED`], reported up to superiors ([`mod@report`]), harvested by others ([`harvest()`]), and searched ([`search::Search`]). The feed carries metadata and ids,
 //! never values.
 
 mod ask;
@@ -11,6 +11,7 @@ pub mod decide;
 mod entry;
 mod harvest;
 pub mod propose;
+pub mod report;
 pub mod search;
 mod store;
 pub mod template;

@@ -27,6 +27,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../migrations/002.sql"),
     include_str!("../migrations/003.sql"),
     include_str!("../migrations/004.sql"),
+    include_str!("../migrations/005.sql"),
 ];
 
 const KNOWN: &str = "
@@ -364,7 +365,8 @@ pub(crate) async fn remove(
     announce(tx, &Change::Withdrawn { organisation: owner.clone(), entry: entry.clone(), revision }).await
 }
 
-async fn announce(tx: &mut Tx, change: &Change) -> Result<(), Problem> {
+/// Tells of a change on the feed.
+pub(crate) async fn announce(tx: &mut Tx, change: &Change) -> Result<(), Problem> {
     let body = serde_json::to_value(change).map_err(|it| broken(&it))?;
     tx.announce(FEED, &body).await.map(|_| ())
 }

@@ -209,7 +209,8 @@ async fn entries_come_in_pages() {
 async fn every_statement_prepares_on_both_databases() {
     let (stores, _folder) = stores().await;
     for store in stores {
-        for (sql, count) in crate::store::STATEMENTS.iter().chain(crate::compile::store::STATEMENTS) {
+        let all = crate::store::STATEMENTS.iter().chain(crate::compile::store::STATEMENTS);
+        for (sql, count) in all.chain(crate::report::store::STATEMENTS) {
             let explain = ::store::Statement::built(format!("EXPLAIN {sql}"));
             let values = vec![::store::Arg::Null; *count];
             let done = transact!(store, None, |tx| tx.execute(explain.clone(), values.clone()).await);

@@ -1,7 +1,7 @@
 //! Agreements: proposed by the provider, live once the consumer has signed as well, revoked by either at once.
 
 use crate::{
-    Agreement, AgreementId, Revocation, Side, Signed,
+    Agreement, AgreementId, Revocation, Side, Signed, cascade,
     store::{
         AGREEMENT_ADD, AGREEMENT_GET, AGREEMENT_LIST, AGREEMENT_LIVE, AGREEMENT_PROVIDERS, AGREEMENT_REVOKE,
         UNTOLD_ADD, UNTOLD_FORGET, UNTOLD_LIST, UNTOLD_TOLD, UNTOLD_TRIED, text,
@@ -167,6 +167,7 @@ pub(crate) async fn add(
         text(agreement)?,
         micros(now)
     ];
+    cascade::note_numbers(tx, &body.id.to_string(), &body.numbers).await?;
     Ok(tx.execute(AGREEMENT_ADD, args).await? == 1)
 }
 

@@ -1,20 +1,22 @@
 //! Requests: whose turn it is, what an answer does, and the agreement that comes of it.
 //!
 //! Pure. Invariants, each with a property test:
-//! - a request is agreed only after every step of the offer has agreed, in order;
+//! - a request is agreed only after every step of the offer has agreed, in order, and of the step of the authorities each
+//!   on the request's way;
 //! - the agreed columns are among those asked for, offered, and left by every step;
 //! - after a refusal or a return nothing more is taken.
 
 pub(crate) mod objection;
 pub(crate) mod turn;
 
+use crate::cascade::{authority_at, numbers};
 use crate::check_attachments;
 use crate::{AccessRequest, Agreement, AgreementId, Answer, Signed, Supplement, Verdict};
 use policy::{AnswerStep, MemberFacts, Offer, Sharing, Terms};
 use schema::{FieldName, RecordType, division::Zones};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use vocabulary::{Date, Digest, Kind, Problem, Timestamp, date_in_shanghai, ensure};
+use vocabulary::{Date, Digest, Kind, PlatformNumber, Problem, Timestamp, date_in_shanghai, ensure};
 
 /// Where a request stands.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -26,11 +28,17 @@ pub enum Standing {
         step: AnswerStep,
         /// Whether that step has taken it up.
         accepted: bool,
+        /// The how-many-eth authority on the request's way, from 0.
+        #[serde(default, skip_serializing_if = "is_first")]
+        level: u16,
     },
     /// The asker has to supplement it.
     Supplement {
         /// Who wants it.
         step: AnswerStep,
+        /// The how-many-eth authority on the request's way, from 0.
+        #[serde(default, skip_serializing_if = "is_first")]
+        level: u16,
         /// What is missing.
         reason: String,
     },
@@ -38,6 +46,9 @@ pub enum Standing {
     Returned {
         /// By whom.
         step: AnswerStep,
+        /// The how-many-eth authority on the request's way, from 0.
+        #[serde(default, skip_serializing_if = "is_first")]
+        level: u16,
         /// Why.
         reason: String,
     },
@@ -45,6 +56,9 @@ pub enum Standing {
     Refused {
         /// By whom; nobody: by policy.
         step: Option<AnswerStep>,
+        /// The how-many-eth authority on the request's way, from 0.
+        #[serde(default, skip_serializing_if = "is_first")]
+        level: u16,
         /// Why.
         reason: String,
     },
@@ -53,6 +67,12 @@ pub enum Standing {
         /// With which columns.
         columns: Vec<FieldName>,
     },
+}
+
+/// The first authority on a way is not counted, so that what was written before there were levels reads the same.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands it over so")]
+fn is_first(level: &u16) -> bool {
+    *level == 0
 }
 
 /// What has happened to a request, in order.
@@ -69,10 +89,17 @@ fn unprocessable(code: &'static str, zh: impl Into<String>, en: impl Into<String
     Problem::new(Kind::Unprocessable, code, zh, en)
 }
 
+/// Whose turn it is: a step, and which authority of it.
+#[derive(Clone, Copy)]
+struct At {
+    step: AnswerStep,
+    level: u16,
+}
+
 /// Where `request` stands before anybody has answered.
 pub fn start(request: &AccessRequest, steps: &[AnswerStep]) -> Standing {
     match steps.first() {
-        Some(step) => Standing::Waiting { step: *step, accepted: false },
+        Some(step) => Standing::Waiting { step: *step, accepted: false, level: 0 },
         None => Standing::Agreed { columns: request.columns.clone() },
     }
 }
@@ -80,29 +107,32 @@ pub fn start(request: &AccessRequest, steps: &[AnswerStep]) -> Standing {
 /// Where `request` stands after `events`.
 ///
 /// # Errors
-/// The first event that may not happen: `exchange.turn`, `exchange.reason`, `exchange.columns`.
+/// The first event that may not happen: `exchange.turn`, `exchange.reason`, `exchange.columns`, `number.rewritten`.
 pub fn standing(request: &AccessRequest, steps: &[AnswerStep], events: &[Event]) -> Result<Standing, Problem> {
+    numbers(request, events)?;
     let mut columns = request.columns.clone();
     let mut now = start(request, steps);
     for event in events {
-        now = step(&now, steps, &mut columns, event)?;
+        now = step(&now, (request, steps), &mut columns, event)?;
     }
     Ok(now)
 }
 
 fn step(
     now: &Standing,
-    steps: &[AnswerStep],
+    way: (&AccessRequest, &[AnswerStep]),
     columns: &mut Vec<FieldName>,
     event: &Event,
 ) -> Result<Standing, Problem> {
     match (now, event) {
-        (Standing::Supplement { step, .. }, Event::Supplemented(_)) => {
-            Ok(Standing::Waiting { step: *step, accepted: true })
+        (Standing::Supplement { step, level, .. }, Event::Supplemented(_)) => {
+            Ok(Standing::Waiting { step: *step, accepted: true, level: *level })
         }
-        (Standing::Waiting { step: turn, .. }, Event::Answered(answer)) => {
+        (Standing::Waiting { step: turn, level, .. }, Event::Answered(answer)) => {
             ensure!(answer.body.step == *turn, not_your_turn(*turn));
-            answered(*turn, steps, columns, &answer.body)
+            let who = authority_at(way.0, *level).filter(|_| *turn == AnswerStep::Authority);
+            ensure!(who.is_none_or(|it| *it == answer.body.by), not_your_turn(*turn));
+            answered(At { step: *turn, level: *level }, way, columns, &answer.body)
         }
         (Standing::Waiting { step, .. }, Event::Supplemented(_)) => Err(not_your_turn(*step)),
         _ => Err(Problem::new(
@@ -115,8 +145,8 @@ fn step(
 }
 
 fn answered(
-    turn: AnswerStep,
-    steps: &[AnswerStep],
+    at: At,
+    way: (&AccessRequest, &[AnswerStep]),
     columns: &mut Vec<FieldName>,
     answer: &Answer,
 ) -> Result<Standing, Problem> {
@@ -126,29 +156,34 @@ fn answered(
             .map(str::to_owned)
             .ok_or_else(|| unprocessable("exchange.reason", "请写明理由", "say why").field("/reason"))
     };
+    let At { step, level } = at;
     match answer.verdict {
-        Verdict::Accept => Ok(Standing::Waiting { step: turn, accepted: true }),
-        Verdict::Supplement => Ok(Standing::Supplement { step: turn, reason: reason()? }),
-        Verdict::Return => Ok(Standing::Returned { step: turn, reason: reason()? }),
-        Verdict::Refuse => Ok(Standing::Refused { step: Some(turn), reason: reason()? }),
+        Verdict::Accept => Ok(Standing::Waiting { step, accepted: true, level }),
+        Verdict::Supplement => Ok(Standing::Supplement { step, level, reason: reason()? }),
+        Verdict::Return => Ok(Standing::Returned { step, level, reason: reason()? }),
+        Verdict::Refuse => Ok(Standing::Refused { step: Some(step), level, reason: reason()? }),
         Verdict::Agree => {
             ensure!(answer.columns.is_none(), part_only());
-            Ok(next(turn, steps, columns))
+            Ok(next(at, way, columns))
         }
         Verdict::AgreeInPart => {
             reason()?;
             let part = answer.columns.as_deref().filter(|it| !it.is_empty()).ok_or_else(part_only)?;
             ensure!(part.iter().all(|it| columns.contains(it)), part_only());
             columns.retain(|it| part.contains(it));
-            Ok(next(turn, steps, columns))
+            Ok(next(at, way, columns))
         }
     }
 }
 
-fn next(turn: AnswerStep, steps: &[AnswerStep], columns: &[FieldName]) -> Standing {
-    let after = steps.iter().skip_while(|it| **it != turn).nth(1);
+/// The next authority on the way, or else the next step.
+fn next(At { step, level }: At, (request, steps): (&AccessRequest, &[AnswerStep]), columns: &[FieldName]) -> Standing {
+    if step == AnswerStep::Authority && authority_at(request, level + 1).is_some() {
+        return Standing::Waiting { step, accepted: false, level: level + 1 };
+    }
+    let after = steps.iter().skip_while(|it| **it != step).nth(1);
     match after {
-        Some(step) => Standing::Waiting { step: *step, accepted: false },
+        Some(step) => Standing::Waiting { step: *step, accepted: false, level: 0 },
         None => Standing::Agreed { columns: columns.to_vec() },
     }
 }
@@ -241,6 +276,8 @@ pub struct Ground<'a> {
     pub asker: &'a MemberFacts,
     /// The functional zones that `under` knows.
     pub zones: &'a Zones,
+    /// What platforms call it, from the request and the answers to it.
+    pub numbers: &'a [PlatformNumber],
 }
 
 /// The agreement that an agreed request leads to.
@@ -253,7 +290,7 @@ pub fn agreement(
     id: AgreementId,
     now: Timestamp,
 ) -> Result<Agreement, Problem> {
-    let Ground { request, request_digest, offer, record, asker, zones } = ground;
+    let Ground { request, request_digest, offer, record, asker, zones, numbers } = ground;
     admissible(request, offer, asker, now)?;
     let Standing::Agreed { columns } = standing else {
         return Err(Problem::new(Kind::Conflict, "exchange.turn", "申请尚未获同意", "the request is not agreed yet"));
@@ -281,6 +318,7 @@ pub fn agreement(
         offer: offer.offer.clone(),
         basis: request.basis.clone(),
         terms,
+        numbers: numbers.to_vec(),
         at: now,
     })
 }

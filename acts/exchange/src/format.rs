@@ -11,7 +11,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use signing::{PublicKey, Purpose, Sign, Signer};
 use vocabulary::{
-    Date, Digest, FederationName, Kind, OrganisationId, Problem, ResourceId, Signature, Suite, Timestamp,
+    Date, Digest, FederationName, Kind, OrganisationId, PlatformNumber, Problem, ResourceId, Signature, Suite, Timestamp,
     canonical_digest, ensure, id,
 };
 
@@ -171,6 +171,12 @@ pub struct AccessRequest {
     /// Files that belong to it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub attachments: Vec<Attachment>,
+    /// The authorities by whom it goes from level to level, in turn; none: straight, by the federation's one authority.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub way: Vec<OrganisationId>,
+    /// Numbers that platforms gave (目录代码、资源编码、需求申请编号、授权码), each with who gave it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub numbers: Vec<PlatformNumber>,
     /// When it was made.
     #[schemars(with = "String")]
     pub at: Timestamp,
@@ -217,6 +223,9 @@ pub struct Answer {
     /// Which columns, when it agrees in part.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub columns: Option<Vec<FieldName>>,
+    /// Numbers that platforms gave (目录代码、资源编码、需求申请编号、授权码), each with who gave it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub numbers: Vec<PlatformNumber>,
     /// When.
     #[schemars(with = "String")]
     pub at: Timestamp,
@@ -272,6 +281,9 @@ pub struct Agreement {
     pub basis: LegalBasis,
     /// What was agreed.
     pub terms: Terms,
+    /// Numbers that platforms gave (目录代码、资源编码、需求申请编号、授权码), each with who gave it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub numbers: Vec<PlatformNumber>,
     /// When it was made.
     #[schemars(with = "String")]
     pub at: Timestamp,
@@ -363,6 +375,9 @@ pub struct ReceiptBody {
     pub rows: u64,
     /// Bytes of the answer.
     pub bytes: u64,
+    /// Numbers that platforms gave (目录代码、资源编码、需求申请编号、授权码), each with who gave it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub numbers: Vec<PlatformNumber>,
     /// When.
     #[schemars(with = "String")]
     pub at: Timestamp,

@@ -9,6 +9,7 @@
 mod account;
 mod agree;
 mod attachment;
+mod cascade;
 mod changes;
 mod correction;
 mod decide;
@@ -40,6 +41,7 @@ pub use attachment::{
     ATTACHMENT_BYTES_MAX, ATTACHMENT_NAME_CHARS_MAX, ATTACHMENTS_MAX, Attachment, ReadAttachment, attachments,
     check_attachments, no_attachment, other_attachment,
 };
+pub use cascade::{authority_at, before, numbered, numbers, passage, to_tell};
 pub use changes::{REMOVED, RowChange, Shown, Tally, changes, fits, from_rows, page_type, shape, to_rows};
 pub use correction::{
     Confirm, CorrectionView, TakeConfirmation, TakeCorrection, ask_again, confirm, corrections, corrections_to_confirm,
@@ -85,6 +87,8 @@ pub use schedule::{Days, NextRun, Schedule, WorkingDays, next_run};
 pub use store::MIGRATIONS;
 pub use verify::{Keys, Proven, content_digest, read, verify};
 
+#[cfg(test)]
+mod cascade_tests;
 #[cfg(test)]
 mod flow_tests;
 #[cfg(test)]

@@ -223,6 +223,8 @@ pub enum Letter {
     Confirmation(Signed<Confirmation>),
     /// Somebody waits for another past the term.
     Escalation(Signed<Escalation>),
+    /// How a request stands, for a neighbour on its way over the levels.
+    Story(Box<crate::RequestView>),
 }
 
 /// An objection that is passed on.
@@ -245,6 +247,7 @@ impl Letter {
             Self::Correction(_) => "correction",
             Self::Confirmation(_) => "confirmation",
             Self::Escalation(_) => "escalation",
+            Self::Story(_) => "story",
         }
     }
 }

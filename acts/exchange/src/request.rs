@@ -1,7 +1,8 @@
 //! Requests as each side keeps them: the signed request, the steps, and what has happened, in order.
 
 use crate::{
-    AccessRequest, Answer, Attachment, Event, RequestId, Signed, Standing, StepClock, Supplement, Verdict, decide,
+    AccessRequest, Answer, Attachment, Event, RequestId, Signed, Standing, StepClock, Supplement, Undelivered, Verdict,
+    cascade, decide,
     store::{
         HEARD_ADD, HEARD_LIST, REQUEST_ADD, REQUEST_GET, REQUEST_LIST, REQUEST_NOTE, REQUEST_SET, REQUEST_UNNOTED,
         REQUEST_UNSIGNED, REQUEST_WAITING, text,
@@ -14,7 +15,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use signing::Signer;
 use std::collections::BTreeMap;
-use vocabulary::{Date, Kind, OrganisationId, Problem, Timestamp, ensure, micros, timestamp_from_micros};
+use vocabulary::{Date, Kind, OrganisationId, PlatformNumber, Problem, Timestamp, ensure, micros, timestamp_from_micros};
 
 /// Requests listed at once at most.
 const LIST_MAX: u32 = 500;
@@ -38,13 +39,16 @@ pub struct RequestView {
     /// Every clock of every turn so far. Made when it is shown.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub clocks: Vec<StepClock>,
+    /// Neighbours on its way that have not heard yet how it stands. Made when it is shown.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub undelivered: Vec<Undelivered>,
 }
 
 impl RequestView {
     /// As it is kept and as it travels: without what is made when it is shown.
     #[must_use]
     pub fn bare(self) -> Self {
-        Self { due: BTreeMap::new(), clocks: Vec::new(), ..self }
+        Self { due: BTreeMap::new(), clocks: Vec::new(), undelivered: Vec::new(), ..self }
     }
 
     /// For whom it waits.
@@ -103,13 +107,17 @@ impl Ask for Submit {
 /// Takes in a request from another member's node, with what has happened to it so far.
 #[derive(Debug)]
 pub struct Receive {
-    /// The request's story as the consumer tells it; its signatures are checked already.
+    /// The request's story as it is told; its signatures are checked already.
     pub view: RequestView,
+    /// Who tells it.
+    pub from: OrganisationId,
+    /// Whom it is told.
+    pub own: OrganisationId,
 }
 
 impl Ask for Receive {
     fn need(&self) -> Need<'_> {
-        Need::Member(&self.view.request.body.consumer)
+        Need::Member(&self.from)
     }
 }
 
@@ -128,6 +136,8 @@ pub struct AnswerAsk {
     pub reason: Option<String>,
     /// Which columns stay.
     pub columns: Option<Vec<FieldName>>,
+    /// What platforms call it.
+    pub numbers: Vec<PlatformNumber>,
 }
 
 impl Ask for AnswerAsk {
@@ -190,6 +200,7 @@ pub(crate) async fn add(tx: &mut Tx, view: &RequestView, now: Timestamp) -> Resu
     let new = tx.execute(REQUEST_ADD, args).await? == 1;
     if new {
         hear(tx, view, now).await?;
+        note(tx, view).await?;
     }
     Ok(new)
 }
@@ -208,8 +219,10 @@ pub async fn submit(tx: &mut Tx, permit: &Permit<Submit>, now: Timestamp) -> Res
         standing,
         due: BTreeMap::new(),
         clocks: Vec::new(),
+        undelivered: Vec::new(),
     };
     ensure!(add(tx, &view, now).await?, exists(request.body.id));
+    cascade::tell(tx, &view, (&permit.principal().organisation, None), now).await?;
     Ok(view)
 }
 
@@ -224,14 +237,36 @@ fn exists(id: RequestId) -> Problem {
 
 /// Keeps a request that another member sent, or brings our copy up to what it tells; answers that we gave stay.
 ///
+/// What is news here goes on to the other neighbour on its way; who told less than is known here hears the rest.
+///
 /// # Errors
-/// `exchange.turn` and its kin when the story does not hold together; `exchange.story` when it contradicts ours.
+/// `exchange.turn` and its kin when the story does not hold together; `exchange.story` when it contradicts ours;
+/// `exchange.way` when it is brought by somebody who does not stand next to us on its way.
 pub async fn receive(tx: &mut Tx, permit: &Permit<Receive>, now: Timestamp) -> Result<RequestView, Problem> {
-    let told = checked(permit.ask().view.clone())?;
+    let Receive { view, from, own } = permit.ask();
+    ensure!(cascade::may_bring(&view.request.body, own, from), not_next(from));
+    let told = checked(view.clone())?;
     if add(tx, &told, now).await? {
+        cascade::tell(tx, &told, (own, Some(from)), now).await?;
         return Ok(told);
     }
-    merge(tx, &told, now).await
+    let before = request(tx, told.request.body.id).await?.events.len();
+    let view = merge(tx, &told, now).await?;
+    if view.events.len() > before {
+        cascade::tell(tx, &view, (own, Some(from)), now).await?;
+    } else if view.events.len() > told.events.len() {
+        cascade::tell_back(tx, &view, from, now).await?;
+    }
+    Ok(view)
+}
+
+fn not_next(from: &OrganisationId) -> Problem {
+    Problem::new(
+        Kind::Refused,
+        "exchange.way",
+        format!("{from} 在该申请的流转路径上不与本单位相邻"),
+        format!("{from} does not stand next to us on the way of this request"),
+    )
 }
 
 pub(crate) fn checked(view: RequestView) -> Result<RequestView, Problem> {
@@ -279,7 +314,13 @@ async fn set(tx: &mut Tx, version: i64, view: &RequestView, now: Timestamp) -> R
     let id = view.request.body.id.to_string();
     let changed = tx.execute(REQUEST_SET, args![id, version, text(view)?, view.waits().word()]).await?;
     ensure!(changed == 1, late());
+    note(tx, view).await?;
     hear(tx, view, now).await
+}
+
+async fn note(tx: &mut Tx, view: &RequestView) -> Result<(), Problem> {
+    let numbers = cascade::numbers(&view.request.body, &view.events)?;
+    cascade::note_numbers(tx, &view.request.body.id.to_string(), &numbers).await
 }
 
 /// Notes that this node has heard of that many events.
@@ -361,11 +402,13 @@ pub async fn answer(
         verdict: ask.verdict,
         reason: ask.reason.clone(),
         columns: ask.columns.clone(),
+        numbers: ask.numbers.clone(),
         at: now,
     };
     view.events.push(Event::Answered(Box::new(Signed::sign(answer, signer)?)));
     let view = checked(view)?;
     set(tx, version, &view, now).await?;
+    cascade::tell(tx, &view, (&ask.by, None), now).await?;
     Ok(view)
 }
 
@@ -392,6 +435,7 @@ pub async fn supplement(
     view.events.push(Event::Supplemented(Signed::sign(supplement, signer)?));
     let view = checked(view)?;
     set(tx, version, &view, now).await?;
+    cascade::tell(tx, &view, (&permit.principal().organisation, None), now).await?;
     Ok(view)
 }
 

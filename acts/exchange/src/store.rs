@@ -3,6 +3,8 @@
 use serde::Serialize;
 use vocabulary::{Kind, Problem};
 
+pub(crate) mod cascade;
+
 /// A document as it stands in a column.
 pub(crate) fn text<T: Serialize>(value: &T) -> Result<String, Problem> {
     serde_json::to_string(value)
@@ -133,6 +135,7 @@ pub const MIGRATIONS: &[&str] = &[
         id $TEXT NOT NULL PRIMARY KEY, role $TEXT NOT NULL, about $TEXT NOT NULL, document $TEXT NOT NULL,
         at $INT NOT NULL);
     CREATE INDEX exchange_notice_role ON exchange_notice (role, at)",
+    cascade::MIGRATION,
 ];
 
 // Requests.

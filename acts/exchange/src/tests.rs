@@ -7,11 +7,11 @@ use vocabulary::{Bilingual, Date, Digest, FederationName, OrganisationId, Resour
 
 const STEPS: [AnswerStep; 3] = [AnswerStep::OwnDepartment, AnswerStep::Authority, AnswerStep::Provider];
 
-fn at() -> Timestamp {
+pub(crate) fn at() -> Timestamp {
     "2026-11-24T04:00:00Z".parse().unwrap()
 }
 
-fn key(seed: u8) -> SigningKey {
+pub(crate) fn key(seed: u8) -> SigningKey {
     SigningKey::from_seed(Suite::default(), &[seed; 32])
 }
 
@@ -19,7 +19,7 @@ fn name(text: &str) -> FieldName {
     FieldName::new(text).unwrap()
 }
 
-fn request() -> AccessRequest {
+pub(crate) fn request() -> AccessRequest {
     AccessRequest {
         format: "yunhe-request/1".to_owned(),
         id: RequestId::from_uuid(Uuid::from_u128(1)),
@@ -36,6 +36,8 @@ fn request() -> AccessRequest {
         until: Date::constant(2027, 6, 30),
         in_charge: "政策法规处".to_owned(),
         attachments: Vec::new(),
+        way: Vec::new(),
+        numbers: Vec::new(),
         at: at(),
     }
 }
@@ -76,6 +78,7 @@ fn answered(step: AnswerStep, verdict: Verdict, reason: Option<&str>, columns: O
         verdict,
         reason: reason.map(str::to_owned),
         columns,
+        numbers: Vec::new(),
         at: at(),
     };
     Event::Answered(Box::new(Signed::sign(answer, &key(1)).unwrap()))
@@ -144,7 +147,7 @@ proptest! {
                     prop_assert_eq!(standing(&request(), &STEPS, &longer).unwrap_err().code, "exchange.turn");
                 }
             }
-            Standing::Supplement { step, reason } => {
+            Standing::Supplement { step, reason, .. } => {
                 prop_assert_eq!(Some(&step), STEPS.get(agreed.len()));
                 prop_assert!(!reason.trim().is_empty());
             }
@@ -165,7 +168,7 @@ fn a_request_goes_its_way_with_a_supplement_and_fewer_columns() {
         (answered(OwnDepartment, Verdict::Accept, None, None), waiting(OwnDepartment, true)),
         (
             answered(OwnDepartment, Verdict::Supplement, Some("缺附件"), None),
-            Standing::Supplement { step: OwnDepartment, reason: "缺附件".to_owned() },
+            Standing::Supplement { step: OwnDepartment, level: 0, reason: "缺附件".to_owned() },
         ),
         (supplemented(), waiting(OwnDepartment, true)),
         (answered(OwnDepartment, Verdict::Agree, None, None), waiting(Authority, false)),
@@ -182,7 +185,7 @@ fn a_request_goes_its_way_with_a_supplement_and_fewer_columns() {
 }
 
 fn waiting(step: AnswerStep, accepted: bool) -> Standing {
-    Standing::Waiting { step, accepted }
+    Standing::Waiting { step, accepted, level: 0 }
 }
 
 #[test]
@@ -212,6 +215,7 @@ fn an_agreement_holds_what_is_left_of_the_request_under_the_offer() {
         record: &record,
         asker: &asker,
         zones: &zones,
+        numbers: &[],
     };
     let id = AgreementId::from_uuid(Uuid::from_u128(2));
     let agreed = Standing::Agreed { columns: ["telephone", "uscc"].map(name).to_vec() };
@@ -303,6 +307,7 @@ fn receipt() -> Receipt {
         answer: Digest::of(b"answer"),
         rows: 3,
         bytes: 6,
+        numbers: Vec::new(),
         at: at(),
     };
     let salt = evidence::Salt([7; 32]);
@@ -399,7 +404,7 @@ async fn every_statement_prepares_on_both_databases() {
             .into_iter()
             .flat_map(|it| [crate::store::receipt_proofs(it), crate::store::receipts_signed(it)])
             .map(|it| it.as_str().to_owned());
-        let all = crate::store::ALL.iter().map(|it| (*it).to_owned()).chain(built);
+        let all = crate::store::ALL.iter().chain(crate::store::cascade::ALL).map(|it| (*it).to_owned()).chain(built);
         for (number, sql) in all.enumerate() {
             let statement =
                 if word.is_empty() { format!("PREPARE s{number} AS {sql}") } else { format!("{word}{sql}") };

@@ -6,7 +6,9 @@
 //! - replaying a log gives the same view, and a changed byte stops it.
 
 use crate::format::{FOUNDERS_MAX, KEYS_MAX};
+use crate::levels::LEVELS_MAX;
 use crate::{Change, Entry, EntryBody, Expelled, Format, Founders, Genesis, Keys, Member, Organisation, VERSION, View};
+use policy::MemberRole;
 use signing::{PublicKey, Purpose};
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
@@ -225,7 +227,27 @@ fn check_organisation(view: &View, organisation: &Organisation) -> Result<(), Pr
         (1..=KEYS_MAX).contains(&addresses.len()) && addresses.iter().all(|it| is_address(it)),
         bad(id, "addresses", "应有 1 至 8 个“主机:端口”")
     );
+    check_superior(view, organisation)
+}
+
+/// A superior is an authority on the same level or a higher one, and nobody is above itself.
+fn check_superior(view: &View, organisation: &Organisation) -> Result<(), Problem> {
+    let (id, Some(superior)) = (&organisation.id, &organisation.superior) else { return Ok(()) };
+    let above = view.members.get(superior).map(|it| &it.organisation);
+    let fit = above.is_some_and(|it| it.roles.contains(&MemberRole::Authority) && it.level <= organisation.level);
+    ensure!(fit && superior != id, bad(id, "superior", "上级应为同级或更高层级的主管部门成员"));
+    let known = view.members.get(id).and_then(|it| it.organisation.superior.as_ref()) == Some(superior);
+    let line = view.line(superior);
+    let deep = |below: usize| below + line.len() > LEVELS_MAX;
+    let lines = view.members.keys().map(|it| view.line(it));
+    let fits = known || !line.contains(&id) && !lines.into_iter().any(|it| place(&it, id).is_some_and(deep)) && !deep(1);
+    ensure!(fits, bad(id, "superior", "上下级不得成环，且不超过 8 级"));
     Ok(())
+}
+
+/// How many from the beginning of a line to `id`, both counted.
+fn place(line: &[&OrganisationId], id: &OrganisationId) -> Option<usize> {
+    line.iter().position(|it| *it == id).map(|it| it + 1)
 }
 
 fn check_keys(view: &View, id: &OrganisationId, keys: &Keys) -> Result<(), Problem> {

@@ -129,6 +129,9 @@ pub struct Organisation {
     pub division: String,
     /// On which level.
     pub level: Level,
+    /// The authority in charge of it (上级): its catalogue is reported there, and its requests go that way.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub superior: Option<OrganisationId>,
     /// What it is.
     pub roles: BTreeSet<MemberRole>,
     /// The host name that chooses it in a node, in TLS and in requests.

@@ -8,6 +8,7 @@
 pub mod ask;
 pub mod decide;
 mod format;
+mod levels;
 mod store;
 mod view;
 
@@ -15,6 +16,7 @@ pub use format::{
     Change, DOCUMENT_BYTES_MAX, Entry, EntryBody, FOUNDERS_MAX, Format, Founder, Founders, Genesis, KEYS_MAX, Keys,
     LogKey, Organisation, Travel, VERSION, schemas,
 };
+pub use levels::LEVELS_MAX;
 pub use store::{
     FEED, LEAF, MIGRATIONS, PAGE_MAX, Proposal, adopt, advance, confirm, endorse, entries, federations, genesis,
     migrate, pin, proposals, propose, view,

@@ -1,4 +1,5 @@
 use crate::ask::{Adopt, Confirm, Endorse, Pin, Propose};
+use crate::levels::LEVELS_MAX;
 use crate::store::STATEMENTS;
 use crate::*;
 use ::store::{Store, args, transact};
@@ -80,6 +81,7 @@ fn organisation(number: u16) -> Organisation {
         uscc: Some("11320100MB1234567X".into()),
         division: "320100".into(),
         level: Level::City,
+        superior: None,
         roles: [MemberRole::Department].into(),
         host: format!("org-{number}.nj.yunhe.internal"),
         addresses: vec!["[::1]:8443".into(), "node.example:443".into()],
@@ -765,4 +767,107 @@ async fn a_view_is_confirmed_by_its_head() {
         assert_eq!(confirmed(head, 2000, 600).await.unwrap_err().code, "peer.clock");
         assert_eq!(viewed(&store).await.confirmed_at(), at(500));
     }
+}
+
+/// A tree of `superiors` over organisations 1 to n: each names one of those before it, or none.
+fn levels(superiors: &[Option<prop::sample::Index>]) -> View {
+    let mut view = View::new(founding()).unwrap();
+    for (number, superior) in (1_u16..).zip(superiors) {
+        let above = superior.filter(|_| number > 1).map(|it| id(u16::try_from(it.index(usize::from(number) - 1)).unwrap() + 1));
+        let organisation = Organisation { superior: above, roles: [MemberRole::Authority].into(), ..organisation(number) };
+        // Past the bound on levels it stands at the top.
+        let join = |superior: Option<OrganisationId>| Change::Join {
+            organisation: Box::new(Organisation { superior, ..organisation.clone() }),
+        };
+        view = after(&view, join(organisation.superior.clone())).or_else(|_| after(&view, join(None))).unwrap();
+    }
+    view
+}
+
+/// Who is above, by walking alone.
+fn above(view: &View, id: &OrganisationId) -> Vec<OrganisationId> {
+    let mut line = vec![id.clone()];
+    while let Some(next) = view.superior(line.last().unwrap()) {
+        line.push(next.clone());
+    }
+    line
+}
+
+proptest! {
+    /// Lines end; a way is simple, climbs and descends from neighbour to neighbour, meets at the lowest whom both are
+    /// under, and is the same backwards.
+    #[test]
+    fn a_way_goes_up_and_down(superiors in prop::collection::vec(any::<Option<prop::sample::Index>>(), 2..14),
+                              from in any::<prop::sample::Index>(), to in any::<prop::sample::Index>()) {
+        let view = levels(&superiors);
+        let all: Vec<OrganisationId> = view.members().map(|it| it.organisation.id.clone()).collect();
+        let (consumer, provider) = (from.get(&all), to.get(&all));
+        prop_assume!(consumer != provider);
+        let (up, down) = (above(&view, consumer), above(&view, provider));
+        prop_assert!(up.len() <= LEVELS_MAX && down.len() <= LEVELS_MAX);
+        let way = view.way(consumer, provider);
+        let back: Vec<_> = view.way(provider, consumer).into_iter().rev().collect();
+        prop_assert_eq!(&way, &back);
+        if up.len() == 1 && down.len() == 1 {
+            prop_assert!(way.is_empty());
+            return Ok(());
+        }
+        let mut passage = vec![consumer.clone()];
+        passage.extend(way.iter().filter(|it| *it != consumer && *it != provider).cloned());
+        passage.push(provider.clone());
+        let mut seen = std::collections::BTreeSet::new();
+        prop_assert!(passage.iter().all(|it| seen.insert(it.clone())), "{:?}", passage);
+        let neighbours = |one: &OrganisationId, other: &OrganisationId| {
+            let tops = view.superior(one).is_none() && view.superior(other).is_none();
+            view.superior(one) == Some(other) || view.superior(other) == Some(one) || tops
+        };
+        prop_assert!(passage.windows(2).all(|it| neighbours(&it[0], &it[1])), "{:?}", passage);
+        let meeting = up.iter().find(|it| down.contains(it));
+        match meeting {
+            Some(top) => prop_assert!(passage.contains(top) && passage.len() <= up.len() + down.len() - 1),
+            None => prop_assert_eq!(passage.len(), up.len() + down.len()),
+        }
+        if let Some(top) = meeting {
+            let tops = passage.iter().filter(|it| up.contains(it) && down.contains(it)).collect::<Vec<_>>();
+            prop_assert_eq!(tops, vec![top]);
+        }
+    }
+}
+
+#[test]
+fn a_superior_is_an_authority_above_and_never_below() {
+    let authority = |number: u16, level, superior: Option<u16>| Organisation {
+        level,
+        superior: superior.map(id),
+        roles: [MemberRole::Authority].into(),
+        ..organisation(number)
+    };
+    let joined = |view: &View, organisation: Organisation| after(view, Change::Join { organisation: Box::new(organisation) });
+    let updated = |view: &View, superior| {
+        let organisation = Organisation { superior, ..view.member(&id(1)).unwrap().organisation.clone() };
+        after(view, Change::Update { organisation: Box::new(organisation) })
+    };
+    let code = |done: Result<View, Problem>| done.unwrap_err().code.into_owned();
+    let view = joined(&View::new(founding()).unwrap(), authority(1, Level::Province, None)).unwrap();
+    let view = joined(&view, authority(2, Level::City, Some(1))).unwrap();
+    let view = after(&view, join(3)).unwrap();
+    // A department, a stranger, a lower level, oneself, one's own subordinate.
+    for superior in [3, 9] {
+        assert_eq!(code(joined(&view, authority(4, Level::City, Some(superior)))), "federation.organisation");
+    }
+    assert_eq!(code(joined(&view, authority(4, Level::Nation, Some(1)))), "federation.organisation");
+    for superior in [1, 2] {
+        assert_eq!(code(updated(&view, Some(id(superior)))), "federation.organisation");
+    }
+    // Whoever is expelled is nobody's superior any more.
+    assert_eq!(view.superior(&id(2)), Some(&id(1)));
+    assert_eq!(view.subordinates(&id(1)).count(), 1);
+    let view = after(&view, expel(1)).unwrap();
+    assert_eq!((view.superior(&id(2)), view.is_under(&id(2), &id(1))), (None, false));
+}
+
+#[test]
+fn a_card_without_a_superior_is_written_as_before_there_were_levels() {
+    let text = String::from_utf8(vocabulary::canonical_bytes(&organisation(1)).unwrap()).unwrap();
+    assert!(!text.contains("superior"), "{text}");
 }

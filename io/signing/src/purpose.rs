@@ -25,6 +25,8 @@ pub enum Purpose {
     Pack,
     /// An entry of a catalogue that travels between nodes.
     Catalogue,
+    /// What a level says of an entry that was reported up to it.
+    Report,
     /// What a backup holds.
     Backup,
     /// An objection to what was delivered.
@@ -54,6 +56,7 @@ impl Purpose {
             Self::Membership => "membership",
             Self::Pack => "pack",
             Self::Catalogue => "catalogue",
+            Self::Report => "report",
             Self::Backup => "backup",
             Self::Objection => "objection",
             Self::Ruling => "ruling",

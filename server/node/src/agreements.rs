@@ -20,6 +20,7 @@ impl Organisation {
         let request = &view.request.body;
         let offer = packs.offer(&request.offer)?;
         let asker = self.member(&request.consumer)?.organisation.facts();
+        let numbers = exchange::numbers(request, &view.events)?;
         let ground = Ground {
             request,
             request_digest: view.request.digest()?,
@@ -27,6 +28,7 @@ impl Organisation {
             record: packs.record(&offer.of)?,
             asker: &asker,
             zones: &packs.zones,
+            numbers: &numbers,
         };
         let (id, now) = (AgreementId::from_uuid(request.id.uuid()), self.now());
         let agreement = exchange::draft_agreement(&ground, &view.standing, id, now)?;
@@ -219,7 +221,8 @@ fn check_terms(request: &RequestView, agreement: &Agreement) -> Result<(), Probl
         && agreement.federation == asked.federation
         && agreement.terms.purpose == asked.purpose
         && agreement.terms.until <= asked.until
-        && agreement.terms.columns.iter().all(|it| asked.columns.contains(it));
+        && agreement.terms.columns.iter().all(|it| asked.columns.contains(it))
+        && agreement.numbers == exchange::numbers(asked, &request.events)?;
     ensure!(
         fits,
         Problem::new(

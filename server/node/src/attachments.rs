@@ -76,13 +76,18 @@ impl Organisation {
     ) -> Result<(Attachment, Bytes), Problem> {
         self.permit(principal, ReadAttachment)?;
         let view = self.followed(id).await?;
-        let file = nth(&view, number)?;
-        let asker = &view.request.body.consumer;
-        if asker == self.id() || self.blobs.contains(&blob_name(&file)).await? {
+        self.fetched(&view, number).await
+    }
+
+    /// A file from here; or from the asker, over levels from whoever stands before us on the way, and then kept.
+    async fn fetched(&self, view: &RequestView, number: usize) -> Result<(Attachment, Bytes), Problem> {
+        let (body, file) = (&view.request.body, nth(view, number)?);
+        if body.consumer == *self.id() || self.blobs.contains(&blob_name(&file)).await? {
             return Ok((file.clone(), self.kept(&file).await?));
         }
-        let call = Call::get(format!("/peer/v1/requests/{id}/attachments/{number}"));
-        let answer = self.client.send(&self.peer(asker)?, &call, self.now()).await?;
+        let call = Call::get(format!("/peer/v1/requests/{}/attachments/{number}", body.id));
+        let holder = self.peer(exchange::before(body, self.id()))?;
+        let answer = self.client.send(&holder, &call, self.now()).await?;
         ensure!(file.digest.fits(&answer.body), other_attachment(&file));
         self.blobs.put(&blob_name(&file), answer.body.clone()).await?;
         Ok((file, answer.body))
@@ -96,10 +101,16 @@ impl Organisation {
         let view = exchange::request(&mut self.store.read().await?, id).await?;
         let (body, who) = (&view.request.body, &incoming.member.organisation.id);
         let members = self.members()?;
-        let answers = body.provider == *who || authority(&members).is_ok_and(|it| it == *who);
-        ensure!(body.consumer == *self.id() && answers, exchange::no_request(id));
-        let file = nth(&view, number)?;
-        Ok(Outcome { body: self.kept(&file).await?, media: "application/octet-stream", receipt: None })
+        let passage = exchange::passage(body);
+        let answers = if passage.is_empty() {
+            let answers = body.provider == *who || authority(&members).is_ok_and(|it| it == *who);
+            body.consumer == *self.id() && answers
+        } else {
+            passage.contains(&self.id()) && passage.contains(&who)
+        };
+        ensure!(answers, exchange::no_request(id));
+        let (_, bytes) = self.fetched(&view, number).await?;
+        Ok(Outcome { body: bytes, media: "application/octet-stream", receipt: None })
     }
 
     async fn kept(&self, file: &Attachment) -> Result<Bytes, Problem> {

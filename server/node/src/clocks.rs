@@ -48,8 +48,11 @@ impl Packs {
 impl Organisation {
     /// A request with its clocks as they are now.
     pub(crate) async fn with_clocks(&self, view: RequestView) -> Result<RequestView, Problem> {
-        let heard = exchange::heard(&mut self.store.read().await?, view.request.body.id).await?;
-        self.clocked(view, &heard)
+        let (mut reader, id) = (self.store.read().await?, view.request.body.id);
+        let heard = exchange::heard(&mut reader, id).await?;
+        let mut view = self.clocked(view, &heard)?;
+        view.undelivered = exchange::undelivered(&mut reader, &id.to_string()).await?;
+        Ok(view)
     }
 
     /// Requests with their clocks.
@@ -64,10 +67,11 @@ impl Organisation {
     }
 
     /// The organisation that answers a request on that step.
-    pub(crate) fn who_answers(&self, request: &AccessRequest, step: AnswerStep) -> Option<OrganisationId> {
-        match step {
+    pub(crate) fn who_answers(&self, request: &AccessRequest, turn: &AnswerTurn) -> Option<OrganisationId> {
+        match turn.step {
             AnswerStep::OwnDepartment => Some(request.consumer.clone()),
             AnswerStep::Provider => Some(request.provider.clone()),
+            AnswerStep::Authority if !request.way.is_empty() => exchange::authority_at(request, turn.level).cloned(),
             AnswerStep::Authority => self.members().and_then(|it| authority(&it)).ok(),
         }
     }
@@ -76,9 +80,9 @@ impl Organisation {
         let (packs, now) = (self.packs(), self.now());
         let body = &view.request.body;
         let turns = exchange::turns(body, &view.steps, &view.events, |it| heard.of(it))?;
-        (view.due, view.clocks) = Default::default();
+        (view.due, view.clocks, view.undelivered) = Default::default();
         for turn in &turns {
-            let Some(who) = self.who_answers(body, turn.step) else { continue };
+            let Some(who) = self.who_answers(body, turn) else { continue };
             view.clocks.extend(packs.of_turn(turn, &who, now)?);
         }
         let statutory = view.clocks.iter().filter(|it| it.kind == ClockKind::Statutory);

@@ -36,6 +36,9 @@ pub struct OrganisationConfig {
     pub level: Level,
     /// What it is.
     pub roles: Vec<MemberRole>,
+    /// The authority in charge of it (上级), as its card names it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub superior: Option<OrganisationId>,
     /// `sqlite`, or `postgres://…`.
     #[serde(default = "sqlite")]
     pub database: String,

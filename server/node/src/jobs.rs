@@ -22,6 +22,8 @@ const WORK_REST: Duration = Duration::from_millis(300);
 const SETTLE_REST: Duration = Duration::from_secs(60);
 /// The hub is asked for news of membership this often.
 const MEMBERS_REST: Duration = Duration::from_secs(60);
+/// Neighbours on other levels are asked this often for reports and rulings.
+const LEVELS_REST: Duration = Duration::from_secs(15);
 /// Keys that wait, and the certificate's end, are looked at this often.
 const KEYS_REST: Duration = Duration::from_secs(30);
 /// After a restore, members that have not told what they hold are asked this often.
@@ -61,6 +63,7 @@ impl Jobs {
             run(organisation, &stop, SETTLE_REST, "letters", |it| {
                 Box::pin(async move { Ok(it.follow_corrections().await? + it.tell_letters().await? > 0) })
             }),
+            run(organisation, &stop, WORK_REST, "pass-on", |it| Box::pin(async move { it.pass_on().await })),
             run(organisation, &stop, SETTLE_REST, "remind", |it| {
                 Box::pin(async move { it.remind().await.map(|_| false) })
             }),
@@ -68,6 +71,9 @@ impl Jobs {
             run(organisation, &stop, WORK_REST, "index", |it| Box::pin(async move { it.follow_catalog().await })),
             run(organisation, &stop, MEMBERS_REST, "membership", |it| {
                 Box::pin(async move { it.follow_membership().await })
+            }),
+            run(organisation, &stop, LEVELS_REST, "levels", |it| {
+                Box::pin(async move { Ok(it.follow_levels().await?.taken > 0) })
             }),
             run(organisation, &stop, KEYS_REST, "keys", |it| Box::pin(async move { it.follow_keys().await })),
             run(organisation, &stop, RECLAIM_REST, "reclaim", |it| Box::pin(async move { it.reclaim_once().await })),

@@ -12,6 +12,7 @@ mod attachments;
 mod audit;
 mod backup;
 mod batch;
+mod cascade;
 mod catalogs;
 mod clock;
 mod clocks;
@@ -31,6 +32,7 @@ mod jobs;
 mod keys;
 mod live;
 mod membership;
+mod numbers;
 mod objections;
 mod organisation;
 mod packs;
@@ -64,6 +66,7 @@ pub use audit::{
     act_title, leave_on_machine,
 };
 pub use backup::{FeedState, FileState, LogState, Manifest, back_up, organisations_in, verify_backup};
+pub use cascade::{Followed, ReportAct};
 pub use catalogs::SearchAsk;
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use compilations::{
@@ -79,6 +82,7 @@ pub use imports::{ImportAsk, ImportReport};
 pub use jobs::{JobState, Jobs};
 pub use keys::SPREAD;
 pub use membership::{Card, init, make_card};
+pub use numbers::{NumberAsk, Numbered};
 pub use objections::{ConfirmationDraft, ObjectionDraft, ObjectionsAsk, RulingDraft};
 pub use organisation::{Organisation, migrate as make_tables};
 pub use packs::{InstalledPack, Packs};

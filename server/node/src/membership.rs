@@ -64,6 +64,7 @@ pub fn make_card(
         division: config.division.clone(),
         level: config.level,
         roles: config.roles.iter().copied().collect(),
+        superior: config.superior.clone(),
         host: config.host.clone(),
         addresses,
         keys: Keys {

@@ -439,6 +439,7 @@ impl Organisation {
                     exchange::take_confirmation(tx, &permit, salt, now).await
                 })?;
             }
+            Letter::Story(told) => drop(self.receive_story(incoming, *told).await?),
             Letter::Escalation(escalation) => {
                 escalation.check(&self.keys_at(&escalation.body.by, escalation.body.at)?)?;
                 ensure!(self.config.roles.contains(&MemberRole::Authority), foreign());

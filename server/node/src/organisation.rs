@@ -53,6 +53,8 @@ pub struct Organisation {
     pub(crate) catalog: crate::catalogs::Search,
     /// Leaves that waited for the sequencer when this process last looked; zero while it keeps up.
     pub(crate) behind: AtomicU64,
+    /// A letter that came has to go on to the next neighbour.
+    pub(crate) passing: std::sync::atomic::AtomicBool,
     /// Batches being made by this process.
     pub(crate) making: Mutex<BTreeSet<DeliveryId>>,
     /// Batches being fetched that rest after a fault of their provider's.
@@ -183,6 +185,7 @@ impl Organisation {
             unfit: std::sync::atomic::AtomicU64::default(),
             config: config.clone(),
             behind: AtomicU64::new(0),
+            passing: std::sync::atomic::AtomicBool::default(),
             making: Mutex::default(),
             jobs: Mutex::default(),
             seen: Mutex::default(),

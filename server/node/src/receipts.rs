@@ -69,6 +69,7 @@ impl Organisation {
             answer: answered.answer,
             rows: answered.rows,
             bytes: answered.bytes,
+            numbers: agreement.numbers.clone(),
             at: incoming.now,
         }
     }

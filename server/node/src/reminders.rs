@@ -1,10 +1,10 @@
 //! Reminders: what turns yellow, red or overdue is told once to the people whose turn it is; what is late beyond that
 //! is told to the authority in charge by whoever waits for it.
 
-use crate::{Organisation, draw_salt, requests::authority};
+use crate::{Organisation, draw_salt, requests::in_charge};
 use calendar::{Light, Reading};
 use exchange::{ClockKind, Escalate, Escalation, Notice, ObjectionView, RequestId, RequestView, Signed, Waits};
-use policy::{AnswerStep, MemberRole, Principal, Role};
+use policy::{AnswerStep, Principal, Role};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use store::transact;
@@ -95,7 +95,7 @@ impl Organisation {
     fn is_to_act(&self, view: &RequestView, waits: Waits) -> bool {
         let body = &view.request.body;
         match waits {
-            Waits::Step(AnswerStep::Authority) => self.config.roles.contains(&MemberRole::Authority),
+            Waits::Step(AnswerStep::Authority) => self.is_authority_of(view),
             Waits::Step(AnswerStep::Provider) => body.provider == *self.id(),
             _ => body.consumer == *self.id(),
         }
@@ -199,7 +199,7 @@ impl Organisation {
     }
 
     async fn escalate(&self, task: &Task) -> Result<usize, Problem> {
-        let Ok(authority) = self.members().and_then(|it| authority(&it)) else { return Ok(0) };
+        let Ok(authority) = self.members().and_then(|it| in_charge(&it, self.id())) else { return Ok(0) };
         let Some(due) = task.reading.due else { return Ok(0) };
         let now = self.now();
         let escalation = Escalation {

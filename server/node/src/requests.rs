@@ -1,7 +1,8 @@
 //! Requests between nodes: drafted and signed at the consumer, taken from turn to turn, answered where the turn is.
 //!
-//! The consumer's node carries the story; the authority and the provider each keep the copy they were told and what
-//! they added to it. Whoever receives it checks every signature in it.
+//! Without levels the consumer's node carries the story; the authority and the provider each keep the copy they were
+//! told and what they added to it. Over levels it goes from neighbour to neighbour by letter. Whoever receives it checks
+//! every signature in it.
 
 use crate::{AttachmentDraft, Incoming, Organisation, Outcome, draw_uuid};
 use exchange::{
@@ -10,12 +11,14 @@ use exchange::{
 };
 use federation::View;
 use peer::Call;
-use policy::{AnswerStep, MemberRole, Offer, Principal};
+use policy::{AnswerStep, MemberRole, Offer, Principal, Role};
 use schema::{FieldName, RecordType};
 use serde::{Deserialize, Serialize};
 use signing::PublicKey;
 use store::transact;
-use vocabulary::{Date, Kind, OrganisationId, Problem, ResourceId, canonical_bytes, ensure};
+use vocabulary::{
+    Date, Kind, OrganisationId, PlatformNumber, Problem, ResourceId, Timestamp, canonical_bytes, ensure,
+};
 
 /// What a person or program fills in.
 #[derive(Clone, Debug, Deserialize, schemars::JsonSchema)]
@@ -46,6 +49,9 @@ pub struct RequestDraft {
     /// Files that belong to it.
     #[serde(default)]
     pub attachments: Vec<AttachmentDraft>,
+    /// Numbers that platforms gave so far: of the catalogue entry, of the resource, of the request itself.
+    #[serde(default)]
+    pub numbers: Vec<PlatformNumber>,
     /// To ask the same again after an answer that was lost.
     #[serde(default)]
     pub id: Option<RequestId>,
@@ -65,6 +71,9 @@ pub struct AnswerDraft {
     /// Which columns stay.
     #[serde(default)]
     pub columns: Option<Vec<FieldName>>,
+    /// Numbers that we give it, or that a platform outside the federation gave.
+    #[serde(default)]
+    pub numbers: Vec<PlatformNumber>,
 }
 
 /// An offer with the record type that it shows, as it is told to members.
@@ -137,6 +146,7 @@ impl Organisation {
         let now = self.now();
         let files = self.files(draft.attachments)?;
         let columns = if draft.columns.is_empty() { offer.columns.clone() } else { draft.columns };
+        let way = self.members()?.way(self.id(), &draft.provider);
         let request = AccessRequest {
             format: "yunhe-request/1".to_owned(),
             id: draft.id.unwrap_or_else(|| RequestId::from_uuid(draw_uuid(now))),
@@ -153,8 +163,11 @@ impl Organisation {
             until: draft.until,
             in_charge: draft.in_charge,
             attachments: files.listed(),
+            way,
+            numbers: draft.numbers,
             at: now,
         };
+        exchange::numbers(&request, &[])?;
         let me = self.member(self.id())?;
         exchange::admissible(&request, &offer, &me.organisation.facts(), now)?;
         let request = Signed::sign(request, &*self.message_key())?;
@@ -190,6 +203,10 @@ impl Organisation {
 
     /// Takes a request to the node whose turn it is, as long as that is not us.
     async fn take_along(&self, view: RequestView) -> Result<RequestView, Problem> {
+        if !view.request.body.way.is_empty() {
+            self.tell_letters_now().await;
+            return Ok(view);
+        }
         let Some(next) = self.whose_turn(&view)? else { return Ok(view) };
         if next == *self.id() || view.request.body.consumer != *self.id() {
             return Ok(view);
@@ -202,7 +219,7 @@ impl Organisation {
         transact!(self.store, None, |tx| exchange::merge(tx, &told, now).await)
     }
 
-    /// Which member acts next; nobody when it is over or the asker's.
+    /// Which member acts next on a request without levels; nobody when it is over or the asker's.
     fn whose_turn(&self, view: &RequestView) -> Result<Option<OrganisationId>, Problem> {
         let body = &view.request.body;
         Ok(match &view.standing {
@@ -228,7 +245,7 @@ impl Organisation {
     /// A request after asking for news.
     pub(crate) async fn followed(&self, id: RequestId) -> Result<RequestView, Problem> {
         let mut view = exchange::request(&mut self.store.read().await?, id).await?;
-        if view.request.body.consumer != *self.id() {
+        if view.request.body.consumer != *self.id() || !view.request.body.way.is_empty() {
             return Ok(view);
         }
         // Each turn moves at most once around: bounded by the steps there are.
@@ -285,8 +302,9 @@ impl Organisation {
     ) -> Result<RequestView, Problem> {
         let view = exchange::request(&mut self.store.read().await?, id).await?;
         self.check_step(&view, draft.step)?;
-        let AnswerDraft { step, verdict, reason, columns } = draft;
-        let ask = AnswerAsk { request: id, step, by: self.id().clone(), verdict, reason, columns };
+        let AnswerDraft { step, verdict, reason, columns, numbers } = draft;
+        self.check_givers(&numbers, self.id())?;
+        let ask = AnswerAsk { request: id, step, by: self.id().clone(), verdict, reason, columns, numbers };
         let permit = self.permit(principal, ask)?;
         let now = self.now();
         let view = transact!(self.store, None, |tx| exchange::answer(tx, &permit, &*self.message_key(), now).await)?;
@@ -301,7 +319,7 @@ impl Organisation {
         let ours = match step {
             AnswerStep::OwnDepartment => view.request.body.consumer == *self.id(),
             AnswerStep::Provider => view.request.body.provider == *self.id(),
-            AnswerStep::Authority => self.config.roles.contains(&MemberRole::Authority),
+            AnswerStep::Authority => self.is_authority_of(view),
         };
         ensure!(
             ours,
@@ -329,36 +347,106 @@ impl Organisation {
         self.with_clocks(self.take_along(view).await?).await
     }
 
+    /// Whether the authority whose turn it is, or was, is this organisation.
+    pub(crate) fn is_authority_of(&self, view: &RequestView) -> bool {
+        let level = match &view.standing {
+            Standing::Waiting { step: AnswerStep::Authority, level, .. } => *level,
+            _ => 0,
+        };
+        let here = self.config.roles.contains(&MemberRole::Authority);
+        here && exchange::authority_at(&view.request.body, level).is_none_or(|it| it == self.id())
+    }
+
     /// Takes in a request that the consumer's node brings.
     ///
     /// # Errors
     /// `exchange.signature`, `exchange.story`, the reasons of [`exchange::admissible`].
     pub async fn receive_request(&self, incoming: &Incoming) -> Result<Outcome, Problem> {
-        let told: RequestView = incoming.json()?;
-        self.check_story(&told)?;
-        let body = told.request.body.clone();
+        Outcome::json(&self.receive_story(incoming, incoming.json()?).await?)
+    }
+
+    /// Takes in how a request stands, from its consumer or from a neighbour on its way.
+    pub(crate) async fn receive_story(&self, incoming: &Incoming, told: RequestView) -> Result<RequestView, Problem> {
+        let standing = self.check_story(&told)?;
+        let body = &told.request.body;
         let provider = body.provider == *self.id();
-        if provider {
-            let packs = self.packs();
-            let offer = packs.offer(&body.offer)?;
-            exchange::admissible(&body, offer, &incoming.member.organisation.facts(), incoming.now)?;
-            ensure!(told.steps == offer.answer, steps_differ(&offer.answer));
-        } else {
-            ensure!(
-                told.steps.contains(&AnswerStep::Authority) && self.config.roles.contains(&MemberRole::Authority),
-                Problem::new(Kind::Refused, "exchange.turn", "此申请与本单位无关", "this request is not for us")
-            );
+        if !self.knows_request(body.id).await? {
+            let way = self.members()?.way(&body.consumer, &body.provider);
+            ensure!(way == body.way, other_way(&way));
         }
-        let permit = self.permit_with(incoming.principal(), None, Receive { view: told })?;
+        let unfit = if provider { self.unfit(&told, incoming.now).err() } else { None };
+        let ours = provider || exchange::passage(body).contains(&self.id());
+        // Where it is not our turn an answer cannot say so.
+        let returns = !body.way.is_empty() && matches!(standing, Standing::Waiting { step: AnswerStep::Provider, .. });
+        if let Some(problem) = unfit.as_ref().filter(|_| !returns) {
+            return Err(problem.clone());
+        }
+        ensure!(
+            ours || told.steps.contains(&AnswerStep::Authority) && self.config.roles.contains(&MemberRole::Authority),
+            Problem::new(Kind::Refused, "exchange.turn", "此申请与本单位无关", "this request is not for us")
+        );
+        let (from, own) = (incoming.member.organisation.id.clone(), self.id().clone());
+        let permit = self.permit_with(incoming.principal(), None, Receive { view: told, from, own })?;
         let (now, nonce) = (incoming.now, incoming.nonce());
         let view = transact!(self.store, None, |tx| {
             exchange::claim(tx, &nonce).await?;
             exchange::receive(tx, &permit, now).await
         })?;
-        if provider && matches!(view.standing, Standing::Agreed { .. }) {
-            self.propose(&view).await?;
+        self.pass_on_soon();
+        match (unfit, &view.standing) {
+            (Some(problem), Standing::Waiting { step: AnswerStep::Provider, .. }) if provider => {
+                self.return_unfit(view, &problem).await
+            }
+            (None, Standing::Agreed { .. }) if provider => {
+                self.propose(&view).await?;
+                Ok(view)
+            }
+            _ => Ok(view),
         }
-        Outcome::json(&view)
+    }
+
+    async fn knows_request(&self, id: RequestId) -> Result<bool, Problem> {
+        match exchange::request(&mut self.store.read().await?, id).await {
+            Ok(_) => Ok(true),
+            Err(problem) if problem.code == "exchange.request_missing" => Ok(false),
+            Err(problem) => Err(problem),
+        }
+    }
+
+    /// Whether the offer as it is now takes the request.
+    fn unfit(&self, told: &RequestView, now: Timestamp) -> Result<(), Problem> {
+        let body = &told.request.body;
+        let packs = self.packs();
+        let offer = packs.offer(&body.offer)?;
+        exchange::admissible(body, offer, &self.member(&body.consumer)?.organisation.facts(), now)?;
+        ensure!(told.steps == offer.answer, steps_differ(&offer.answer));
+        Ok(())
+    }
+
+    /// Over levels nobody waits for our answer to a message: what the offer does not take is sent back by an answer.
+    async fn return_unfit(&self, view: RequestView, problem: &Problem) -> Result<RequestView, Problem> {
+        let ask = AnswerAsk {
+            request: view.request.body.id,
+            step: AnswerStep::Provider,
+            by: self.id().clone(),
+            verdict: Verdict::Return,
+            reason: Some(format!("{} / {}", problem.detail.zh, problem.detail.en)),
+            columns: None,
+            numbers: Vec::new(),
+        };
+        let permit = self.permit(&self.job("return", [Role::ProviderOfficer]), ask)?;
+        let now = self.now();
+        let view = transact!(self.store, None, |tx| exchange::answer(tx, &permit, &*self.message_key(), now).await)?;
+        self.pass_on_soon();
+        Ok(view)
+    }
+
+    /// Each member gives its own numbers; what a platform outside the federation gave is passed on by whoever has it.
+    fn check_givers(&self, numbers: &[PlatformNumber], who: &OrganisationId) -> Result<(), Problem> {
+        let members = self.members()?;
+        let foreign = numbers.iter().find(|it| it.by != *who && members.member(&it.by).is_ok());
+        ensure!(foreign.is_none(), others_number(foreign.map(|it| &it.by), who));
+        Ok(())
     }
 
     /// Tells the consumer how its request stands.
@@ -371,8 +459,9 @@ impl Organisation {
         Outcome::json(&view)
     }
 
-    /// Checks every signature of a story: the consumer's, and each answer's by the member whose step it is.
-    pub(crate) fn check_story(&self, view: &RequestView) -> Result<(), Problem> {
+    /// Checks every signature of a story: the consumer's, and each answer's by the member whose step it is. Says where
+    /// the request stands by it, whatever it says itself.
+    pub(crate) fn check_story(&self, view: &RequestView) -> Result<Standing, Problem> {
         let members = self.members()?;
         let body = &view.request.body;
         let bytes = canonical_bytes(view)?.len();
@@ -389,9 +478,11 @@ impl Organisation {
                 Event::Answered(answer) => {
                     let by = match answer.body.step {
                         AnswerStep::OwnDepartment => body.consumer.clone(),
+                        AnswerStep::Authority if body.way.contains(&answer.body.by) => answer.body.by.clone(),
                         AnswerStep::Authority => authority(&members)?,
                         AnswerStep::Provider => body.provider.clone(),
                     };
+                    self.check_givers(&answer.body.numbers, &by)?;
                     ensure!(answer.body.by == by && answer.body.request_digest == digest, foreign_answer());
                     answer.check(&keys(&by)?)?;
                 }
@@ -402,8 +493,29 @@ impl Organisation {
                 }
             }
         }
-        exchange::standing(body, &view.steps, &view.events).map(|_| ())
+        exchange::standing(body, &view.steps, &view.events)
     }
+}
+
+fn other_way(way: &[OrganisationId]) -> Problem {
+    Problem::new(
+        Kind::Conflict,
+        "exchange.way",
+        "申请的流转路径与成员日志中的上下级不符；请重新申请",
+        "the way of the request is not the one that superiors make; ask anew",
+    )
+    .with("way", serde_json::json!(way))
+}
+
+fn others_number(by: Option<&OrganisationId>, who: &OrganisationId) -> Problem {
+    let by = by.map(ToString::to_string).unwrap_or_default();
+    Problem::new(
+        Kind::Refused,
+        "number.giver",
+        format!("编号写明由 {by} 给出，{who} 不得代给；各级只添加自己的编号"),
+        format!("the number is said to be given by {by}; {who} gives its own only"),
+    )
+    .field("/numbers")
 }
 
 fn foreign_answer() -> Problem {
@@ -425,7 +537,12 @@ fn steps_differ(steps: &[AnswerStep]) -> Problem {
     .with("steps", serde_json::json!(steps))
 }
 
-/// The authority in charge: the member with that role.
+/// The authority in charge of `id`: its superior, or else the member with that role.
+pub(crate) fn in_charge(members: &View, id: &OrganisationId) -> Result<OrganisationId, Problem> {
+    members.superior(id).map_or_else(|| authority(members), |it| Ok(it.clone()))
+}
+
+/// The authority in charge without levels: the member with that role.
 pub(crate) fn authority(members: &View) -> Result<OrganisationId, Problem> {
     let mut all = members.members().filter(|it| it.organisation.roles.contains(&MemberRole::Authority));
     all.next().map(|it| it.organisation.id.clone()).ok_or_else(|| {

@@ -44,6 +44,8 @@ pub fn router(tenants: Tenants) -> Router {
         .route("/peer/v1/held/{kind}", get(held))
         .route("/peer/v1/log/proof/{leaf}", get(log_proof))
         .route("/peer/v1/catalog", get(catalog))
+        .route("/peer/v1/catalog/reports", get(catalog_reports))
+        .route("/peer/v1/catalog/rulings", get(catalog_rulings))
         .route("/peer/v1/federation", get(federation))
         .route_layer(from_fn(crate::trace::traced))
         .fallback(unknown)
@@ -236,6 +238,18 @@ async fn log_proof(State(tenants): State<Tenants>, Path(leaf): Path<Digest>, req
 async fn catalog(State(tenants): State<Tenants>, request: Request) -> Response {
     let after = request.uri().query().and_then(|it| it.strip_prefix("after=")?.parse().ok()).unwrap_or(0);
     judged(&tenants, request, |org, _| async move { org.tell_catalog(after).await }).await
+}
+
+/// `GET /peer/v1/catalog/reports?after=`: what we report up, for our superior.
+async fn catalog_reports(State(tenants): State<Tenants>, request: Request) -> Response {
+    let after = part(request.uri().query().unwrap_or_default(), "after").parse().unwrap_or(0);
+    judged(&tenants, request, |org, it| async move { org.tell_reports(&it, after).await }).await
+}
+
+/// `GET /peer/v1/catalog/rulings?after=`: what levels said of a subordinate's entries.
+async fn catalog_rulings(State(tenants): State<Tenants>, request: Request) -> Response {
+    let after = part(request.uri().query().unwrap_or_default(), "after").parse().unwrap_or(0);
+    judged(&tenants, request, |org, it| async move { org.tell_levels(&it, after).await }).await
 }
 
 /// `GET /peer/v1/federation`: the membership log.

@@ -13,16 +13,17 @@ use ::registry::RowsDigest;
 use catalog::{
     compile::{Compiled, DemandAct},
     propose::{Proposal, SecondSource},
+    report::{ReportView, ReportsAsk},
     search::Found,
     template::Imported,
 };
 use node::{
     Accounts, AccountsAsk, ActsAsk, ActsPage, AnswerDraft, ApplicationView, CloseAsk, CompilationLine, CompilationView,
     CompileAsk, ConfirmationDraft, Credentials, DcatAsk, DemandView, DigestAsk, DossiersAsk, Enrolled, Enrolling,
-    ExportActsAsk, ExportAsk, ExportBegun, Exported, ExportedAsk, ImportAsk, ImportReport, InstalledPack, IssuedToken,
-    ListAsk, ListPage, MomentAsk, NewApplication, NewToken, NewUser, ObjectionDraft, ObjectionsAsk, OfferView,
+    ExportActsAsk, ExportAsk, ExportBegun, Exported, ExportedAsk, Followed, ImportAsk, ImportReport, InstalledPack, IssuedToken,
+    ListAsk, ListPage, MomentAsk, NewApplication, NewToken, NewUser, NumberAsk, Numbered, ObjectionDraft, ObjectionsAsk, OfferView,
     OpenedUser, Page, PageAsk, PlanAsk, Proof, ProofAsk, ProposeAsk, PullAsk, PutAsk, PutReport, QueryAnswer, QueryAsk,
-    RemoveAsk, RequestDraft, RequestsAsk, RulingDraft, RunAsk, SearchAsk, SourceCheck, SourceView, SystemLine,
+    RemoveAsk, ReportAct, RequestDraft, RequestsAsk, RulingDraft, RunAsk, SearchAsk, SourceCheck, SourceView, SystemLine,
     SystemsAsk, TakeAsk, TakingView, TemplateAsk, ThingLine, ThingView, ThingsAsk, TokenView, TypeView, UserView,
 };
 
@@ -143,6 +144,33 @@ pub const ROUTES: &[Route] = &[
     get("/v1/catalog/{code}", "catalogEntry", "一个目录条目", "one catalogue entry").shown_to_audit(),
     delete("/v1/catalog/{code}", "withdrawEntry", "撤销本机构的目录条目", "withdraws an entry of our own"),
     post("/v1/catalog/harvest", "harvest", "采集成员目录", "takes over a member's catalogue").takes::<HarvestAsk>(),
+    post("/v1/catalog/levels", "followLevels", "向上下级取报告和意见", "asks other levels for reports and rulings now")
+        .gives::<Followed>(),
+    get(
+        "/v1/catalog/reports",
+        "reports",
+        "上报的目录条目及各级意见",
+        "entries that were reported up, and what each level said",
+    )
+    .audited()
+    .asks::<ReportsAsk>()
+    .gives::<Vec<ReportView>>(),
+    get(
+        "/v1/catalog/reports/{organisation}/{entry}",
+        "report",
+        "一个上报条目及各级意见",
+        "one entry that was reported up, and what each level said",
+    )
+    .audited()
+    .gives::<ReportView>(),
+    post(
+        "/v1/catalog/reports/{organisation}/{entry}/acts",
+        "actOnReport",
+        "退回上报的条目，或给出本级编号",
+        "returns an entry that was reported up, or gives it this level's number",
+    )
+    .takes::<ReportAct>()
+    .gives::<ReportView>(),
     get("/v1/compilations", "compilations", "编制中的目录条目", "catalogue entries on their way")
         .audited()
         .asks::<DossiersAsk>()
@@ -328,6 +356,11 @@ pub const ROUTES: &[Route] = &[
     post("/v1/receipts/acknowledge", "acknowledge", "立即确认应确认的回执", "countersigns what is due now")
         .scope(Exchange),
     get("/v1/receipts/{id}", "receipt", "回执文件", "a receipt as a file").audited().scope(Exchange).gives::<Receipt>(),
+    get("/v1/numbers", "numbered", "按平台编号查找", "what bears a number that a platform gave")
+        .audited()
+        .scope(Exchange)
+        .asks::<NumberAsk>()
+        .gives::<Numbered>(),
     get(
         "/v1/accounts",
         "accounts",

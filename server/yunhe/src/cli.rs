@@ -2,7 +2,7 @@
 
 use crate::commands::{
     agree, answer, application, appoint, audit, backup, bulletin, catalog, chain, deliver, demand, doctor, federation,
-    import, init, key, log, notice, objection, offer, openapi, pack, pull, query, receipt, record, request, restore,
+    import, init, key, log, notice, objection, offer, openapi, pack, pull, query, receipt, record, report, request, restore,
     revoke, schemas, serve, source, token, user,
 };
 use crate::demo;
@@ -121,6 +121,8 @@ pub enum Command {
     Bulletin(bulletin::Bulletin),
     /// 通知 Notices
     Notice(notice::Notice),
+    /// 按平台编号查找 Find what bears a platform's number
+    Number(report::Number),
     /// 存证日志 The log of evidence
     Log(log::Log),
     /// 备份：运行中制作、离线核验 Backups: made while the node runs, checked offline

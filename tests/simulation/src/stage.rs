@@ -68,6 +68,7 @@ fn config(who: Who) -> OrganisationConfig {
         division: division.to_owned(),
         level,
         roles,
+        superior: None,
         database: "sqlite".to_owned(),
         epoch: 1,
         part_rows: PART_ROWS,

@@ -23,6 +23,7 @@ async fn open(home: &Path, database: String) -> Arc<Organisation> {
         division: "320000".to_owned(),
         level: Level::City,
         roles: vec![MemberRole::Hub, MemberRole::Authority],
+        superior: None,
         database,
         epoch: 1,
         part_rows: 100,

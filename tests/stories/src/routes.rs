@@ -4,7 +4,7 @@ use testkit::{Database, Hostile, World};
 use web::{Method, Port, ROUTES};
 
 /// The routes between nodes, as `server/web/src/peers.rs` mounts them.
-const PEER_ROUTES: [(&str, &str); 20] = [
+const PEER_ROUTES: [(&str, &str); 22] = [
     ("GET", "/peer/v1/offers"),
     ("POST", "/peer/v1/requests"),
     ("GET", "/peer/v1/requests/{request}"),
@@ -24,6 +24,8 @@ const PEER_ROUTES: [(&str, &str); 20] = [
     ("GET", "/peer/v1/held/{kind}"),
     ("GET", "/peer/v1/log/proof/{leaf}"),
     ("GET", "/peer/v1/catalog"),
+    ("GET", "/peer/v1/catalog/reports"),
+    ("GET", "/peer/v1/catalog/rulings"),
     ("GET", "/peer/v1/federation"),
 ];
 
@@ -43,6 +45,8 @@ pub(crate) fn path(pattern: &str) -> String {
         (_, "file") => "page.js".to_owned(),
         (_, "path") => "checkpoint".to_owned(),
         (_, "code") => "307010001".to_owned(),
+        (_, "organisation") => "js-data".to_owned(),
+        (_, "entry") => "enterprise-base".to_owned(),
         (_, "list") => "supply".to_owned(),
         ("chain", "kind") => "system".to_owned(),
         ("users", "name") => "zhang".to_owned(),

@@ -30,7 +30,32 @@ pub use outside::Outside;
 pub use people::{FIRST_PASSWORD, PASSWORD, enter_administrators, open_account, own_token};
 pub use province::{PURPOSE, Province, import_path, pack_files};
 pub use relay::Relay;
-pub use world::{ORGANISATIONS, World, noon, own_loopback};
+pub use world::{LEVELS, ORGANISATIONS, World, noon, own_loopback};
+
+/// A story in a world of levels, told twice, as [`story!`] tells one.
+#[macro_export]
+macro_rules! story_of_levels {
+    ($(#[doc = $doc:literal])* async fn $name:ident($($world:tt)*) $body:block) => {
+        $(#[doc = $doc])*
+        mod $name {
+            use super::*;
+
+            async fn story($($world)*) $body
+
+            #[tokio::test]
+            async fn on_sqlite() {
+                story($crate::World::of_levels($crate::Database::Sqlite).await).await;
+            }
+
+            #[tokio::test]
+            async fn on_postgres() {
+                if let Some(database) = $crate::Database::postgres() {
+                    story($crate::World::of_levels(database).await).await;
+                }
+            }
+        }
+    };
+}
 
 /// A story, told twice: on SQLite, and on PostgreSQL where `YUNHE_TEST_POSTGRES` names a server.
 ///

@@ -25,7 +25,11 @@ use tokio::sync::Mutex;
 use vocabulary::{Bilingual, FederationName, OrganisationId, ResourceId, Suite, Timestamp};
 
 /// Who is in the world, node by node: the hub and authority in charge, the provider, and a node with two tenants.
-pub const ORGANISATIONS: [&[&str]; 3] = [&["js-data"], &["js-scjg"], &["nj-data", "nj-gxj"]];
+pub const ORGANISATIONS: &[&[&str]] = &[&["js-data"], &["js-scjg"], &["nj-data", "nj-gxj"]];
+/// Who is in a world of levels, from the top down: a stand-in for the national platform, the province and a department of
+/// it, a city, a county of it with a department, and another city with a department.
+pub const LEVELS: &[&[&str]] =
+    &[&["cn-data"], &["js-data", "js-scjg"], &["nj-data"], &["jn-data", "jn-gxj"], &["sz-data", "sz-scjg"]];
 
 /// Small parts, so that a small sample makes many.
 const PART_ROWS: usize = 16;
@@ -47,6 +51,7 @@ pub struct World {
     nodes: Vec<Node>,
     founding: Founding,
     federation: FederationName,
+    shape: &'static [&'static [&'static str]],
     tokens: Mutex<BTreeMap<(String, String), Held>>,
     // Dropped in this order, after the nodes.
     pub(crate) home: Home,
@@ -64,6 +69,11 @@ fn organisation(id: &str, database: String, part_rows: usize) -> OrganisationCon
             ("江苏省市场监督管理局", title, "320000", Level::Province, vec![MemberRole::Department])
         }
         "nj-data" => ("南京市数据局", "Nanjing Data Bureau", "320100", Level::City, vec![MemberRole::Department]),
+        "cn-data" => ("国家数据共享平台（演练）", "National platform (stand-in)", "00", Level::Nation, authority()),
+        "jn-data" => ("江宁区数据局", "Jiangning Data Bureau", "320115", Level::County, authority()),
+        "jn-gxj" => ("江宁区工业和信息化局", "Jiangning Industry Bureau", "320115", Level::County, department()),
+        "sz-data" => ("苏州市数据局", "Suzhou Data Bureau", "320500", Level::City, authority()),
+        "sz-scjg" => ("苏州市市场监督管理局", "Suzhou Market Regulation", "320500", Level::City, department()),
         _ => {
             let title = "Nanjing Bureau of Industry and Information Technology";
             ("南京市工业和信息化局", title, "320100", Level::City, vec![MemberRole::Department])
@@ -76,11 +86,38 @@ fn organisation(id: &str, database: String, part_rows: usize) -> OrganisationCon
         division: division.to_owned(),
         level,
         roles,
+        superior: None,
         database,
         epoch: 1,
         part_rows,
         connection: Vec::new(),
     }
+}
+
+fn authority() -> Vec<MemberRole> {
+    vec![MemberRole::Authority]
+}
+
+fn department() -> Vec<MemberRole> {
+    vec![MemberRole::Department]
+}
+
+/// As [`organisation`], with its superior.
+fn on_its_level(id: &str, database: String, part_rows: usize) -> OrganisationConfig {
+    let superior = match id {
+        "js-data" => Some("cn-data"),
+        "js-scjg" | "nj-data" | "sz-data" => Some("js-data"),
+        "jn-data" => Some("nj-data"),
+        "jn-gxj" => Some("jn-data"),
+        "sz-scjg" => Some("sz-data"),
+        _ => None,
+    };
+    let mut config = organisation(id, database, part_rows);
+    config.superior = superior.map(|it| OrganisationId::new(it).unwrap());
+    if id == "nj-data" {
+        config.roles = authority();
+    }
+    config
 }
 
 /// A loopback address of this test's own, so that a node that starts again finds its ports free.
@@ -92,6 +129,9 @@ fn loopback(number: u32) -> IpAddr {
     let [_, b, c, d] = std::process::id().wrapping_mul(16).wrapping_add(number % 16).to_be_bytes();
     Ipv4Addr::new(127, 1 + (b & 0x7f), c, d).into()
 }
+
+/// Who is in a world node by node, how each is set up, and rows in a part.
+type Shape = (&'static [&'static [&'static str]], fn(&str, String, usize) -> OrganisationConfig, usize);
 
 impl World {
     /// A world in which everybody runs and knows everybody, and nothing is installed.
@@ -112,7 +152,16 @@ impl World {
     async fn made(database: Database, part_rows: usize, suites: &[(&str, Suite)]) -> Self {
         let number = draw_number();
         let home = Home::make(database, number).await;
-        let mut world = Self::build(home, number, part_rows, suites).await;
+        let mut world = Self::build(home, number, (ORGANISATIONS, organisation, part_rows), suites).await;
+        world.found().await;
+        world
+    }
+
+    /// A world of levels: county, city, province, and a stand-in for the national platform.
+    pub async fn of_levels(database: Database) -> Self {
+        let number = draw_number();
+        let home = Home::make(database, number).await;
+        let mut world = Self::build(home, number, (LEVELS, on_its_level, PART_ROWS), &[]).await;
         world.found().await;
         world
     }
@@ -121,7 +170,7 @@ impl World {
     pub async fn unfounded(database: Database) -> Self {
         let number = draw_number();
         let home = Home::make(database, number).await;
-        Self::build(home, number, PART_ROWS, &[]).await
+        Self::build(home, number, (ORGANISATIONS, organisation, PART_ROWS), &[]).await
     }
 
     /// A world whose nodes reach their PostgreSQL through a relay.
@@ -129,19 +178,19 @@ impl World {
         let number = draw_number();
         let mut home = Home::make(database, number).await;
         let relay = home.through_a_relay(loopback(number)).await;
-        let mut world = Self::build(home, number, PART_ROWS, &[]).await;
+        let mut world = Self::build(home, number, (ORGANISATIONS, organisation, PART_ROWS), &[]).await;
         world.found().await;
         (world, relay)
     }
 
-    async fn build(home: Home, number: u32, part_rows: usize, suites: &[(&str, Suite)]) -> Self {
+    async fn build(home: Home, number: u32, (shape, config_of, part_rows): Shape, suites: &[(&str, Suite)]) -> Self {
         let http = http_client();
         let folder = tempfile::tempdir().unwrap();
         let clock = Arc::new(ManualClock::new(noon()));
         let federation = FederationName::new("jiangsu").unwrap();
         let any_port = SocketAddr::new(loopback(number), 0);
         let mut nodes = Vec::new();
-        for ids in ORGANISATIONS {
+        for ids in shape {
             let home_of_node = folder.path().join(ids[0]);
             for id in ids {
                 let suite = suites.iter().find(|it| it.0 == *id).map_or(Suite::default(), |it| it.1);
@@ -151,7 +200,7 @@ impl World {
                 federation: federation.clone(),
                 client: any_port,
                 peer: vec![any_port],
-                organisation: ids.iter().map(|id| organisation(id, home.url(), part_rows)).collect(),
+                organisation: ids.iter().map(|id| config_of(id, home.url(), part_rows)).collect(),
             };
             let mut node = Node::new(config, home_of_node, clock.clone());
             node.start().await;
@@ -159,7 +208,7 @@ impl World {
         }
         let founding = Founding::new(&federation, noon());
         let tokens = Mutex::default();
-        Self { clock, http, nodes, founding, federation, tokens, home, folder }
+        Self { clock, http, nodes, founding, federation, shape, tokens, home, folder }
     }
 
     /// Everybody joins, and hears of it.
@@ -177,7 +226,7 @@ impl World {
             })
             .collect();
         let (genesis, digest) = (self.founding.genesis.clone(), self.founding.digest());
-        for id in Self::ids() {
+        for id in self.ids() {
             let genesis = genesis.clone();
             self.on(id, async move |org| org.join(&administrator(&org), genesis, digest).await).await.unwrap();
         }
@@ -185,15 +234,15 @@ impl World {
             self.founding.enter(Change::Join { organisation: Box::new(card) }, noon());
         }
         let entries = self.founding.entries.clone();
-        for id in Self::ids() {
+        for id in self.ids() {
             let entries = entries.clone();
             self.on(id, async move |org| org.adopt(&administrator(&org), entries).await).await.unwrap();
         }
     }
 
     /// Everybody.
-    pub fn ids() -> impl Iterator<Item = &'static str> {
-        ORGANISATIONS.into_iter().flatten().copied()
+    pub fn ids(&self) -> impl Iterator<Item = &'static str> + use<> {
+        self.shape.iter().copied().flatten().copied()
     }
 
     /// The federation's name.
@@ -404,7 +453,7 @@ impl World {
     }
 
     async fn tell(&self, entry: &federation::Entry, whom: impl Fn(&str) -> bool) {
-        for id in Self::ids().filter(|it| whom(it)) {
+        for id in self.ids().filter(|it| whom(it)) {
             let entries = vec![entry.clone()];
             self.on(id, async move |org| org.adopt(&administrator(&org), entries).await).await.unwrap();
         }

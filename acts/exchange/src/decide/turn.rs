@@ -17,6 +17,8 @@ use vocabulary::{Bilingual, OrganisationId, Problem, Timestamp};
 pub struct AnswerTurn {
     /// Whose.
     pub step: AnswerStep,
+    /// The how-many-eth authority on the way, from 0.
+    pub level: u16,
     /// When it was waited for.
     pub runs: Vec<Run>,
     /// When it answered for good.
@@ -80,10 +82,10 @@ pub fn turns(
                 run.until = Some(said);
             }
         }
-        let Standing::Waiting { step, .. } = now else { continue };
+        let Standing::Waiting { step, level, .. } = now else { continue };
         let from = heard(count).unwrap_or(said);
-        match turns.last_mut().filter(|it| it.step == step && it.answered.is_none()) {
-            None => turns.push(AnswerTurn { step, runs: vec![Run { from, until: None }], answered: None }),
+        match turns.last_mut().filter(|it| (it.step, it.level) == (step, level) && it.answered.is_none()) {
+            None => turns.push(AnswerTurn { step, level, runs: vec![Run { from, until: None }], answered: None }),
             Some(turn) if turn.runs.last().is_some_and(|it| it.until.is_some()) => {
                 turn.runs.push(Run { from, until: None });
             }

@@ -10,10 +10,11 @@ use axum::{
     response::{IntoResponse as _, Response},
 };
 use http::{HeaderMap, HeaderValue, header};
-use node::{DcatAsk, SearchAsk};
+use ::catalog::report::{ReportView, ReportsAsk};
+use node::{DcatAsk, Followed, ReportAct, SearchAsk};
 use serde::Deserialize;
 use serde_json::{Value, json};
-use vocabulary::OrganisationId;
+use vocabulary::{OrganisationId, ResourceId};
 
 /// `GET /v1/catalog?q=…`: finds entries.
 pub(crate) async fn search(caller: Caller, Params(ask): Params<SearchAsk>) -> Answer<Value> {
@@ -47,6 +48,33 @@ pub(crate) async fn dcat(
         response.headers_mut().insert(header::LINK, link);
     }
     Ok(response)
+}
+
+/// `GET /v1/catalog/reports`: where entries stand that were reported up.
+pub(crate) async fn reports(caller: Caller, Params(ask): Params<ReportsAsk>) -> Answer<Vec<ReportView>> {
+    Ok(Json(caller.org.reports(&caller.principal, &ask).await?))
+}
+
+/// `GET /v1/catalog/reports/{organisation}/{entry}`: where one entry stands, with what every level said of it.
+pub(crate) async fn report(
+    caller: Caller,
+    Path((organisation, entry)): Path<(OrganisationId, ResourceId)>,
+) -> Answer<ReportView> {
+    Ok(Json(caller.org.report(&caller.principal, (&organisation, &entry)).await?))
+}
+
+/// `POST /v1/catalog/reports/{organisation}/{entry}/acts`: returns an entry, or gives it this level's number.
+pub(crate) async fn act_on_report(
+    caller: Caller,
+    Path(named): Path<(OrganisationId, ResourceId)>,
+    Body(act): Body<ReportAct>,
+) -> Answer<ReportView> {
+    Ok(Json(caller.org.act_on_report(&caller.principal, named, act).await?))
+}
+
+/// `POST /v1/catalog/levels`: asks the neighbours on other levels for news now.
+pub(crate) async fn follow_levels(caller: Caller) -> Answer<Followed> {
+    Ok(Json(caller.org.follow_levels_now(&caller.principal).await?))
 }
 
 /// `POST /v1/catalog`: publishes an entry.

@@ -20,6 +20,7 @@ pub(crate) async fn about(Tenant(org): Tenant) -> Answer<Value> {
             let it = &it.organisation;
             json!({
                 "id": it.id, "title": it.title, "roles": it.roles, "level": it.level, "division": it.division,
+                "superior": view.superior(&it.id),
                 "host": it.host, "addresses": it.addresses,
             })
         })

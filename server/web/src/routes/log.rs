@@ -9,7 +9,7 @@ use crate::{
 use ::exchange::{AgreementId, Receipt, ReceiptId, ReceiptView};
 use axum::{Json, response::IntoResponse};
 use http::header;
-use node::{Accounts, AccountsAsk, Proof, ProofAsk};
+use node::{Accounts, AccountsAsk, NumberAsk, Numbered, Proof, ProofAsk};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -23,6 +23,11 @@ pub(crate) struct ReceiptsAsk {
 /// `GET /v1/receipts`: the newest receipts.
 pub(crate) async fn receipts(caller: Caller, Params(ask): Params<ReceiptsAsk>) -> Answer<Vec<ReceiptView>> {
     Ok(Json(caller.org.receipts(ask.agreement).await?))
+}
+
+/// `GET /v1/numbers?number=`: what bears a platform's number.
+pub(crate) async fn numbered(caller: Caller, Params(ask): Params<NumberAsk>) -> Answer<Numbered> {
+    Ok(Json(caller.org.numbered(&caller.principal, &ask.number).await?))
 }
 
 /// `GET /v1/receipts/{id}`: a receipt as a file.

@@ -124,6 +124,10 @@ fn catalogue() -> Router<Tenants> {
         .route("/v1/catalog/{code}", get(catalog::entry).delete(catalog::withdraw))
         .route("/v1/catalog/dcat", get(catalog::dcat))
         .route("/v1/catalog/harvest", post(catalog::harvest))
+        .route("/v1/catalog/levels", post(catalog::follow_levels))
+        .route("/v1/catalog/reports", get(catalog::reports))
+        .route("/v1/catalog/reports/{organisation}/{entry}", get(catalog::report))
+        .route("/v1/catalog/reports/{organisation}/{entry}/acts", post(catalog::act_on_report))
         .route("/v1/compilations", get(compilation::list))
         .route("/v1/compilations/{name}", get(compilation::view))
         .route("/v1/compilations/{name}/acts", post(compilation::act))
@@ -149,6 +153,7 @@ fn bureau() -> Router<Tenants> {
         .route("/v1/corrections", get(objection::corrections))
         .route("/v1/corrections/{id}/confirmation", post(objection::confirm))
         .route("/v1/notices", get(objection::notices))
+        .route("/v1/numbers", get(log::numbered))
         .route("/v1/accounts", get(log::accounts))
         .route("/v1/accounts/proof", get(log::account_proof))
 }

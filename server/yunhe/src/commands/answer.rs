@@ -12,7 +12,8 @@ const EXAMPLES: &str = "\
   yunhe answer req_0197… --step authority --verdict accept --data ./hub --as approver
   yunhe answer req_0197… --step authority --verdict supplement --reason 请说明保存期限 --data ./hub --as approver
   yunhe answer req_0197… --step provider --verdict agree-in-part --columns uscc,staff,revenue,abnormal,violation \\
-        --reason 联系电话与用途无关 --data ./scjg --as officer";
+        --reason 联系电话与用途无关 --data ./scjg --as officer
+  yunhe answer req_0197… --step authority --verdict agree --number authorisation:js-data:苏数授0099 --data ./hub --as approver";
 
 /// 答复申请。Answer a request.
 #[derive(Args, Debug)]
@@ -32,6 +33,9 @@ pub struct Answer {
     /// 部分同意的列 The columns, when agreed in part
     #[arg(long, value_delimiter = ',')]
     columns: Option<Vec<String>>,
+    /// 本级给出的编号，可多次：类别:给号方:编号 A number that we give it: KIND:GIVER:NUMBER; several times
+    #[arg(long, value_name = "NUMBER")]
+    number: Vec<String>,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -69,6 +73,7 @@ impl Answer {
     pub async fn run(self, context: &Context) -> Result<(), Failure> {
         let body = json!({
             "step": word(&self.step), "verdict": word(&self.verdict), "reason": self.reason, "columns": self.columns,
+            "numbers": super::report::numbers(&self.number)?,
         });
         let path = format!("/v1/requests/{}/answers", encoded(&self.id));
         let value = context.client()?.post(&path, &body).await?;

@@ -1,7 +1,7 @@
 //! `yunhe catalog`: find what data exist, in Chinese or English, and gather the catalogues of members. How an entry
 //! comes into the catalogue stands in `compile`.
 
-use super::{compile, propose, template};
+use super::{compile, propose, report, template};
 use crate::client::encoded;
 use crate::context::Context;
 use crate::exit::Failure;
@@ -21,7 +21,10 @@ const EXAMPLES: &str = "\
         --data ./node --as approver
   yunhe catalog propose ./exports --code 307010001 --duty transport --data ./node --as cataloguer
   yunhe catalog template import 目录.xlsx --duty transport --data ./node --as cataloguer
-  yunhe catalog harvest js-scjg --data ./hub --as cataloguer";
+  yunhe catalog harvest js-scjg --data ./hub --as cataloguer
+  yunhe catalog reports --state returned --data ./node
+  yunhe catalog return jn-gxj/enterprise-base --reason 摘要不完整 --data ./city --as approver
+  yunhe catalog number jn-gxj/enterprise-base 320000-M-0017 --data ./hub --as approver";
 
 /// 目录：编制、检索、查看、汇聚。The catalogue: compile, search, show, harvest.
 #[derive(Args, Debug)]
@@ -42,6 +45,8 @@ enum Act {
     },
     #[command(flatten)]
     Compile(compile::Act),
+    #[command(flatten)]
+    Report(report::Act),
     /// 指南的 Excel 模板 The guide's Excel template
     #[command(subcommand)]
     Template(template::Act),
@@ -127,6 +132,7 @@ impl Catalog {
                 });
             }
             Act::Compile(act) => return act.run(context).await,
+            Act::Report(act) => return act.run(context).await,
             Act::Template(act) => return act.run(context).await,
             Act::Propose(it) => return it.run(context).await,
             Act::Lists(it) => return it.run(context).await,

@@ -62,6 +62,19 @@ enum Act {
         #[arg(long, value_name = "FILE")]
         out: PathBuf,
     },
+    /// 起草条目：指定成员的上级主管部门；不写上级则取消 Draft an entry that names a member's superior, or none
+    Superior {
+        /// 成员 The member
+        member: String,
+        /// 上级主管部门 Its superior
+        superior: Option<String>,
+        /// 现有成员日志 The member log so far
+        #[arg(long, value_name = "FILE")]
+        log: PathBuf,
+        /// 写入文件 Where to write the entry
+        #[arg(long, value_name = "FILE")]
+        out: PathBuf,
+    },
     /// 起草条目：成员更换密钥或日志 Draft an entry by which a member's keys or log change
     Rotate {
         /// 其新名片 Its card as it is from now on
@@ -150,6 +163,13 @@ impl Federation {
             Act::Propose { card, log, out } => {
                 let organisation: Organisation = read(&card)?;
                 propose(context, Change::Join { organisation: Box::new(organisation) }, &log, &out)
+            }
+            Act::Superior { member, superior, log, out } => {
+                let MemberLog { genesis, entries } = member_log(&log)?;
+                let view: View = federation::decide::replay(genesis, &entries)?;
+                let mut organisation = view.member(&member.parse()?)?.organisation.clone();
+                organisation.superior = superior.as_deref().map(str::parse).transpose()?;
+                propose(context, Change::Update { organisation: Box::new(organisation) }, &log, &out)
             }
             Act::Rotate { card, log, out, emergency } => {
                 let Organisation { id, keys, .. } = read(&card)?;
@@ -330,7 +350,7 @@ fn shown(voice: Voice, value: &Value) -> String {
     let rows: Vec<Vec<String>> = cell::list(value, "/members")
         .iter()
         .map(|it| {
-            ["/id", "/title", "/roles", "/level", "/division", "/addresses"]
+            ["/id", "/title", "/roles", "/level", "/superior", "/division", "/addresses"]
                 .iter()
                 .map(|at| cell::at(voice, it, at))
                 .collect()
@@ -341,6 +361,7 @@ fn shown(voice: Voice, value: &Value) -> String {
         ("名称", "Title"),
         ("角色", "Roles"),
         ("层级", "Level"),
+        ("上级", "Superior"),
         ("区划", "Division"),
         ("地址", "Addresses"),
     ];

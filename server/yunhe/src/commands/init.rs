@@ -58,6 +58,9 @@ pub struct Init {
     /// 在联邦中的身份，以逗号分隔 What it is in the federation
     #[arg(long, value_enum, value_delimiter = ',', default_value = "department")]
     roles: Vec<RoleName>,
+    /// 上级主管部门的标识：目录向其上报，申请经其转办 The authority in charge of it, by its id
+    #[arg(long, value_name = "MEMBER")]
+    superior: Option<String>,
     /// 本单位人员和程序的入口 Where its people and programs connect
     #[arg(long, default_value = "127.0.0.1:8400")]
     client: SocketAddr,
@@ -157,6 +160,7 @@ impl Init {
             division: self.division.clone(),
             level,
             roles: self.roles.iter().map(role).collect(),
+            superior: self.superior.as_deref().map(str::parse).transpose()?,
             database: self.database.clone(),
             epoch: 1,
             part_rows: node::PART_ROWS,

@@ -28,6 +28,7 @@ pub mod pull;
 pub mod query;
 pub mod receipt;
 pub mod record;
+pub mod report;
 pub mod request;
 pub mod restore;
 pub mod revoke;
@@ -72,6 +73,7 @@ pub async fn run(command: Command, context: &Context) -> Result<(), Failure> {
         Command::Bulletin(it) => it.run(context).await,
         Command::Objection(it) => it.run(context).await,
         Command::Notice(it) => it.run(context).await,
+        Command::Number(it) => it.run(context).await,
         Command::Log(it) => it.run(context).await,
         Command::Backup(it) => it.run(context).await,
         Command::Restore(it) => it.run(context).await,

@@ -112,6 +112,9 @@ struct New {
     /// 附件，可多次（至多 5 个，每个至多 4 MiB） A file that belongs to it; several times (5 at most, 4 MiB each)
     #[arg(long, value_name = "FILE")]
     attach: Vec<PathBuf>,
+    /// 平台编号，可多次：类别:给号方:编号 A platform's number so far: KIND:GIVER:NUMBER; several times
+    #[arg(long, value_name = "NUMBER")]
+    number: Vec<String>,
 }
 
 /// Files as the node takes them.
@@ -135,7 +138,7 @@ impl Request {
                     "provider": it.provider, "offer": it.offer, "columns": it.columns, "purpose": it.purpose,
                     "basis": {"law": it.law, "article": it.article}, "matter": it.matter, "system": it.system,
                     "frequency": it.frequency, "until": it.until, "in_charge": it.in_charge,
-                    "attachments": attached(&it.attach)?,
+                    "attachments": attached(&it.attach)?, "numbers": super::report::numbers(&it.number)?,
                 });
                 client.post("/v1/requests", &body).await?
             }
@@ -256,6 +259,7 @@ pub fn shown(voice: Voice, view: &Value) -> String {
             ("事项", "Matter", at("/matter")),
             ("应用系统", "System", at("/system")),
             ("截止日", "Until", at("/until")),
+            ("流转路径", "Way", at("/way")),
             ("状态", "Standing", standing(voice, view)),
         ],
     );
@@ -267,6 +271,15 @@ pub fn shown(voice: Voice, view: &Value) -> String {
     }
     for event in cell::list(view, "/events") {
         text.push_str(&event_line(voice, event));
+    }
+    let given = cell::list(view, "/events").iter().flat_map(|it| cell::list(it, "/answered/body/numbers"));
+    for number in cell::list(body, "/numbers").iter().chain(given) {
+        let at = |pointer| cell::at(voice, number, pointer);
+        text.push_str(&format!("  {} {} {} {}\n", voice.pick("编号", "number"), at("/kind"), at("/by"), at("/number")));
+    }
+    for letter in cell::list(view, "/undelivered") {
+        let at = |pointer| cell::at(voice, letter, pointer);
+        text.push_str(&format!("  {} {} {}\n", voice.pick("待送达", "has not reached"), at("/to"), at("/problem")));
     }
     for clock in cell::list(view, "/clocks") {
         text.push_str(&clock_line(voice, clock));

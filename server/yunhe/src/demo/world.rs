@@ -107,6 +107,7 @@ async fn init(stage: &Stage, place: Place, organisations: &[Organisation]) -> Re
             division: it.division.to_owned(),
             level: it.level,
             roles: it.roles.to_vec(),
+            superior: None,
             database: database.clone(),
             epoch: 1,
             part_rows: node::PART_ROWS,

@@ -62,6 +62,7 @@ pub fn organisation(id: &str, roles: &[MemberRole]) -> OrganisationConfig {
         division: "320100".to_owned(),
         level: Level::City,
         roles: roles.to_vec(),
+        superior: None,
         database: "sqlite".to_owned(),
         epoch: 1,
         part_rows: PART_ROWS,
