@@ -30,6 +30,8 @@ export type AccessRequest = {
   in_charge: string;
   /** For which matter (事项). */
   matter: string;
+  /** Numbers that platforms gave (目录代码、资源编码、需求申请编号、授权码), each with who gave it. */
+  numbers?: PlatformNumber[];
   /** Which offer of the provider's. */
   offer: ResourceId;
   /** Who holds the data. */
@@ -40,6 +42,8 @@ export type AccessRequest = {
   system: string;
   /** The last day it is needed. */
   until: string;
+  /** The authorities by whom it goes from level to level, in turn; none: straight, by the federation's one authority. */
+  way?: OrganisationId[];
 };
 
 /** The accounts of a month. */
@@ -138,6 +142,8 @@ export type Agreement = {
   format: string;
   /** Its name. */
   id: AgreementId;
+  /** Numbers that platforms gave (目录代码、资源编码、需求申请编号、授权码), each with who gave it. */
+  numbers?: PlatformNumber[];
   /** Under which offer. */
   offer: ResourceId;
   /** Who delivers. */
@@ -152,6 +158,8 @@ export type Agreement = {
   system: string;
   /** What was agreed. */
   terms: Terms;
+  /** How its deliveries travel. */
+  travel?: Travel;
 };
 
 export type AgreementId = string;
@@ -189,6 +197,8 @@ export type Answer = {
   columns?: FieldName[] | null;
   /** `yunhe-answer/1`. */
   format: string;
+  /** Numbers that platforms gave (目录代码、资源编码、需求申请编号、授权码), each with who gave it. */
+  numbers?: PlatformNumber[];
   /** Why; needed for everything but accept and agree. */
   reason?: string | null;
   /** To which request. */
@@ -198,19 +208,21 @@ export type Answer = {
   /** As which step. */
   step: AnswerStep;
   /** What it says. */
-  verdict: Verdict;
+  verdict: Verdict2;
 };
 
 /** An answer as it is filled in. */
 export type AnswerDraft = {
   /** Which columns stay. */
   columns?: FieldName[] | null;
+  /** Numbers that we give it, or that a platform outside the federation gave. */
+  numbers?: PlatformNumber[];
   /** Why. */
   reason?: string | null;
   /** As which step. */
   step: AnswerStep;
   /** What it says. */
-  verdict: Verdict;
+  verdict: Verdict2;
 };
 
 /** Who answers a request, in turn. */
@@ -858,6 +870,16 @@ export type Flaw = {
   what: Bilingual;
 };
 
+/** What following the levels came to. */
+export type Followed = {
+  /** What was not in order, or not signed as it should be. */
+  refused: number;
+  /** Neighbours that did not answer; they are asked another time. */
+  silent: OrganisationId[];
+  /** Entries and rulings that were news. */
+  taken: number;
+};
+
 /** What a document is. */
 export type Format = "yunhe-federation-genesis" | "yunhe-federation-entry";
 
@@ -1076,6 +1098,12 @@ export type LegalBasis = {
 /** The administrative level of a member. */
 export type Level = "nation" | "province" | "city" | "county";
 
+/** How the levels are followed. */
+export type LevelsAsk = {
+  /** From their beginning once more: what was left out because a key was not known yet is taken then. */
+  anew?: boolean;
+};
+
 /** How near the end is. */
 export type Light = "green" | "yellow" | "red" | "overdue" | "escalated";
 
@@ -1254,6 +1282,21 @@ export type Notice = {
   title: Bilingual;
 };
 
+/** What a platform's number names. */
+export type NumberKind = "catalogue" | "resource" | "request" | "authorisation";
+
+/** What bears a number here; of each at most as many as its own list shows. */
+export type Numbered = {
+  /** Agreements that it stands in. */
+  agreements: AgreementView[];
+  /** Entries that levels gave it. */
+  entries: ReportView[];
+  /** The newest receipts of deliveries under those. */
+  receipts: ReceiptView[];
+  /** Requests that it stands in, or in an answer to them. */
+  requests: RequestView[];
+};
+
 /** An objection (异议): a consumer marks a row, a cell or a column as wrong. */
 export type Objection = {
   /** Under which agreement. */
@@ -1372,6 +1415,8 @@ export type Offer = {
   share: Sharing;
   /** Its title; left out, it is the record type's. */
   title?: Bilingual | null;
+  /** How its deliveries travel; left out: as the federation says. */
+  travel?: Travel | null;
   /** The last day on which an agreement under it may be used. */
   until?: string | null;
   /** For whom; left out: any member. */
@@ -1410,6 +1455,8 @@ export type Organisation = {
   level: Level;
   /** What it is. */
   roles: MemberRole[];
+  /** The authority in charge of it (上级): its catalogue is reported there, and its requests go that way. */
+  superior?: OrganisationId | null;
   /** Its title. */
   title: Bilingual;
   /** Its unified social credit code. */
@@ -1544,6 +1591,16 @@ export type PlanView = {
   runs?: Run[];
   /** Whether it runs. */
   state: PlanState;
+};
+
+/** A number, and who gave it. */
+export type PlatformNumber = {
+  /** The level or platform that gave it. */
+  by: OrganisationId;
+  /** What it names. */
+  kind: NumberKind;
+  /** The number, as it was given. */
+  number: string;
 };
 
 export type Problem = {
@@ -1820,6 +1877,8 @@ export type ReceiptBody = {
   format: string;
   /** Its name. */
   id: ReceiptId;
+  /** Numbers that platforms gave (目录代码、资源编码、需求申请编号、授权码), each with who gave it. */
+  numbers?: PlatformNumber[];
   /** The part of that batch. */
   part?: number | null;
   /** Who delivered. */
@@ -1867,6 +1926,31 @@ export type Reconciliation = {
   same: boolean;
 };
 
+/** One thing that the hub sees. */
+export type Record = {
+  /** Which. */
+  agreement: AgreementId;
+  /** Whose it is besides the provider. */
+  consumer: OrganisationId;
+  /** Its digest. */
+  digest: Digest;
+  kind: "digest";
+} | {
+  /** As both signed it. */
+  agreement: Signed4;
+  kind: "agreement";
+  /** With every answer to it. */
+  request: RequestView;
+} | {
+  kind: "revocation";
+  /** As it was signed. */
+  revocation: Signed5;
+} | {
+  kind: "receipt";
+  /** With the provider's signature and the consumer's signed request. */
+  receipt: Receipt;
+};
+
 /** A record type: what is recorded, with its natural key, its fields, their classes and grades. */
 export type RecordType = {
   /** How often they are renewed. */
@@ -1891,12 +1975,64 @@ export type RecordType = {
   title: Bilingual;
 };
 
+/** A record as it is shown. */
+export type RecordView = {
+  /** When it was taken in. */
+  at: string;
+  /** At which index. */
+  index: number;
+  /** In which log. */
+  origin: string;
+  /** Who told it. */
+  provider: OrganisationId;
+  /** What it is. */
+  record: Record;
+};
+
 /** Which row to take out, and why. */
 export type RemoveAsk = {
   /** Its natural key, given once per field of the key. */
   key: string[];
   /** Why: it stands in the history and the change feed. */
   why: string;
+};
+
+/** What is done about an entry that was reported up to this level. */
+export type ReportAct = {
+  act: "return";
+  /** Why. */
+  reason: string;
+} | {
+  act: "number";
+  /** The number. */
+  number: string;
+};
+
+/** Where an entry stands at this level, or at the next one for one of our own. */
+export type ReportState = "waiting" | "taken" | "returned" | "withdrawn";
+
+/** An entry with everything that levels said of it. */
+export type ReportView = {
+  /** The owner's own code of it. */
+  code?: string | null;
+  /** The digest of the publication. */
+  digest: Digest;
+  /** Which. */
+  entry: ResourceId;
+  /** Whose. */
+  organisation: OrganisationId;
+  /** The owner's signature over the publication. */
+  origin?: Signature | null;
+  /** At which revision. */
+  revision: number;
+  /** The last word of each level, oldest first. */
+  rulings: Ruling[];
+  /** Through whom it came; none: it is our own. */
+  source?: OrganisationId | null;
+  /** Where it stands. */
+  state: ReportState;
+  /** Its title, while it stands in this catalogue. */
+  title?: Bilingual | null;
 };
 
 /** What a person or program fills in. */
@@ -1915,6 +2051,8 @@ export type RequestDraft = {
   in_charge: string;
   /** For which matter. */
   matter: string;
+  /** Numbers that platforms gave so far: of the catalogue entry, of the resource, of the request itself. */
+  numbers?: PlatformNumber[];
   /** Which offer. */
   offer: ResourceId;
   /** Who holds the data. */
@@ -1943,6 +2081,8 @@ export type RequestView = {
   standing: Standing;
   /** Who answers, in turn. */
   steps: AnswerStep[];
+  /** Neighbours on its way that have not heard yet how it stands. Made when it is shown. */
+  undelivered?: Undelivered[];
 };
 
 /** Names a record type, an offer or a code list within an organisation (`legal-person-operation`). */
@@ -1986,8 +2126,16 @@ export type RowsDigest = {
   rows: number;
 };
 
-/** A ruling on an objection (处理意见). */
+/** A ruling with its level's signature. */
 export type Ruling = {
+  /** What is signed. */
+  body: RulingBody;
+  /** By the level. */
+  signature: Signature;
+};
+
+/** A ruling on an objection (处理意见). */
+export type Ruling2 = {
   /** When. */
   at: string;
   /** By which organisation. */
@@ -2004,6 +2152,32 @@ export type Ruling = {
   reason?: string | null;
   /** What it says. */
   verdict: RulingVerdict;
+};
+
+/** What a level says of an entry, as it is signed. */
+export type RulingBody = {
+  /** When. */
+  at: string;
+  /** Which level says it. */
+  by: OrganisationId;
+  /** The digest of the publication that it is about. */
+  digest: Digest;
+  /** Which. */
+  entry: ResourceId;
+  /** Within which federation. */
+  federation: FederationName;
+  /** [`RULING_FORMAT`]. */
+  format: string;
+  /** The level's own number of the entry (目录代码); once given it stays. */
+  number?: string | null;
+  /** Whose entry. */
+  organisation: OrganisationId;
+  /** Why it is returned. */
+  reason?: string | null;
+  /** At which revision. */
+  revision: number;
+  /** What. */
+  verdict: Verdict;
 };
 
 /** A ruling as it is filled in. */
@@ -2161,7 +2335,7 @@ export type Signed6 = {
 /** A document with the signatures under it. */
 export type Signed7 = {
   /** What is signed. */
-  body: Ruling;
+  body: Ruling2;
   /** By whom, in the order in which they signed. */
   signatures: Signature[];
 };
@@ -2238,11 +2412,15 @@ export type Standing = {
   waiting: {
     /** Whether that step has taken it up. */
     accepted: boolean;
+    /** The how-many-eth authority on the request's way, from 0. */
+    level?: number;
     /** Whose turn. */
     step: AnswerStep;
   };
 } | {
   supplement: {
+    /** The how-many-eth authority on the request's way, from 0. */
+    level?: number;
     /** What is missing. */
     reason: string;
     /** Who wants it. */
@@ -2250,6 +2428,8 @@ export type Standing = {
   };
 } | {
   returned: {
+    /** The how-many-eth authority on the request's way, from 0. */
+    level?: number;
     /** Why. */
     reason: string;
     /** By whom. */
@@ -2257,6 +2437,8 @@ export type Standing = {
   };
 } | {
   refused: {
+    /** The how-many-eth authority on the request's way, from 0. */
+    level?: number;
     /** Why. */
     reason: string;
     /** By whom; nobody: by policy. */
@@ -2564,7 +2746,7 @@ export type TokenView = {
   user?: string | null;
 };
 
-/** How a delivery travels in a federation. */
+/** How a delivery travels, and what the hub sees of it. */
 export type Travel = "direct" | "hub-recorded" | "via-hub";
 
 /** A record type with how much it holds. */
@@ -2615,8 +2797,11 @@ export type UserView = {
   roles: Role[];
 };
 
+/** What a level says of an entry that came up to it. */
+export type Verdict = "taken" | "returned" | "withdrawn";
+
 /** What an answer says. */
-export type Verdict = "accept" | "supplement" | "return" | "agree" | "agree-in-part" | "refuse";
+export type Verdict2 = "accept" | "supplement" | "return" | "agree" | "agree-in-part" | "refuse";
 
 /** Changes that wait at the provider. */
 export type Waiting = {
@@ -2808,6 +2993,26 @@ export class Yunhe {
     return this.json("POST", "/v1/catalog/harvest", {}, JSON.stringify(body));
   }
 
+  /** 向上下级取报告和意见 · asks other levels for reports and rulings now */
+  followLevels(body: LevelsAsk): Promise<Followed> {
+    return this.json("POST", "/v1/catalog/levels", {}, JSON.stringify(body));
+  }
+
+  /** 上报的目录条目及各级意见 · entries that were reported up, and what each level said */
+  reports(query: { after?: string | null; limit?: number | null; number?: string | null; state?: ReportState | null } = {}): Promise<ReportView[]> {
+    return this.json("GET", "/v1/catalog/reports", query);
+  }
+
+  /** 一个上报条目及各级意见 · one entry that was reported up, and what each level said */
+  report(organisation: string, entry: string): Promise<ReportView> {
+    return this.json("GET", `/v1/catalog/reports/${encodeURIComponent(organisation)}/${encodeURIComponent(entry)}`);
+  }
+
+  /** 退回上报的条目，或给出本级编号 · returns an entry that was reported up, or gives it this level's number */
+  actOnReport(organisation: string, entry: string, body: ReportAct): Promise<ReportView> {
+    return this.json("POST", `/v1/catalog/reports/${encodeURIComponent(organisation)}/${encodeURIComponent(entry)}/acts`, {}, JSON.stringify(body));
+  }
+
   /** 撤销本机构的目录条目 · withdraws an entry of our own */
   withdrawEntry(code: string): Promise<unknown> {
     return this.json("DELETE", `/v1/catalog/${encodeURIComponent(code)}`);
@@ -2978,6 +3183,11 @@ export class Yunhe {
     return this.json("GET", "/v1/notices");
   }
 
+  /** 按平台编号查找 · what bears a number that a platform gave */
+  numbered(query: { number: string }): Promise<Numbered> {
+    return this.json("GET", "/v1/numbers", query);
+  }
+
   /** 异议列表 · objections, raised by us and to us */
   objections(query: { overdue?: boolean; waiting?: boolean } = {}): Promise<ObjectionView[]> {
     return this.json("GET", "/v1/objections", query);
@@ -3056,6 +3266,11 @@ export class Yunhe {
   /** 回执文件 · a receipt as a file */
   receipt(id: string): Promise<Receipt> {
     return this.json("GET", `/v1/receipts/${encodeURIComponent(id)}`);
+  }
+
+  /** 枢纽所录的申请、协议与回执 · what the hub recorded of deliveries */
+  recorded(query: { agreement?: AgreementId | null } = {}): Promise<RecordView[]> {
+    return this.json("GET", "/v1/recorded", query);
   }
 
   /** 记录类型与行数 · record types with their counts */

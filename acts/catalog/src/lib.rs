@@ -1,8 +1,8 @@
 //! Find 目录: what data exists, whose duty it is, what it means, how it is shared; found in Chinese and English.
 //!
 //! An entry is compiled ([`mod@compile`]), published by its organisation ([`publish()`]), announced on the feed
-//! [`FEED`], reported up to superiors ([`mod@report`]), harvested by others ([`harvest()`]), and searched ([`search::Search`]). The feed carries metadata and ids,
-//! never values.
+//! [`FEED`], reported up to superiors ([`mod@report`]), harvested by others ([`harvest()`]), and searched
+//! ([`search::Search`]). The feed carries metadata and ids, never values.
 
 mod ask;
 pub mod compile;

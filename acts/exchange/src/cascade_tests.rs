@@ -1,5 +1,5 @@
-//! A request over levels, beside a naive model: whatever order letters come in, however often, everybody who has to hear
-//! it hears the whole story.
+//! A request over levels, beside a naive model: whatever order letters come in, however often, everybody who has to
+//! hear it hears the whole story.
 
 use crate::tests::{at, key, request};
 use crate::*;

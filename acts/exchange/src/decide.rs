@@ -1,8 +1,8 @@
 //! Requests: whose turn it is, what an answer does, and the agreement that comes of it.
 //!
 //! Pure. Invariants, each with a property test:
-//! - a request is agreed only after every step of the offer has agreed, in order, and of the step of the authorities each
-//!   on the request's way;
+//! - a request is agreed only after every step of the offer has agreed, in order, and of the step of the authorities
+//!   each on the request's way;
 //! - the agreed columns are among those asked for, offered, and left by every step;
 //! - after a refusal or a return nothing more is taken.
 
@@ -12,7 +12,7 @@ pub(crate) mod turn;
 use crate::cascade::{authority_at, numbers};
 use crate::check_attachments;
 use crate::{AccessRequest, Agreement, AgreementId, Answer, Signed, Supplement, Verdict};
-use policy::{AnswerStep, MemberFacts, Offer, Sharing, Terms};
+use policy::{AnswerStep, MemberFacts, Offer, Sharing, Terms, Travel};
 use schema::{FieldName, RecordType, division::Zones};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -276,8 +276,19 @@ pub struct Ground<'a> {
     pub asker: &'a MemberFacts,
     /// The functional zones that `under` knows.
     pub zones: &'a Zones,
+    /// How a delivery travels in the federation; the offer may say otherwise.
+    pub travel: Travel,
     /// What platforms call it, from the request and the answers to it.
     pub numbers: &'a [PlatformNumber],
+}
+
+fn not_carried() -> Problem {
+    Problem::new(
+        Kind::Unavailable,
+        "exchange.travel",
+        "该提供须经枢纽密封转送（via-hub），本版尚不支持；请提供方改为 direct 或 hub-recorded",
+        "the offer travels via-hub, which this version does not carry; let the provider say direct or hub-recorded",
+    )
 }
 
 /// The agreement that an agreed request leads to.
@@ -290,8 +301,10 @@ pub fn agreement(
     id: AgreementId,
     now: Timestamp,
 ) -> Result<Agreement, Problem> {
-    let Ground { request, request_digest, offer, record, asker, zones, numbers } = ground;
+    let Ground { request, request_digest, offer, record, asker, zones, travel, numbers } = ground;
     admissible(request, offer, asker, now)?;
+    let travel = offer.travel.unwrap_or(*travel);
+    ensure!(travel != Travel::ViaHub, not_carried());
     let Standing::Agreed { columns } = standing else {
         return Err(Problem::new(Kind::Conflict, "exchange.turn", "申请尚未获同意", "the request is not agreed yet"));
     };
@@ -318,6 +331,7 @@ pub fn agreement(
         offer: offer.offer.clone(),
         basis: request.basis.clone(),
         terms,
+        travel,
         numbers: numbers.to_vec(),
         at: now,
     })

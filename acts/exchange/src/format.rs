@@ -5,14 +5,14 @@
 //! only ever added as optional; anything else is a new version. Examples with fixed keys stand in `tests/conformance`.
 
 use crate::Attachment;
-use policy::{AnswerStep, Terms};
+use policy::{AnswerStep, Terms, Travel};
 use schema::FieldName;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use signing::{PublicKey, Purpose, Sign, Signer};
 use vocabulary::{
-    Date, Digest, FederationName, Kind, OrganisationId, PlatformNumber, Problem, ResourceId, Signature, Suite, Timestamp,
-    canonical_digest, ensure, id,
+    Date, Digest, FederationName, Kind, OrganisationId, PlatformNumber, Problem, ResourceId, Signature, Suite,
+    Timestamp, canonical_digest, ensure, id,
 };
 
 id!(
@@ -281,6 +281,9 @@ pub struct Agreement {
     pub basis: LegalBasis,
     /// What was agreed.
     pub terms: Terms,
+    /// How its deliveries travel.
+    #[serde(default, skip_serializing_if = "Travel::is_direct")]
+    pub travel: Travel,
     /// Numbers that platforms gave (目录代码、资源编码、需求申请编号、授权码), each with who gave it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub numbers: Vec<PlatformNumber>,

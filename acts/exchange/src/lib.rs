@@ -26,6 +26,7 @@ mod plan;
 mod pull;
 mod receipt;
 mod reclaim;
+mod recorded;
 mod request;
 mod schedule;
 mod store;
@@ -78,6 +79,10 @@ pub use receipt::{
 pub use reclaim::{
     Held, HeldAgreement, held_agreements, held_receipts, held_requests, reclaim_agreement, reclaim_issued,
     reclaim_request, reclaim_taken,
+};
+pub use recorded::{
+    Placed, ReadRecords, Record, RecordPage, RecordView, Recorder, TakeRecords, recorded, recorder, records,
+    take_records,
 };
 pub use request::{
     AnswerAsk, Heard, Receive, RequestView, Submit, SupplementAsk, Waits, answer, heard, merge, no_request, note_waits,

@@ -15,7 +15,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use signing::Signer;
 use std::collections::BTreeMap;
-use vocabulary::{Date, Kind, OrganisationId, PlatformNumber, Problem, Timestamp, ensure, micros, timestamp_from_micros};
+use vocabulary::{
+    Date, Kind, OrganisationId, PlatformNumber, Problem, Timestamp, ensure, micros, timestamp_from_micros,
+};
 
 /// Requests listed at once at most.
 const LIST_MAX: u32 = 500;

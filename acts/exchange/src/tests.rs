@@ -56,6 +56,7 @@ fn offer() -> Offer {
         quota: None,
         until: Some(Date::constant(2027, 3, 31)),
         answer: STEPS.to_vec(),
+        travel: None,
     }
 }
 
@@ -215,6 +216,7 @@ fn an_agreement_holds_what_is_left_of_the_request_under_the_offer() {
         record: &record,
         asker: &asker,
         zones: &zones,
+        travel: policy::Travel::Direct,
         numbers: &[],
     };
     let id = AgreementId::from_uuid(Uuid::from_u128(2));

@@ -240,7 +240,8 @@ fn check_superior(view: &View, organisation: &Organisation) -> Result<(), Proble
     let line = view.line(superior);
     let deep = |below: usize| below + line.len() > LEVELS_MAX;
     let lines = view.members.keys().map(|it| view.line(it));
-    let fits = known || !line.contains(&id) && !lines.into_iter().any(|it| place(&it, id).is_some_and(deep)) && !deep(1);
+    let fits =
+        known || !line.contains(&id) && !lines.into_iter().any(|it| place(&it, id).is_some_and(deep)) && !deep(1);
     ensure!(fits, bad(id, "superior", "上下级不得成环，且不超过 8 级"));
     Ok(())
 }

@@ -3,7 +3,7 @@
 //! Pure. A reader takes canonical bytes (RFC 8785) and nothing else, so that no byte of an entry can change unnoticed.
 
 use evidence::Origin;
-use policy::{Level, MemberFacts, MemberRole};
+use policy::{Level, MemberFacts, MemberRole, Travel};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use signing::{Pin, PublicKey, Purpose, Sign as _, Signer};
@@ -32,19 +32,6 @@ pub enum Format {
     /// A change of membership.
     #[serde(rename = "yunhe-federation-entry")]
     Entry,
-}
-
-/// How a delivery travels in a federation.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum Travel {
-    /// From provider to consumer; proofs go to the hub.
-    #[default]
-    Direct,
-    /// From provider to consumer; the hub sees request and receipt.
-    HubRecorded,
-    /// Through the hub, sealed for the receiver.
-    ViaHub,
 }
 
 /// Who may sign changes of membership.

@@ -14,9 +14,10 @@ mod view;
 
 pub use format::{
     Change, DOCUMENT_BYTES_MAX, Entry, EntryBody, FOUNDERS_MAX, Format, Founder, Founders, Genesis, KEYS_MAX, Keys,
-    LogKey, Organisation, Travel, VERSION, schemas,
+    LogKey, Organisation, VERSION, schemas,
 };
 pub use levels::LEVELS_MAX;
+pub use policy::Travel;
 pub use store::{
     FEED, LEAF, MIGRATIONS, PAGE_MAX, Proposal, adopt, advance, confirm, endorse, entries, federations, genesis,
     migrate, pin, proposals, propose, view,

@@ -773,8 +773,10 @@ async fn a_view_is_confirmed_by_its_head() {
 fn levels(superiors: &[Option<prop::sample::Index>]) -> View {
     let mut view = View::new(founding()).unwrap();
     for (number, superior) in (1_u16..).zip(superiors) {
-        let above = superior.filter(|_| number > 1).map(|it| id(u16::try_from(it.index(usize::from(number) - 1)).unwrap() + 1));
-        let organisation = Organisation { superior: above, roles: [MemberRole::Authority].into(), ..organisation(number) };
+        let above =
+            superior.filter(|_| number > 1).map(|it| id(u16::try_from(it.index(usize::from(number) - 1)).unwrap() + 1));
+        let organisation =
+            Organisation { superior: above, roles: [MemberRole::Authority].into(), ..organisation(number) };
         // Past the bound on levels it stands at the top.
         let join = |superior: Option<OrganisationId>| Change::Join {
             organisation: Box::new(Organisation { superior, ..organisation.clone() }),
@@ -842,7 +844,8 @@ fn a_superior_is_an_authority_above_and_never_below() {
         roles: [MemberRole::Authority].into(),
         ..organisation(number)
     };
-    let joined = |view: &View, organisation: Organisation| after(view, Change::Join { organisation: Box::new(organisation) });
+    let joined =
+        |view: &View, organisation: Organisation| after(view, Change::Join { organisation: Box::new(organisation) });
     let updated = |view: &View, superior| {
         let organisation = Organisation { superior, ..view.member(&id(1)).unwrap().organisation.clone() };
         after(view, Change::Update { organisation: Box::new(organisation) })

@@ -16,7 +16,7 @@ mod restriction;
 pub use decide::{Ask, Facts, Need, Permit, decide};
 pub use delivery::{AgreementFacts, AgreementState, DeliveryNeed, Terms};
 pub use mask::Mask;
-pub use offer::{AnswerStep, Level, MemberFacts, MemberRole, Offer, Quota, Sharing, Who};
+pub use offer::{AnswerStep, Level, MemberFacts, MemberRole, Offer, Quota, Sharing, Travel, Who};
 pub use principal::{ADMINISTRATORS, Actor, Principal, Role};
 pub use restriction::Restriction;
 

@@ -48,6 +48,26 @@ pub enum Level {
     County,
 }
 
+/// How a delivery travels, and what the hub sees of it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Travel {
+    /// From provider to consumer; proofs go to the hub.
+    #[default]
+    Direct,
+    /// From provider to consumer; the hub sees request and receipt.
+    HubRecorded,
+    /// Through the hub, sealed for the receiver.
+    ViaHub,
+}
+
+impl Travel {
+    /// Whether it is how a delivery travels where nothing is said.
+    pub fn is_direct(&self) -> bool {
+        *self == Self::Direct
+    }
+}
+
 /// What policy knows about a member.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MemberFacts {
@@ -129,6 +149,9 @@ pub struct Offer {
     /// Who answers, in turn; nobody: policy alone.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub answer: Vec<AnswerStep>,
+    /// How its deliveries travel; left out: as the federation says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub travel: Option<Travel>,
 }
 
 /// The paths that `ask.` has in an offer's rows.

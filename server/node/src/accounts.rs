@@ -250,7 +250,7 @@ impl Organisation {
             let body = &view.request.body;
             let turns = exchange::turns(body, &view.steps, &view.events, |it| heard.of(it))?;
             for turn in turns {
-                let Some(who) = self.who_answers(body, turn.step) else { continue };
+                let Some(who) = self.who_answers(body, &turn) else { continue };
                 let id = format!("{}/{}", body.id, exchange::Waits::Step(turn.step).word());
                 if turn.runs.first().is_some_and(|it| month.has(it.from)) {
                     tally.add(FigureName::RequestsReceived, &who, id.clone());

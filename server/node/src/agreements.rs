@@ -28,6 +28,7 @@ impl Organisation {
             record: packs.record(&offer.of)?,
             asker: &asker,
             zones: &packs.zones,
+            travel: self.members()?.genesis().travel,
             numbers: &numbers,
         };
         let (id, now) = (AgreementId::from_uuid(request.id.uuid()), self.now());

@@ -3,8 +3,8 @@
 
 use crate::{Incoming, Organisation, Outcome, draw_salt, requests::from_json};
 use catalog::report::{
-    LevelPeer, NumberEntry, PAGES_MAX, Report, ReportPage, ReportView, Reported, ReportsAsk, ReturnEntry, RulingBody,
-    RulingPage, TakeReports, TakeRulings, Verdict,
+    LevelPeer, NumberEntry, PAGES_MAX, ReadAnew, Report, ReportPage, ReportView, Reported, ReportsAsk, ReturnEntry,
+    RulingBody, RulingPage, TakeReports, TakeRulings, Verdict,
 };
 use exchange::Notice;
 use federation::View;
@@ -39,6 +39,15 @@ impl Ask for FollowLevels {
     fn need(&self) -> Need<'_> {
         Need::Role(&[Role::Cataloguer, Role::Approver])
     }
+}
+
+/// How the levels are followed.
+#[derive(Clone, Debug, Default, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct LevelsAsk {
+    /// From their beginning once more: what was left out because a key was not known yet is taken then.
+    #[serde(default)]
+    pub anew: bool,
 }
 
 /// What following the levels came to.
@@ -143,8 +152,8 @@ impl Organisation {
         checked.is_ok()
     }
 
-    /// Fetches what the superior and those above it said, page by page; whoever writes our catalogue hears of a return in
-    /// the same unit of work.
+    /// Fetches what the superior and those above it said, page by page; whoever writes our catalogue hears of a return
+    /// in the same unit of work.
     async fn hear_from(&self, view: &View, superior: &OrganisationId) -> Result<Reported, Problem> {
         let (mut sum, job) = (Reported::default(), self.job("levels", [Role::Cataloguer]));
         let (mut epoch, mut after) = catalog::report::heard(&self.store, superior).await?;
@@ -269,12 +278,20 @@ impl Organisation {
         self.report(principal, (&named.0, &named.1)).await
     }
 
-    /// Follows the levels now, as the job does every while.
+    /// Follows the levels now, as the job does every while; `anew`: from their beginning once more.
     ///
     /// # Errors
     /// `policy.role`; those of the store.
-    pub async fn follow_levels_now(&self, principal: &Principal) -> Result<Followed, Problem> {
+    pub async fn follow_levels_now(&self, principal: &Principal, ask: &LevelsAsk) -> Result<Followed, Problem> {
         self.permit(principal, FollowLevels)?;
+        if ask.anew {
+            let view = self.members()?;
+            let below = view.subordinates(self.id()).map(|it| &it.organisation.id);
+            for from in below.chain(view.superior(self.id())) {
+                let permit = self.permit(principal, ReadAnew { from: from.clone() })?;
+                transact!(self.store, None, |tx| catalog::report::read_anew(tx, &permit).await)?;
+            }
+        }
         self.sequence_once().await?;
         self.follow_levels().await
     }

@@ -75,6 +75,9 @@ impl Jobs {
             run(organisation, &stop, LEVELS_REST, "levels", |it| {
                 Box::pin(async move { Ok(it.follow_levels().await?.taken > 0) })
             }),
+            run(organisation, &stop, SETTLE_REST, "records", |it| {
+                Box::pin(async move { Ok(it.follow_records().await? > 0) })
+            }),
             run(organisation, &stop, KEYS_REST, "keys", |it| Box::pin(async move { it.follow_keys().await })),
             run(organisation, &stop, RECLAIM_REST, "reclaim", |it| Box::pin(async move { it.reclaim_once().await })),
             run(organisation, &stop, FORGET_REST, "forget", |it| Box::pin(async move { it.forget_once().await })),

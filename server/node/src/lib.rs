@@ -43,6 +43,7 @@ mod pulls;
 mod queries;
 mod receipts;
 mod reclaim;
+mod recorded;
 mod records;
 mod reminders;
 mod requests;
@@ -66,7 +67,7 @@ pub use audit::{
     act_title, leave_on_machine,
 };
 pub use backup::{FeedState, FileState, LogState, Manifest, back_up, organisations_in, verify_backup};
-pub use cascade::{Followed, ReportAct};
+pub use cascade::{Followed, LevelsAsk, ReportAct};
 pub use catalogs::SearchAsk;
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use compilations::{

@@ -1,8 +1,8 @@
 //! Requests between nodes: drafted and signed at the consumer, taken from turn to turn, answered where the turn is.
 //!
 //! Without levels the consumer's node carries the story; the authority and the provider each keep the copy they were
-//! told and what they added to it. Over levels it goes from neighbour to neighbour by letter. Whoever receives it checks
-//! every signature in it.
+//! told and what they added to it. Over levels it goes from neighbour to neighbour by letter. Whoever receives it
+//! checks every signature in it.
 
 use crate::{AttachmentDraft, Incoming, Organisation, Outcome, draw_uuid};
 use exchange::{
@@ -16,9 +16,7 @@ use schema::{FieldName, RecordType};
 use serde::{Deserialize, Serialize};
 use signing::PublicKey;
 use store::transact;
-use vocabulary::{
-    Date, Kind, OrganisationId, PlatformNumber, Problem, ResourceId, Timestamp, canonical_bytes, ensure,
-};
+use vocabulary::{Date, Kind, OrganisationId, PlatformNumber, Problem, ResourceId, Timestamp, canonical_bytes, ensure};
 
 /// What a person or program fills in.
 #[derive(Clone, Debug, Deserialize, schemars::JsonSchema)]

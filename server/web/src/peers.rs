@@ -46,6 +46,7 @@ pub fn router(tenants: Tenants) -> Router {
         .route("/peer/v1/catalog", get(catalog))
         .route("/peer/v1/catalog/reports", get(catalog_reports))
         .route("/peer/v1/catalog/rulings", get(catalog_rulings))
+        .route("/peer/v1/records", get(records))
         .route("/peer/v1/federation", get(federation))
         .route_layer(from_fn(crate::trace::traced))
         .fallback(unknown)
@@ -250,6 +251,13 @@ async fn catalog_reports(State(tenants): State<Tenants>, request: Request) -> Re
 async fn catalog_rulings(State(tenants): State<Tenants>, request: Request) -> Response {
     let after = part(request.uri().query().unwrap_or_default(), "after").parse().unwrap_or(0);
     judged(&tenants, request, |org, it| async move { org.tell_levels(&it, after).await }).await
+}
+
+/// `GET /peer/v1/records?from=&known=`: what the hub sees of our deliveries.
+async fn records(State(tenants): State<Tenants>, request: Request) -> Response {
+    let query = request.uri().query().unwrap_or_default();
+    let (from, known) = (part(query, "from").parse().unwrap_or(0), part(query, "known").parse().unwrap_or(0));
+    judged(&tenants, request, |org, it| async move { org.tell_records(&it, from, known).await }).await
 }
 
 /// `GET /peer/v1/federation`: the membership log.

@@ -6,7 +6,7 @@ use crate::routes::{
     catalog::HarvestAsk, demand::DemandsAsk, exchange, federation, identity, log, objection, registry,
 };
 use ::exchange::{
-    AgreementView, CorrectionView, Notice, ObjectionView, PlanView, Pull, Receipt, ReceiptView, RequestView,
+    AgreementView, CorrectionView, Notice, ObjectionView, PlanView, Pull, Receipt, ReceiptView, RecordView, RequestView,
 };
 use ::identity::Scope::{Exchange, Record};
 use ::registry::RowsDigest;
@@ -20,11 +20,12 @@ use catalog::{
 use node::{
     Accounts, AccountsAsk, ActsAsk, ActsPage, AnswerDraft, ApplicationView, CloseAsk, CompilationLine, CompilationView,
     CompileAsk, ConfirmationDraft, Credentials, DcatAsk, DemandView, DigestAsk, DossiersAsk, Enrolled, Enrolling,
-    ExportActsAsk, ExportAsk, ExportBegun, Exported, ExportedAsk, Followed, ImportAsk, ImportReport, InstalledPack, IssuedToken,
-    ListAsk, ListPage, MomentAsk, NewApplication, NewToken, NewUser, NumberAsk, Numbered, ObjectionDraft, ObjectionsAsk, OfferView,
-    OpenedUser, Page, PageAsk, PlanAsk, Proof, ProofAsk, ProposeAsk, PullAsk, PutAsk, PutReport, QueryAnswer, QueryAsk,
-    RemoveAsk, ReportAct, RequestDraft, RequestsAsk, RulingDraft, RunAsk, SearchAsk, SourceCheck, SourceView, SystemLine,
-    SystemsAsk, TakeAsk, TakingView, TemplateAsk, ThingLine, ThingView, ThingsAsk, TokenView, TypeView, UserView,
+    ExportActsAsk, ExportAsk, ExportBegun, Exported, ExportedAsk, Followed, ImportAsk, ImportReport, InstalledPack,
+    IssuedToken, LevelsAsk, ListAsk, ListPage, MomentAsk, NewApplication, NewToken, NewUser, NumberAsk, Numbered,
+    ObjectionDraft, ObjectionsAsk, OfferView, OpenedUser, Page, PageAsk, PlanAsk, Proof, ProofAsk, ProposeAsk, PullAsk,
+    PutAsk, PutReport, QueryAnswer, QueryAsk, RemoveAsk, ReportAct, RequestDraft, RequestsAsk, RulingDraft, RunAsk,
+    SearchAsk, SourceCheck, SourceView, SystemLine, SystemsAsk, TakeAsk, TakingView, TemplateAsk, ThingLine, ThingView,
+    ThingsAsk, TokenView, TypeView, UserView,
 };
 
 const HTML: &str = "text/html";
@@ -145,6 +146,7 @@ pub const ROUTES: &[Route] = &[
     delete("/v1/catalog/{code}", "withdrawEntry", "撤销本机构的目录条目", "withdraws an entry of our own"),
     post("/v1/catalog/harvest", "harvest", "采集成员目录", "takes over a member's catalogue").takes::<HarvestAsk>(),
     post("/v1/catalog/levels", "followLevels", "向上下级取报告和意见", "asks other levels for reports and rulings now")
+        .takes::<LevelsAsk>()
         .gives::<Followed>(),
     get(
         "/v1/catalog/reports",
@@ -361,6 +363,11 @@ pub const ROUTES: &[Route] = &[
         .scope(Exchange)
         .asks::<NumberAsk>()
         .gives::<Numbered>(),
+    get("/v1/recorded", "recorded", "枢纽所录的申请、协议与回执", "what the hub recorded of deliveries")
+        .audited()
+        .scope(Exchange)
+        .asks::<log::ReceiptsAsk>()
+        .gives::<Vec<RecordView>>(),
     get(
         "/v1/accounts",
         "accounts",

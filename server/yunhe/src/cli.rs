@@ -2,8 +2,8 @@
 
 use crate::commands::{
     agree, answer, application, appoint, audit, backup, bulletin, catalog, chain, deliver, demand, doctor, federation,
-    import, init, key, log, notice, objection, offer, openapi, pack, pull, query, receipt, record, report, request, restore,
-    revoke, schemas, serve, source, token, user,
+    import, init, key, log, notice, objection, offer, openapi, pack, pull, query, receipt, record, report, request,
+    restore, revoke, schemas, serve, source, token, user,
 };
 use crate::demo;
 use clap::{Args, Parser, Subcommand, ValueEnum};

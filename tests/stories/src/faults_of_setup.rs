@@ -15,14 +15,14 @@ use web::{Method, ROUTES};
 const PROVIDER: &str = "js-scjg";
 
 /// The node forgets everything but what it has written.
-async fn started_again(world: &mut World, id: &str) {
+pub(crate) async fn started_again(world: &mut World, id: &str) {
     world.kill(id).await;
     world.start(id).await;
     world.rest().await;
 }
 
 /// Done now, or by the try before: then it is told by this code.
-fn done_before(code: &'static str) -> impl Fn(&Reply) -> bool {
+pub(crate) fn done_before(code: &'static str) -> impl Fn(&Reply) -> bool {
     move |reply| succeeded(reply) || reply.code() == code
 }
 
@@ -34,7 +34,7 @@ fn count(list: &[Value], field: &str, value: &str) -> usize {
     list.iter().filter(|it| it[field] == value).count()
 }
 
-fn entry(name: &str, number: u32, description: &str) -> Value {
+pub(crate) fn entry(name: &str, number: u32, description: &str) -> Value {
     json!({
         "entry": name, "title": {"zh": "试", "en": "Trial"}, "code": code(number), "class": "base",
         "theme": "legal-persons", "provider": {"zh": "试", "en": "Trial"},
@@ -52,7 +52,7 @@ fn review() -> Value {
     json!({"number": "密审-1", "by": "保密办", "on": "2026-11-23"})
 }
 
-fn publication(entry: Value) -> Value {
+pub(crate) fn publication(entry: Value) -> Value {
     json!({"entry": entry, "review": review()})
 }
 
@@ -770,7 +770,7 @@ story! {
 }
 
 /// Which story walks the faults of which writing route.
-const WALKED: [(&str, &str, &str); 47] = [
+const WALKED: [(&str, &str, &str); 49] = [
     ("POST", "/v1/packs", "a_pack"),
     ("POST", "/v1/imports", "an_import"),
     ("POST", "/v1/records/{name}", "a_row"),
@@ -779,6 +779,8 @@ const WALKED: [(&str, &str, &str); 47] = [
     ("POST", "/v1/catalog", "an_entry"),
     ("DELETE", "/v1/catalog/{code}", "an_entry"),
     ("POST", "/v1/catalog/harvest", "a_harvest"),
+    ("POST", "/v1/catalog/levels", "a_report"),
+    ("POST", "/v1/catalog/reports/{organisation}/{entry}/acts", "a_report"),
     ("POST", "/v1/compilations/{name}/acts", "a_compilation"),
     ("POST", "/v1/template", "a_template"),
     ("POST", "/v1/demands/{name}/acts", "a_demand"),
@@ -827,6 +829,7 @@ const EXCUSED: [(&str, &str, &str); 1] = [("POST", "/v1/proposals", "it proposes
 #[test]
 fn every_writing_route_has_a_fault_table() {
     let stories = concat!(
+        include_str!("cascade.rs"),
         include_str!("faults.rs"),
         include_str!("faults_of_setup.rs"),
         include_str!("objections.rs"),

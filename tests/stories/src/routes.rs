@@ -4,7 +4,7 @@ use testkit::{Database, Hostile, World};
 use web::{Method, Port, ROUTES};
 
 /// The routes between nodes, as `server/web/src/peers.rs` mounts them.
-const PEER_ROUTES: [(&str, &str); 22] = [
+const PEER_ROUTES: [(&str, &str); 23] = [
     ("GET", "/peer/v1/offers"),
     ("POST", "/peer/v1/requests"),
     ("GET", "/peer/v1/requests/{request}"),
@@ -26,6 +26,7 @@ const PEER_ROUTES: [(&str, &str); 22] = [
     ("GET", "/peer/v1/catalog"),
     ("GET", "/peer/v1/catalog/reports"),
     ("GET", "/peer/v1/catalog/rulings"),
+    ("GET", "/peer/v1/records"),
     ("GET", "/peer/v1/federation"),
 ];
 

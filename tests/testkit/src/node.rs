@@ -50,6 +50,10 @@ impl Node {
         self.running.as_ref().expect("the story started this node")
     }
 
+    pub fn runs(&self) -> bool {
+        self.running.is_some()
+    }
+
     pub fn client(&self) -> SocketAddr {
         self.running().served.client
     }

@@ -26,8 +26,8 @@ use vocabulary::{Bilingual, FederationName, OrganisationId, ResourceId, Suite, T
 
 /// Who is in the world, node by node: the hub and authority in charge, the provider, and a node with two tenants.
 pub const ORGANISATIONS: &[&[&str]] = &[&["js-data"], &["js-scjg"], &["nj-data", "nj-gxj"]];
-/// Who is in a world of levels, from the top down: a stand-in for the national platform, the province and a department of
-/// it, a city, a county of it with a department, and another city with a department.
+/// Who is in a world of levels, from the top down: a stand-in for the national platform, the province and a department
+/// of it, a city, a county of it with a department, and another city with a department.
 pub const LEVELS: &[&[&str]] =
     &[&["cn-data"], &["js-data", "js-scjg"], &["nj-data"], &["jn-data", "jn-gxj"], &["sz-data", "sz-scjg"]];
 
@@ -192,7 +192,7 @@ impl World {
         let mut nodes = Vec::new();
         for ids in shape {
             let home_of_node = folder.path().join(ids[0]);
-            for id in ids {
+            for id in *ids {
                 let suite = suites.iter().find(|it| it.0 == *id).map_or(Suite::default(), |it| it.1);
                 KeyRing::create(&home_of_node.join(id).join("keys"), suite).unwrap();
             }
@@ -366,6 +366,11 @@ impl World {
     /// Cuts everybody off from the world's PostgreSQL database, or lets them in again.
     pub async fn database_away(&self, away: bool) {
         self.home.cut(away).await;
+    }
+
+    /// Whether the node of that organisation runs.
+    pub fn runs(&self, id: &str) -> bool {
+        self.node(id).runs()
     }
 
     /// Kills the node of that organisation: every task ends where it stands, nothing is closed.

@@ -1,7 +1,8 @@
 //! What becomes of a report, and what of a ruling that comes down.
 //!
 //! Pure. Invariants, each with a property test:
-//! - whatever comes in whatever pages and however often, what stands above is what stands below, but for what was returned;
+//! - whatever comes in whatever pages and however often, what stands above is what stands below, but for what was
+//!   returned;
 //! - what was returned stays so until its owner publishes something else;
 //! - a number that a level gave is never another one later.
 

@@ -1,8 +1,9 @@
 //! Reporting up 上报: what subordinates have in their catalogues stands in their superior's as well, and what each level
 //! said of it comes back down.
 //!
-//! Up goes an entry with its owner's signature and the ruling of every level that took it; down go the rulings. Both are
-//! feeds that the other side reads behind a position, so that nothing is lost while one is away, and nothing comes twice.
+//! Up goes an entry with its owner's signature and the ruling of every level that took it; down go the rulings. Both
+//! are feeds that the other side reads behind a position, so that nothing is lost while one is away, and nothing comes
+//! twice.
 
 pub mod decide;
 mod page;
@@ -21,8 +22,8 @@ use vocabulary::{
 
 pub use page::{LevelPeer, PAGES_MAX, ReportPage, RulingPage, heard, reports, rulings, take_from};
 pub use verbs::{
-    NumberEntry, Reported, ReportsAsk, ReturnEntry, TakeReports, TakeRulings, number_entry, report_view, report_views,
-    return_entry, take_reports, take_rulings,
+    NumberEntry, ReadAnew, Reported, ReportsAsk, ReturnEntry, TakeReports, TakeRulings, number_entry, read_anew,
+    report_view, report_views, return_entry, take_reports, take_rulings,
 };
 
 /// The format of [`Ruling`].

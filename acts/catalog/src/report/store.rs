@@ -53,6 +53,7 @@ const TAKE_LEVEL: &str = "
         ON CONFLICT (peer, direction) DO UPDATE SET at = $4 RETURNING epoch, position";
 const SET_LEVEL: &str = "
     UPDATE catalog_level SET epoch = $3, position = $4, at = $5 WHERE peer = $1 AND direction = $2";
+const ANEW: &str = "UPDATE catalog_level SET position = 0 WHERE peer = $1 AND direction = $2";
 const LEVEL: &str = "SELECT epoch, position FROM catalog_level WHERE peer = $1 AND direction = $2";
 
 #[cfg(test)]
@@ -68,6 +69,7 @@ pub(crate) const STATEMENTS: &[(&str, usize)] = &[
     (TAKE_LEVEL, 4),
     (SET_LEVEL, 5),
     (LEVEL, 2),
+    (ANEW, 2),
 ];
 
 /// Whether reports come up or rulings come down.
@@ -264,6 +266,10 @@ pub(crate) async fn set_level(
     now: Timestamp,
 ) -> Result<(), Problem> {
     tx.execute(SET_LEVEL, args![peer.as_str(), direction.word(), epoch, position, micros(now)]).await.map(|_| ())
+}
+
+pub(crate) async fn anew(tx: &mut Tx, peer: &OrganisationId, direction: Direction) -> Result<(), Problem> {
+    tx.execute(ANEW, args![peer.as_str(), direction.word()]).await.map(|_| ())
 }
 
 pub(crate) async fn level(

@@ -235,8 +235,43 @@ fn sample() -> Entry {
     samples().swap_remove(0)
 }
 
-/// Reported up over four levels with the owner's signature and each level's; numbers of each beside the others; returned
-/// with a reason that comes down; its next revision is taken again; withdrawn everywhere. Reading again changes nothing.
+/// Each level gives its own number, once.
+async fn numbered(stores: &[Store], name: &str) {
+    for (place, own) in [(1, "city"), (2, "province")] {
+        let ask = |number: &str| NumberEntry {
+            federation: federation(),
+            organisation: organisation("county"),
+            entry: resource(name),
+            number: number.to_owned(),
+        };
+        for (number, code) in [(own, ""), ("another", "number.rewritten"), (" ", "number.form")] {
+            let ask = permit(own, ask(number));
+            let done = transact!(stores[place], None, |tx| number_entry(tx, &ask, (&key(own), salt()), at(3)).await);
+            assert_eq!(done.err().map(|it| it.code.into_owned()).unwrap_or_default(), code);
+        }
+        stores[place].sequence(at(3)).await.unwrap();
+    }
+    follow(stores).await;
+    follow(stores).await;
+    for (place, own) in LEVELS.iter().enumerate() {
+        let numbers: BTreeMap<_, _> = view(&stores[place], own, name)
+            .await
+            .rulings
+            .into_iter()
+            .filter_map(|it| Some((it.body.by.as_str().to_owned(), it.body.number?)))
+            .collect();
+        let wanted = [("city", "city"), ("province", "province")].map(|(by, it)| (by.to_owned(), it.to_owned()));
+        assert_eq!(numbers, wanted.into(), "at {own}");
+        let ask = ReportsAsk { number: Some("city".to_owned()), ..ReportsAsk::default() };
+        let mut reader = stores[place].read().await.unwrap();
+        let found = report_views(&mut reader, &ask, (&organisation(own), None)).await;
+        assert_eq!(found.map(|it| it.len()).ok(), Some(1), "at {own}");
+    }
+}
+
+/// Reported up over four levels with the owner's signature and each level's; numbers of each beside the others;
+/// returned with a reason that comes down; its next revision is taken again; withdrawn everywhere. Reading again
+/// changes nothing.
 #[tokio::test]
 async fn an_entry_goes_up_and_what_is_said_comes_down() {
     let (columns, _folders) = columns().await;
@@ -247,7 +282,8 @@ async fn an_entry_goes_up_and_what_is_said_comes_down() {
         assert_eq!(stands(stores, &name).await, [true; 4]);
         let there = view(&stores[3], "nation", &name).await;
         assert_eq!((there.state, there.source), (ReportState::Taken, Some(organisation("province"))));
-        let publication = crate::entry(&mut stores[3].read().await.unwrap(), &organisation("county"), &resource(&name)).await;
+        let publication =
+            crate::entry(&mut stores[3].read().await.unwrap(), &organisation("county"), &resource(&name)).await;
         let publication: Publication = publication.unwrap().unwrap();
         assert_eq!(there.digest, publication.digest().unwrap());
         let origin = there.origin.clone().unwrap();
@@ -258,38 +294,7 @@ async fn an_entry_goes_up_and_what_is_said_comes_down() {
         let again = follow(stores).await;
         assert!(again.iter().all(|it| it.taken == 0), "{again:?}");
 
-        // Each level gives its own number, once.
-        for (place, own) in [(1, "city"), (2, "province")] {
-            let ask = |number: &str| NumberEntry {
-                federation: federation(),
-                organisation: organisation("county"),
-                entry: resource(&name),
-                number: number.to_owned(),
-            };
-            for (number, code) in [(own, ""), ("another", "number.rewritten"), (" ", "number.form")] {
-                let ask = permit(own, ask(number));
-                let done =
-                    transact!(stores[place], None, |tx| number_entry(tx, &ask, (&key(own), salt()), at(3)).await);
-                assert_eq!(done.err().map(|it| it.code.into_owned()).unwrap_or_default(), code);
-            }
-            stores[place].sequence(at(3)).await.unwrap();
-        }
-        follow(stores).await;
-        follow(stores).await;
-        for (place, own) in LEVELS.iter().enumerate() {
-            let numbers: BTreeMap<_, _> = view(&stores[place], own, &name)
-                .await
-                .rulings
-                .into_iter()
-                .filter_map(|it| Some((it.body.by.as_str().to_owned(), it.body.number?)))
-                .collect();
-            let wanted = [("city", "city"), ("province", "province")].map(|(by, it)| (by.to_owned(), it.to_owned()));
-            assert_eq!(numbers, wanted.into(), "at {own}");
-            let ask = ReportsAsk { number: Some("city".to_owned()), ..ReportsAsk::default() };
-            let mut reader = stores[place].read().await.unwrap();
-            let found = report_views(&mut reader, &ask, (&organisation(own), None)).await;
-            assert_eq!(found.map(|it| it.len()).ok(), Some(1), "at {own}");
-        }
+        numbered(stores, &name).await;
 
         // The province returns it: it stands below, not there and not above; the county reads why.
         let ask = |reason: &str| ReturnEntry {
@@ -298,10 +303,10 @@ async fn an_entry_goes_up_and_what_is_said_comes_down() {
             entry: resource(&name),
             reason: reason.to_owned(),
         };
-        for (reason, code) in [("", "catalog.report_reason"), ("摘要不完整", ""), ("再次", "catalog.report_state")] {
+        for (reason, code) in [("", "catalog.report_reason"), ("摘要不完整", ""), ("再次", "catalog.report_state")]
+        {
             let ask = permit("province", ask(reason));
-            let done =
-                transact!(stores[2], None, |tx| return_entry(tx, &ask, (&key("province"), salt()), at(6)).await);
+            let done = transact!(stores[2], None, |tx| return_entry(tx, &ask, (&key("province"), salt()), at(6)).await);
             assert_eq!(done.err().map(|it| it.code.into_owned()).unwrap_or_default(), code);
         }
         stores[2].sequence(at(6)).await.unwrap();
@@ -325,7 +330,8 @@ async fn an_entry_goes_up_and_what_is_said_comes_down() {
     }
 }
 
-/// What somebody between has changed, or says of another's entries without being above them, is left out; the rest goes on.
+/// What somebody between has changed, or says of another's entries without being above them, is left out; the rest goes
+/// on.
 #[tokio::test]
 async fn what_is_not_signed_so_is_left_out() {
     let (columns, _folders) = columns().await;

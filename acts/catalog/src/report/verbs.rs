@@ -12,6 +12,7 @@ use crate::{
     store::{self as catalogue, leave},
 };
 use evidence::Salt;
+use jiff::SignedDuration;
 use policy::{Ask, Need, Permit, Role};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -20,6 +21,8 @@ use signing::Signer;
 use store::{Reader, Tx};
 use vocabulary::{Date, Digest, FederationName, Kind, OrganisationId, Problem, ResourceId, Timestamp, ensure};
 
+/// Words of one level on one entry lie so far apart at least.
+const TICK: SignedDuration = SignedDuration::from_micros(1);
 /// Entries that are listed at once at most.
 const LIST_MAX: u32 = 200;
 /// Entries that a restored neighbour does not tell of any more are withdrawn so many at once.
@@ -72,6 +75,14 @@ pub struct TakeRulings {
     pub refused: i64,
 }
 
+/// Reads a neighbour's reports and rulings from their beginning once more: after a key was learnt too late, for
+/// instance.
+#[derive(Clone, Debug)]
+pub struct ReadAnew {
+    /// Whose.
+    pub from: OrganisationId,
+}
+
 /// Sends an entry that was reported back to where it came from.
 #[derive(Clone, Debug)]
 pub struct ReturnEntry {
@@ -111,6 +122,7 @@ macro_rules! roles {
 roles! {
     TakeReports: Cataloguer;
     TakeRulings: Cataloguer;
+    ReadAnew: Approver;
     ReturnEntry: Approver;
     NumberEntry: Approver;
 }
@@ -153,8 +165,8 @@ impl Level<'_> {
             verdict: word.verdict,
             reason: word.reason,
             number,
-            // A clock that was set back does not make the newer word look the older one.
-            at: before.map_or(self.now, |it| it.at.max(self.now)),
+            // Of two words the newer one is later, whatever the clock says.
+            at: before.map_or(self.now, |it| self.now.max(it.at.checked_add(TICK).unwrap_or(it.at))),
         };
         rows::rule(tx, &Ruling::sign(body, self.signer)?, true).await
     }
@@ -180,8 +192,8 @@ impl Level<'_> {
     }
 }
 
-/// Takes over a page of a subordinate's reports, each entry once; this level's ruling on it is signed in the same unit of
-/// work. What was taken before is skipped by its position, so a page may come twice.
+/// Takes over a page of a subordinate's reports, each entry once; this level's ruling on it is signed in the same unit
+/// of work. What was taken before is skipped by its position, so a page may come twice.
 ///
 /// # Errors
 /// `catalog.report_gap` when the page does not continue where the last one ended.
@@ -256,9 +268,7 @@ async fn take_one(
             // What is said below goes on up.
             catalogue::announce(tx, &report.change).await
         }
-        (Take::Remove, Some(kept), _) => {
-            level.withdraw(tx, Kept { epoch: epoch.to_owned(), ..kept }, revision).await
-        }
+        (Take::Remove, Some(kept), _) => level.withdraw(tx, Kept { epoch: epoch.to_owned(), ..kept }, revision).await,
         (Take::Stay, Some(kept), _) if kept.epoch != epoch || kept.held.revision != revision => {
             let held = Held { revision, ..kept.held };
             rows::keep(tx, &Kept { epoch: epoch.to_owned(), held, ..kept }, level.now).await
@@ -324,8 +334,8 @@ async fn below(tx: &mut Tx, report: &Report) -> Result<(), Problem> {
     Ok(())
 }
 
-/// Takes over a page of the superior's rulings; they go on to our own subordinates. Says which are news about entries of
-/// our own.
+/// Takes over a page of the superior's rulings; they go on to our own subordinates. Says which are news about entries
+/// of our own.
 ///
 /// # Errors
 /// `catalog.report_gap` when the page does not continue where the last one ended.
@@ -366,6 +376,17 @@ pub async fn take_rulings(
     Ok((done, news))
 }
 
+/// From now on a neighbour is read from its beginning; what was taken before changes nothing.
+///
+/// # Errors
+/// As the store's.
+pub async fn read_anew(tx: &mut Tx, permit: &Permit<ReadAnew>) -> Result<(), Problem> {
+    for direction in [Direction::Up, Direction::Down] {
+        rows::anew(tx, &permit.ask().from, direction).await?;
+    }
+    Ok(())
+}
+
 /// The report of an entry that stands here.
 async fn standing(reader: &mut Reader, owner: &OrganisationId, entry: &ResourceId) -> Result<Kept, Problem> {
     let kept = rows::report(reader, owner, entry, None).await?.ok_or_else(|| missing(owner, entry))?;
@@ -396,7 +417,8 @@ pub async fn return_entry(
     leave(tx, permit.principal(), ("catalog.return", about), salt, now).await
 }
 
-/// Gives an entry that was reported this level's own number; those of other levels stay beside it.
+/// Gives an entry that was reported this level's own number; those of other levels stay beside it. The same again
+/// changes nothing.
 ///
 /// # Errors
 /// `catalog.report_missing`, `catalog.report_state`, `number.form`, `number.rewritten`.
@@ -409,6 +431,10 @@ pub async fn number_entry(
     let NumberEntry { federation, organisation, entry, number } = permit.ask();
     let level = Level { own: &permit.principal().organisation, federation, signer, now };
     let kept = standing(tx, organisation, entry).await?;
+    let before = rows::ruled(tx, organisation, entry, level.own).await?;
+    if before.is_some_and(|it| it.body.number.as_ref() == Some(number) && it.body.digest == kept.held.digest) {
+        return Ok(());
+    }
     level.say(tx, &kept, Word { number: Some(number), ..Word::of(Verdict::Taken) }).await?;
     if let Some(publication) = catalogue::entry(tx, organisation, entry).await? {
         catalogue::announce(tx, &Change::Published(Box::new(publication))).await?;

@@ -5,13 +5,13 @@ use crate::{
     Failure,
     caller::{Anyone, Caller, Json as Body, Params, Path},
 };
+use ::catalog::report::{ReportView, ReportsAsk};
 use axum::{
     Json,
     response::{IntoResponse as _, Response},
 };
 use http::{HeaderMap, HeaderValue, header};
-use ::catalog::report::{ReportView, ReportsAsk};
-use node::{DcatAsk, Followed, ReportAct, SearchAsk};
+use node::{DcatAsk, Followed, LevelsAsk, ReportAct, SearchAsk};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use vocabulary::{OrganisationId, ResourceId};
@@ -73,8 +73,8 @@ pub(crate) async fn act_on_report(
 }
 
 /// `POST /v1/catalog/levels`: asks the neighbours on other levels for news now.
-pub(crate) async fn follow_levels(caller: Caller) -> Answer<Followed> {
-    Ok(Json(caller.org.follow_levels_now(&caller.principal).await?))
+pub(crate) async fn follow_levels(caller: Caller, Body(ask): Body<LevelsAsk>) -> Answer<Followed> {
+    Ok(Json(caller.org.follow_levels_now(&caller.principal, &ask).await?))
 }
 
 /// `POST /v1/catalog`: publishes an entry.

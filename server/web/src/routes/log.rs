@@ -6,7 +6,7 @@ use crate::{
     caller::{Caller, Params, Path},
     tenant::Tenant,
 };
-use ::exchange::{AgreementId, Receipt, ReceiptId, ReceiptView};
+use ::exchange::{AgreementId, Receipt, ReceiptId, ReceiptView, RecordView};
 use axum::{Json, response::IntoResponse};
 use http::header;
 use node::{Accounts, AccountsAsk, NumberAsk, Numbered, Proof, ProofAsk};
@@ -28,6 +28,11 @@ pub(crate) async fn receipts(caller: Caller, Params(ask): Params<ReceiptsAsk>) -
 /// `GET /v1/numbers?number=`: what bears a platform's number.
 pub(crate) async fn numbered(caller: Caller, Params(ask): Params<NumberAsk>) -> Answer<Numbered> {
     Ok(Json(caller.org.numbered(&caller.principal, &ask.number).await?))
+}
+
+/// `GET /v1/recorded`: what was recorded here of deliveries, at the hub.
+pub(crate) async fn recorded(caller: Caller, Params(ask): Params<ReceiptsAsk>) -> Answer<Vec<RecordView>> {
+    Ok(Json(caller.org.recorded(&caller.principal, ask.agreement).await?))
 }
 
 /// `GET /v1/receipts/{id}`: a receipt as a file.

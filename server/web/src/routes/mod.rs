@@ -154,6 +154,7 @@ fn bureau() -> Router<Tenants> {
         .route("/v1/corrections/{id}/confirmation", post(objection::confirm))
         .route("/v1/notices", get(objection::notices))
         .route("/v1/numbers", get(log::numbered))
+        .route("/v1/recorded", get(log::recorded))
         .route("/v1/accounts", get(log::accounts))
         .route("/v1/accounts/proof", get(log::account_proof))
 }

@@ -13,7 +13,8 @@ const EXAMPLES: &str = "\
   yunhe answer req_0197… --step authority --verdict supplement --reason 请说明保存期限 --data ./hub --as approver
   yunhe answer req_0197… --step provider --verdict agree-in-part --columns uscc,staff,revenue,abnormal,violation \\
         --reason 联系电话与用途无关 --data ./scjg --as officer
-  yunhe answer req_0197… --step authority --verdict agree --number authorisation:js-data:苏数授0099 --data ./hub --as approver";
+  yunhe answer req_0197… --step authority --verdict agree \\
+        --number authorisation:js-data:苏数授0099 --data ./hub --as approver";
 
 /// 答复申请。Answer a request.
 #[derive(Args, Debug)]

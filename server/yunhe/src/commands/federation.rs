@@ -6,7 +6,7 @@
 use crate::context::Context;
 use crate::exit::{Failure, file_problem, json_problem};
 use crate::output::{Voice, cell, facts, table};
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, ValueEnum};
 use federation::{Change, Entry, EntryBody, Format, Founder, Founders, Genesis, Organisation, Travel, VERSION, View};
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::{Value, json};
@@ -148,9 +148,20 @@ struct NewGenesis {
     /// 成员视图有效小时数 For how many hours a view of the members is good
     #[arg(long, default_value_t = VIEW_HOURS)]
     view_hours: u32,
+    /// 交付方式：direct 直达、hub-recorded 枢纽留痕 How deliveries travel: direct, or seen by the hub
+    #[arg(long, value_enum, default_value_t = TravelName::Direct)]
+    travel: TravelName,
     /// 写入文件 Where to write it
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum TravelName {
+    /// 提供方直达使用方；枢纽只见摘要和检查点 From provider to consumer; the hub sees digests and checkpoints
+    Direct,
+    /// 枢纽另见申请、协议和回执，不见数据 The hub sees request, agreement and receipt as well, never data
+    HubRecorded,
 }
 
 impl Federation {
@@ -227,7 +238,10 @@ fn genesis(context: &Context, new: &NewGenesis) -> Result<(), Failure> {
         suite: vocabulary::Suite::default(),
         founded_at: now(),
         founders: Founders { keys, quorum: new.quorum },
-        travel: Travel::Direct,
+        travel: match new.travel {
+            TravelName::Direct => Travel::Direct,
+            TravelName::HubRecorded => Travel::HubRecorded,
+        },
         view_hours_max: new.view_hours,
     };
     federation::decide::check_genesis(&genesis)?;

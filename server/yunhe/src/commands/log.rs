@@ -2,14 +2,16 @@
 
 use crate::context::Context;
 use crate::exit::Failure;
-use crate::output::{cell, facts, print};
+use crate::output::{Voice, cell, facts, print, table};
 use clap::{Args, Subcommand};
+use serde_json::Value;
 
 const EXAMPLES: &str = "\
 示例 Examples:
   yunhe log show --data ./scjg
   yunhe log checkpoint --data ./scjg
-  yunhe log file tile/0/000 --data ./scjg > tile";
+  yunhe log file tile/0/000 --data ./scjg > tile
+  yunhe log recorded --agreement agr_0197… --data ./hub --as approver";
 
 /// 存证日志。The log of evidence.
 #[derive(Args, Debug)]
@@ -30,11 +32,43 @@ enum Act {
         /// 如 tile/0/000 Its path
         path: String,
     },
+    /// 枢纽所录的申请、协议与回执 What the hub recorded of deliveries: requests, agreements, receipts
+    Recorded {
+        /// 只列此协议的 Only of this agreement
+        #[arg(long)]
+        agreement: Option<String>,
+    },
+}
+
+fn recorded(voice: Voice, value: &Value) -> String {
+    let row = |it: &Value| {
+        let at = |pointer: &str| cell::at(voice, it, pointer);
+        let agreement =
+            ["/record/agreement/body/id", "/record/receipt/body/agreement", "/record/revocation/body/agreement"];
+        let agreement = agreement.into_iter().map(at).find(|it| !it.is_empty());
+        vec![
+            at("/at"),
+            at("/provider"),
+            at("/index"),
+            at("/record/kind"),
+            agreement.unwrap_or_else(|| at("/record/agreement")),
+        ]
+    };
+    let rows: Vec<Vec<String>> = super::pack::items(value, "recorded").iter().map(row).collect();
+    let titles =
+        [("时间", "At"), ("提供方", "Provider"), ("日志序号", "Index"), ("类别", "Kind"), ("协议", "Agreement")];
+    table(voice, &titles, &rows)
 }
 
 impl Log {
     /// Runs it.
     pub async fn run(self, context: &Context) -> Result<(), Failure> {
+        if let Act::Recorded { agreement } = &self.act {
+            let query: Vec<(&str, &str)> = agreement.iter().map(|it| ("agreement", it.as_str())).collect();
+            let (value, voice) = (context.client()?.get("/v1/recorded", &query).await?, context.voice());
+            voice.answer(&value, || recorded(voice, &value));
+            return Ok(());
+        }
         // The log is for everybody: it is read before anybody has come in.
         let client = context.stranger()?;
         let voice = context.voice();
@@ -55,6 +89,7 @@ impl Log {
                     )
                 });
             }
+            Act::Recorded { .. } => {}
             Act::Checkpoint => print(&String::from_utf8_lossy(&client.bytes("/log/checkpoint").await?)),
             Act::File { path } => {
                 use std::io::Write as _;

@@ -1,5 +1,5 @@
-//! `yunhe catalog reports | return | number | levels`: where entries stand that were reported up, and what this level says
-//! of them. `yunhe number`: everything that bears a number of some platform's.
+//! `yunhe catalog reports | return | number | levels`: where entries stand that were reported up, and what this level
+//! says of them. `yunhe number`: everything that bears a number of some platform's.
 
 use crate::client::encoded;
 use crate::context::Context;
@@ -44,7 +44,11 @@ pub(super) enum Act {
         number: String,
     },
     /// 立即向上下级取报告和意见 Ask the other levels for reports and rulings now
-    Levels,
+    Levels {
+        /// 从头重取（如成员密钥更换后曾有条目未被接受） From the beginning once more, e.g. after keys were learnt late
+        #[arg(long)]
+        anew: bool,
+    },
 }
 
 fn path(entry: &str) -> Result<String, Problem> {
@@ -66,7 +70,8 @@ impl Act {
         let value = match self {
             Self::Reports { state, number, after } => {
                 let query = [("state", state), ("number", number), ("after", after)];
-                let query: Vec<(&str, &str)> = query.iter().filter_map(|(name, it)| Some((*name, it.as_deref()?))).collect();
+                let query: Vec<(&str, &str)> =
+                    query.iter().filter_map(|(name, it)| Some((*name, it.as_deref()?))).collect();
                 let value = client.get("/v1/catalog/reports", &query).await?;
                 voice.answer(&value, || listed(voice, super::pack::items(&value, "reports")));
                 return Ok(());
@@ -78,8 +83,8 @@ impl Act {
             Self::Number { entry, number } => {
                 client.post(&format!("{}/acts", path(&entry)?), &json!({"act": "number", "number": number})).await?
             }
-            Self::Levels => {
-                let value = client.post("/v1/catalog/levels", &json!({})).await?;
+            Self::Levels { anew } => {
+                let value = client.post("/v1/catalog/levels", &json!({ "anew": anew })).await?;
                 voice.answer(&value, || {
                     let at = |pointer| cell::at(voice, &value, pointer);
                     format!(
@@ -114,9 +119,18 @@ fn state(voice: Voice, word: &str) -> String {
 fn listed(voice: Voice, views: &[Value]) -> String {
     let row = |it: &Value| {
         let at = |pointer: &str| cell::at(voice, it, pointer);
-        let said = cell::list(it, "/rulings").iter().map(|it| format!("{} {}", cell::at(voice, it, "/body/by"), word(voice, it)));
+        let said = cell::list(it, "/rulings")
+            .iter()
+            .map(|it| format!("{} {}", cell::at(voice, it, "/body/by"), word(voice, it)));
         let entry = format!("{}/{}", at("/organisation"), at("/entry"));
-        vec![entry, at("/title"), at("/code"), at("/revision"), state(voice, &at("/state")), said.collect::<Vec<_>>().join(" · ")]
+        vec![
+            entry,
+            at("/title"),
+            at("/code"),
+            at("/revision"),
+            state(voice, &at("/state")),
+            said.collect::<Vec<_>>().join(" · "),
+        ]
     };
     let rows: Vec<Vec<String>> = views.iter().map(row).collect();
     let titles = [
@@ -206,8 +220,14 @@ pub(super) fn numbers(given: &[String]) -> Result<Vec<Value>, Problem> {
             _ => Err(Problem::new(
                 Kind::Unprocessable,
                 "cli.number",
-                format!("“{it}”应写作 类别:给号方:编号，如 request:cn-data:GJ-2026-1；类别为 catalogue、resource、request、authorisation"),
-                format!("write {it:?} as KIND:GIVER:NUMBER, such as request:cn-data:GJ-2026-1; kinds: catalogue, resource, request, authorisation"),
+                format!(
+                    "“{it}”应写作 类别:给号方:编号，如 request:cn-data:GJ-2026-1；类别为 \
+                     catalogue、resource、request、authorisation"
+                ),
+                format!(
+                    "write {it:?} as KIND:GIVER:NUMBER, such as request:cn-data:GJ-2026-1; kinds: catalogue, \
+                     resource, request, authorisation"
+                ),
             )),
         }
     };
