@@ -77,7 +77,8 @@ story! {
         assert_eq!(all[1]["record"]["receipt"]["body"]["rows"], 1);
         let direct = recorded(&world, &direct_one).await;
         assert_eq!(kinds(&direct), ["digest"]);
-        let view = world.as_("js-scjg", "auditor").get(&format!("/v1/agreements/{direct_one}")).await.expect_status(200);
+        let view = world.as_("js-scjg", "auditor").get(&format!("/v1/agreements/{direct_one}")).await;
+        let view = view.expect_status(200);
         assert_eq!(direct[0]["record"]["digest"], view["digest"]);
         assert_eq!(view["agreement"]["body"]["travel"], Value::Null, "as agreements always were");
 
