@@ -347,21 +347,18 @@ fn bad_after() -> Problem {
     .field("/after")
 }
 
-/// The rates that people look at.
+/// The rates that people look at: part and whole.
+pub const RATES: [(FigureName, FigureName); 5] = [
+    (FigureName::EntriesAttached, FigureName::EntriesCompiled),
+    (FigureName::RequestsInTime, FigureName::RequestsAnswered),
+    (FigureName::ObjectionsInTime, FigureName::ObjectionsRuled),
+    (FigureName::ObjectionsCorrected, FigureName::ObjectionsRuled),
+    (FigureName::CorrectionsConfirmed, FigureName::CorrectionsTold),
+];
+
 fn rates(counts: &BTreeMap<(FigureName, OrganisationId), u64>) -> Vec<Rate> {
-    use FigureName::{
-        CorrectionsConfirmed, CorrectionsTold, EntriesAttached, EntriesCompiled, ObjectionsCorrected, ObjectionsInTime,
-        ObjectionsRuled, RequestsAnswered, RequestsInTime,
-    };
-    let pairs = [
-        (EntriesAttached, EntriesCompiled),
-        (RequestsInTime, RequestsAnswered),
-        (ObjectionsInTime, ObjectionsRuled),
-        (ObjectionsCorrected, ObjectionsRuled),
-        (CorrectionsConfirmed, CorrectionsTold),
-    ];
     let rate = |((whole, department), of): (&(FigureName, OrganisationId), &u64)| {
-        let rates = pairs.iter().filter(|it| it.1 == *whole && *of > 0).map(|(part, whole)| {
+        let rates = RATES.iter().filter(|it| it.1 == *whole && *of > 0).map(|(part, whole)| {
             let count = counts.get(&(*part, department.clone())).copied().unwrap_or(0);
             Rate { part: *part, whole: *whole, department: department.clone(), per_10000: count * 10_000 / of }
         });

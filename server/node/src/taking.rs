@@ -244,7 +244,7 @@ impl Organisation {
         let open = registry::open_takings(&mut self.store.read().await?).await?;
         for taking in open {
             let name = taking.source.clone();
-            let rests = self.carried.resting().get(&name).is_some_and(|(until, _)| self.now() < *until);
+            let rests = self.source_rests(&name);
             let mut under_way = self.carried.under_way();
             under_way.retain(|_, it| !it.is_finished());
             if rests || under_way.contains_key(&name) || under_way.len() >= CARRIED_MAX {
@@ -264,11 +264,16 @@ impl Organisation {
             let Some(minutes) = source.from.as_ref().filter(|it| !it.live).and_then(|it| it.every_minutes) else {
                 continue;
             };
+            if self.source_rests(&source.source) {
+                continue;
+            }
             let last = registry::takings(&mut self.store.read().await?, &source.source, 1).await?.pop();
             let Some(last) = last.filter(|it| it.ended.is_some()) else { continue };
             let due = last.begun.checked_add(i64::from(minutes).minutes()).is_ok_and(|it| it <= self.now());
             if due && let Err(problem) = self.take_source(&self.taker(), &source.source, TakeAsk::default()).await {
                 tracing::warn!(source = %source.source, %problem, "a due run did not begin");
+                // A connection that is broken, or taken out of the configuration, is asked less and less often.
+                self.rest_source(&source.source);
             }
         }
         Ok(())
@@ -291,6 +296,11 @@ impl Organisation {
             }
         }
         self.wake_source(&name);
+    }
+
+    /// Whether a source rests after a failure.
+    fn source_rests(&self, name: &ResourceId) -> bool {
+        self.carried.resting().get(name).is_some_and(|(until, _)| self.now() < *until)
     }
 
     fn rest_source(&self, name: &ResourceId) {

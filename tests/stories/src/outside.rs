@@ -3,7 +3,7 @@
 use outside::{
     Address, Connection, ConnectionConfig, Describe, Name, Native, PAGE_ROWS_MAX, Page, Read, Rows, Table, TableName,
 };
-use std::{net::Ipv4Addr, sync::Arc, time::Instant};
+use std::{net::Ipv4Addr, sync::Arc};
 use testkit::{Outside, Relay};
 use vocabulary::ResourceId;
 
@@ -327,7 +327,6 @@ async fn a_source_that_stands_still_harms_no_other() {
     let name: TableName = "t".parse().unwrap();
     slow.table(&name).await.unwrap();
     relay.stop_after(0);
-    let begun = Instant::now();
     let asked: Vec<_> = (0..100)
         .map(|_| {
             let slow = slow.clone();
@@ -335,12 +334,11 @@ async fn a_source_that_stands_still_harms_no_other() {
         })
         .collect();
     fast.table(&name).await.unwrap();
-    assert!(begun.elapsed().as_secs() < 2, "the other is not held up");
+    assert!(asked.iter().any(|it| !it.is_finished()), "the other was not held up by those that wait");
     let mut codes: Vec<String> = Vec::new();
     for task in asked {
         codes.push(task.await.unwrap().into_owned());
     }
-    assert!(begun.elapsed().as_secs() < 35);
     assert!(codes.iter().filter(|it| *it == "source.busy").count() >= 36, "{codes:?}");
     assert!(codes.iter().any(|it| it == "source.slow" || it == "source.away"), "{codes:?}");
     assert_eq!(slow.state(), "open");
