@@ -123,6 +123,12 @@ fn titles(members: &Value) -> BTreeMap<String, String> {
 }
 
 impl Told {
+    /// Whether a figure is there in these accounts: how the catalogue stood at the end of a month that is over is not
+    /// known, and what is not known is no zero.
+    fn tells(&self, figure: &str) -> bool {
+        self.accounts["unfinished"] == true || !figure.starts_with("entries-")
+    }
+
     /// A department by its title; a province or city by its whole code, of which accounts hold the front.
     fn title(&self, name: &str) -> String {
         if !name.is_empty() && name.bytes().all(|it| it.is_ascii_digit()) {
@@ -145,6 +151,8 @@ impl Told {
     /// One row per department or city, and the sum of all.
     fn tables(&self) -> Vec<Table> {
         let mut tables = Vec::new();
+        let columns: Vec<_> = COLUMNS.iter().filter(|it| self.tells(it.0)).collect();
+        let rates: Vec<_> = RATES.iter().filter(|it| self.tells(it.1)).collect();
         for (by, title, first) in [("department", "一、分部门", "部门"), ("city", "二、分市", "行政区划")]
         {
             let counts = self.counts(by);
@@ -154,15 +162,15 @@ impl Told {
             }
             let row = |name: String, counts: &BTreeMap<String, u64>| {
                 let count = |it: &str| counts.get(it).copied().unwrap_or(0);
-                let figures = COLUMNS.iter().map(|(figure, _)| Cell::Count(count(figure)));
-                let rates = RATES.iter().map(|(part, whole, _)| {
+                let figures = columns.iter().map(|(figure, _)| Cell::Count(count(figure)));
+                let rates = rates.iter().map(|(part, whole, _)| {
                     Cell::Rate(Some(count(whole)).filter(|it| *it > 0).map(|it| count(part) * 10_000 / it))
                 });
                 [Cell::Text(name)].into_iter().chain(figures).chain(rates).collect()
             };
             let mut rows: Vec<Vec<Cell>> = counts.iter().map(|(name, it)| row(self.title(name), it)).collect();
             rows.push(row("合计".to_owned(), &total));
-            let head = [first].into_iter().chain(COLUMNS.iter().map(|it| it.1)).chain(RATES.iter().map(|it| it.2));
+            let head = [first].into_iter().chain(columns.iter().map(|it| it.1)).chain(rates.iter().map(|it| it.2));
             tables.push(Table { title: title.to_owned(), head: head.map(str::to_owned).collect(), rows });
         }
         tables.push(self.late());
@@ -219,7 +227,7 @@ impl Told {
 
     fn notes(&self) -> Vec<String> {
         let mut notes = vec![
-            "口径：目录按月末状态计；申请、异议按受理或答复所在月计，以环节责任单位归集；调用按有回执的交付计；比率以当月答复、办结数为分母；以本节点所知为限。"
+            "口径：目录按统计时间的状态计，只列入未结束的月份；申请、异议按受理或答复所在月计，以环节责任单位归集；调用按有回执的交付计；比率以当月答复、办结数为分母；以本节点所知为限。"
                 .to_owned(),
             format!("统计时间：{}。", self.accounts["at"].as_str().unwrap_or_default()),
         ];
@@ -336,6 +344,10 @@ mod tests {
         let total = text.lines().find(|it| it.starts_with("| 合计")).unwrap();
         assert!(total.contains("| 4 | 3 |") && total.contains("| 7 |"), "{total}");
         assert!(text.contains("| =省\\|局 | 提供方答复 | req_1 | 2026-11-20 | 6 |"), "{text}");
+        assert!(!text.contains("编制目录") && !text.contains("挂接率"), "the month is over: {text}");
+        let mut current = told();
+        current.accounts["unfinished"] = json!(true);
+        assert!(markdown(&current).contains("编制目录") && markdown(&current).contains("挂接率"));
         assert!(text.contains("放假安排尚未公布") && text.contains("签发人"), "{text}");
     }
 
