@@ -130,7 +130,7 @@ impl Packs {
     /// The day that lies so many working days behind `from`; `None` where no calendar is installed.
     pub fn working_days_after(&self, from: Date, days: u16) -> Option<Date> {
         let calendar = self.all.iter().flat_map(|it| &it.calendars).next()?;
-        calendar.due(from, days).ok().map(|it| it.day)
+        Some(calendar.due(from, days).day)
     }
 }
 

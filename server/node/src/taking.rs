@@ -314,7 +314,9 @@ impl Organisation {
     /// One step of a run.
     async fn taking_step(&self, taking: &Taking) -> Result<Taking, Problem> {
         let packs = self.packs();
-        let source = packs.source(&taking.source)?;
+        let Ok(source) = packs.source(&taking.source) else {
+            return self.moved(&taking.dropped(source_gone(&taking.source), self.now())).await;
+        };
         let feed = Feed::open(self, &packs, source, table_of(source)?).await?;
         match taking.phase {
             Phase::Begin => {
@@ -446,6 +448,13 @@ impl Organisation {
             }
         }
     }
+}
+
+fn source_gone(name: &ResourceId) -> Bilingual {
+    Bilingual::new(
+        format!("数据包中已无数据源 {name}，取数就此结束；装回后可重新开始"),
+        format!("no pack has source {name} any more: the run ends here; install it again to begin anew"),
+    )
 }
 
 fn shrunk(taking: &Taking, ours: u64) -> Problem {

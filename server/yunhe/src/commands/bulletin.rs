@@ -90,9 +90,9 @@ impl Bulletin {
 
 /// How is counted.
 const HOW: Title = (
-    "口径：目录按月末状态计；申请、异议按受理或答复所在月计，以环节责任单位归集；调用按有回执的交付计；比率以当月答复、办结数为分母；以本节点所知为限。",
-    "How it is counted: entries as they stand at the month's end; requests and objections in the month in which they were \
-     received or answered, for the department whose turn it was; calls are deliveries with a receipt; rates are of what was \
+    "口径：目录按统计时间的状态计，只列入未结束的月份；申请、异议按受理或答复所在月计，以环节责任单位归集；调用按有回执的交付计；比率以当月答复、办结数为分母；以本节点所知为限。",
+    "How it is counted: entries as they stand when counted, in months that are not over; requests and objections in the \
+     month in which they were received or answered, for the department whose turn it was; calls are deliveries with a receipt; rates are of what was \
      answered or ruled on in the month; as far as this node knows.",
 );
 
@@ -158,6 +158,12 @@ impl Told {
         Table { title: format!("{number}{sheet}"), sheet, head, rows: Vec::new() }
     }
 
+    /// Whether a figure is there in these accounts: how the catalogue stood at the end of a month that is over is not
+    /// known, and what is not known is no zero.
+    fn tells(&self, figure: &str) -> bool {
+        self.accounts["unfinished"] == true || !figure.starts_with("entries-")
+    }
+
     /// A department by its title; a province or city by its whole code, of which accounts hold the front.
     fn title(&self, name: &str) -> String {
         if !name.is_empty() && name.bytes().all(|it| it.is_ascii_digit()) {
@@ -180,6 +186,9 @@ impl Told {
     /// One row per department or city, and the sum of all.
     fn tables(&self) -> Vec<Table> {
         let mut tables = Vec::new();
+        let columns: Vec<_> = COLUMNS.iter().filter(|it| self.tells(it.0)).collect();
+        let rates = node::RATES.map(|(part, whole)| (figure_word(part), figure_word(whole)));
+        let rates: Vec<_> = rates.iter().zip(RATES).filter(|((_, whole), _)| self.tells(whole)).collect();
         let kinds = [
             ("department", ("一、", "1. "), ("分部门", "By department"), ("部门", "Department")),
             ("city", ("二、", "2. "), ("分市", "By city"), ("行政区划", "Division")),
@@ -192,16 +201,16 @@ impl Told {
             }
             let row = |name: String, counts: &BTreeMap<String, u64>| {
                 let count = |it: &str| counts.get(it).copied().unwrap_or(0);
-                let figures = COLUMNS.iter().map(|(figure, _)| Cell::Count(count(figure)));
-                let rates = node::RATES.iter().map(|(part, whole)| {
-                    let (part, whole) = (count(&figure_word(*part)), count(&figure_word(*whole)));
+                let figures = columns.iter().map(|(figure, _)| Cell::Count(count(figure)));
+                let rates = rates.iter().map(|((part, whole), _)| {
+                    let (part, whole) = (count(part), count(whole));
                     Cell::Rate(Some(whole).filter(|it| *it > 0).map(|it| part * 10_000 / it))
                 });
                 [Cell::Text(name)].into_iter().chain(figures).chain(rates).collect()
             };
             let mut rows: Vec<Vec<Cell>> = counts.iter().map(|(name, it)| row(self.title(name), it)).collect();
             rows.push(row(self.pick(("合计", "Total")), &total));
-            let head = [first].into_iter().chain(COLUMNS.iter().map(|it| it.1)).chain(RATES);
+            let head = [first].into_iter().chain(columns.iter().map(|it| it.1)).chain(rates.iter().map(|it| it.1));
             tables.push(Table { rows, ..self.table(number, title, &head.collect::<Vec<_>>()) });
         }
         tables.push(self.late());
@@ -394,6 +403,10 @@ mod tests {
         let total = text.lines().find(|it| it.starts_with("| 合计")).unwrap();
         assert!(total.contains("| 4 | 3 |") && total.contains("| 7 |"), "{total}");
         assert!(text.contains("| =省\\|局 | 提供方答复 | req_1 | 2026-11-20 | 6 |"), "{text}");
+        assert!(!text.contains("编制目录") && !text.contains("挂接率"), "the month is over: {text}");
+        let mut current = told();
+        current.accounts["unfinished"] = json!(true);
+        assert!(markdown(&current).contains("编制目录") && markdown(&current).contains("挂接率"));
         assert!(text.contains("放假安排尚未公布") && text.contains("签发人"), "{text}");
     }
 
