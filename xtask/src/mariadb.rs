@@ -46,7 +46,7 @@ impl MariaDb {
     /// Where the folder cannot be made or a program of MariaDB fails; its last words are in the message.
     pub fn start(programs: &Programs) -> Result<Self, Failure> {
         let owner = owner("mysql", "mariadb-server")?;
-        let folder = folder("yunhe-my", owner)?;
+        let folder = folder("yunhe-my", owner, true)?;
         let watchdog = watchdog(WATCHDOG, Path::new("/"), &folder, owner)?;
         let mut started = Self { url: String::new(), watchdog, server: None };
         let data = format!("--datadir={}", folder.join("data").display());
@@ -144,8 +144,6 @@ mod tests {
         assert!(runs(), "{name}");
         drop(server);
         assert!(!runs(), "{name}");
-        let prefix = format!("yunhe-my-{}-", std::process::id());
-        let left = fs::read_dir("/var/tmp").into_iter().flatten().flatten();
-        assert_eq!(left.filter(|it| it.file_name().to_string_lossy().starts_with(&prefix)).count(), 0);
+        assert_eq!(crate::cluster::tests::left_behind("yunhe-my"), 0);
     }
 }
