@@ -51,7 +51,8 @@ impl Organisation {
     /// Proposes an entry for each table, with reasons; drafts nothing.
     ///
     /// # Errors
-    /// `catalog.tables_many`, `catalog.table_name`, `policy.role`; `source.no_connection` and those of asking the system.
+    /// `catalog.tables_many`, `catalog.table_name`, `policy.role`; `source.no_connection` and those of asking the
+    /// system.
     pub async fn propose_entries(&self, principal: &Principal, ask: ProposeAsk) -> Result<Vec<Proposal>, Problem> {
         self.permit(principal, Propose)?;
         let mut tables = ask.tables;

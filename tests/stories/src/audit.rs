@@ -195,8 +195,8 @@ story! {
 }
 
 story! {
-    /// Whichever route it is, wherever it is mounted: what an administrator is refused there appears, and what the audit
-    /// administrator looks at there.
+    /// Whichever route it is, wherever it is mounted: what an administrator is refused there appears, and what the
+    /// audit administrator looks at there.
     async fn no_route_is_left_out(world: World) {
         let auditor = world.as_(ORGANISATION, "auditor").desk().await;
         let security = world.as_(ORGANISATION, "security-administrator").desk().await;

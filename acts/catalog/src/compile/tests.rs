@@ -504,7 +504,7 @@ async fn a_demand_becomes_an_entry_and_is_fulfilled_by_it() {
     }
 }
 
-/// Of entries of several departments that publish one datum at the same time, one is its source; the others are refused.
+/// Of departments that publish one datum at the same time one is its source; the others are refused.
 #[tokio::test]
 async fn of_those_who_publish_one_datum_at_once_one_is_its_source() {
     let (stores, _folder) = stores().await;

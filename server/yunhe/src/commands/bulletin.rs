@@ -91,9 +91,9 @@ impl Bulletin {
 /// How is counted.
 const HOW: Title = (
     "口径：目录按月末状态计；申请、异议按受理或答复所在月计，以环节责任单位归集；调用按有回执的交付计；比率以当月答复、办结数为分母；以本节点所知为限。",
-    "How it is counted: entries as they stand at the month's end; requests and objections in the month in which they were \
-     received or answered, for the department whose turn it was; calls are deliveries with a receipt; rates are of what was \
-     answered or ruled on in the month; as far as this node knows.",
+    "How it is counted: entries as they stand at the month's end; requests and objections in the month in which they \
+     were received or answered, for the department whose turn it was; calls are deliveries with a receipt; rates are \
+     of what was answered or ruled on in the month; as far as this node knows.",
 );
 
 /// What the bulletin is written from.
