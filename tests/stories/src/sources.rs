@@ -151,7 +151,7 @@ async fn the_first_run_loads_all(world: &mut World, database: &Outside) {
     database.run(&quoted(database, long)).await;
     set_up(world, database, WATCHED).await;
     let desk = steward(world).await;
-    desk.post(RUNS, json!({"full": true})).await.expect_problem("registry.secrecy_review", 422);
+    desk.post(RUNS, json!({"full": true})).await.expect_problem("registry.secrecy_review", 403);
     let check = desk.get("/v1/sources/ent-base/check").await.expect_status(200);
     assert_eq!((&check["looked_at"], &check["unfit"]), (&json!(200), &json!(1)), "{check}");
     let mut full = review();
