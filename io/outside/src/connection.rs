@@ -161,7 +161,8 @@ impl Connection {
 
     /// Runs one statement, guarded.
     pub(crate) async fn rows(&self, ask: Ask) -> Result<Rows, Problem> {
-        self.guard(Lane::Read, CALL_MAX, self.inner.driver.rows(ask)).await
+        // Boxed: what is beneath it is deep, and is no part of the callers' futures then.
+        self.guard(Lane::Read, CALL_MAX, Box::pin(self.inner.driver.rows(ask))).await
     }
 
     /// Makes a call with a place of its lane, within its time, where the breaker lets it through.

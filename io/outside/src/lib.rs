@@ -20,6 +20,7 @@ mod read;
 mod shape;
 mod sink;
 mod sink_mysql;
+mod sink_mysql_shape;
 mod sink_postgres;
 mod sink_shape;
 mod sql;

@@ -194,7 +194,7 @@ impl Connection {
 
 impl Sink {
     async fn call<T>(&self, most: Duration, call: impl Future<Output = Result<T, Trouble>>) -> Result<T, Problem> {
-        self.connection.guard(Lane::Write, most, call).await
+        self.connection.guard(Lane::Write, most, Box::pin(call)).await
     }
 
     /// Makes the table where it is absent, checks it where it is there, and claims it for this delivery: from another

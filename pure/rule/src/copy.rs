@@ -80,12 +80,12 @@ impl Line {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use proptest::prelude::*;
+    use proptest::{collection::vec, option::of, prelude::*};
 
     proptest! {
         /// Whatever cells are written come back, nothing apart from what is empty.
         #[test]
-        fn what_is_written_is_read(cells in proptest::collection::vec(proptest::option::of(".{0,12}|[\\\\\n\r\tN]{0,5}"), 1..6)) {
+        fn what_is_written_is_read(cells in vec(of(".{0,12}|[\\\\\n\r\tN]{0,5}"), 1..6)) {
             let mut out = Vec::new();
             for (at, cell) in cells.iter().enumerate() {
                 if at > 0 {

@@ -176,12 +176,12 @@ outside_story! {
             if connection == "read-only" {
                 world.connect(CONSUMER, connection, &outside.url()).await;
             }
-            let target = json!({"table": {"connection": connection, "table": "x"}});
+            let target = json!({"table": {"connection": connection, "table": "never_made"}});
             let ask = json!({"name": "operation", "agreement": agreement, "target": target, "mode": "full"});
             let steward = world.as_(CONSUMER, "data-steward");
             steward.post("/v1/deliveries", ask).await.expect_problem(code, status);
         }
-        outside.holds("NOT EXISTS (SELECT 1 FROM information_schema.tables WHERE table_name = 'x')").await;
+        outside.holds("NOT EXISTS (SELECT 1 FROM information_schema.tables WHERE table_name = 'never_made')").await;
     }
 }
 
@@ -308,8 +308,50 @@ outside_story! {
         assert_eq!(now["progress"]["problem"]["code"], "sink.taken", "{now}");
         let path = "/v1/deliveries/second";
         steward.post(&format!("{path}/run"), json!({})).await.expect_status(200);
-        carried(&world).await;
-        let now = steward.get(path).await.expect_status(200);
-        same(&now);
+        let done = || async {
+            world.on(CONSUMER, async |org| org.carry_deliveries().await).await.unwrap();
+            world.on(CONSUMER, async |org| org.carry_pulls().await).await.unwrap();
+            steward.get(path).await.expect_status(200)["runs"][0]["outcome"] == "done"
+        };
+        world.until("the second delivery fills the table", done).await;
+        same(&steward.get(path).await.expect_status(200));
+    }
+}
+
+outside_story! {
+    /// A database that stalls in the middle of a whole set holds up no delivery that follows.
+    async fn a_whole_set_that_stalls_holds_up_nobody(mut world: World, outside: Outside) {
+        let target = tokio::net::lookup_host(outside.address().unwrap()).await.unwrap().next().unwrap();
+        let relay = Relay::start(Ipv4Addr::LOCALHOST.into(), target).await;
+        let url = outside.url().replace(&outside.address().unwrap(), &relay.address().to_string());
+        world.connect_to_write(CONSUMER, "stalling", &url).await;
+        let agreement = world.agree_operation("2026-12-31").await;
+        planned(&world, &agreement, "ent_operation", "incremental").await.expect_status(200);
+        want(&world, false).await;
+        world.until("the table is filled", || async { shown(&world).await["runs"][0]["outcome"] == "done" }).await;
+        let steward = world.as_(CONSUMER, "data-steward").desk().await;
+        let target = json!({"table": {"connection": "stalling", "table": "stalled"}});
+        let ask = json!({"name": "stalled", "agreement": agreement, "target": target, "mode": "incremental"});
+        steward.post("/v1/deliveries", ask).await.expect_status(200);
+        relay.stop_after(BYTES);
+        steward.post("/v1/deliveries/stalled/run", json!({})).await.expect_status(200);
+        relay.stopped().await;
+        let [row, ..] = seen_rows(&world).await;
+        put(&world, &with(&row, "staff", json!(4_321))).await;
+        let runs = shown(&world).await["progress"]["runs"].as_u64();
+        let followed = || async {
+            want(&world, false).await;
+            let now = shown(&world).await;
+            now["runs"].as_array().unwrap().iter().any(|it| it["number"].as_u64() > runs && it["put"] == 1)
+        };
+        world.until("the other table follows meanwhile", followed).await;
+        outside.holds(&format!("(SELECT staff = 4321 FROM ent_operation WHERE uscc = '{}')", key(&row))).await;
+        relay.mend();
+        let done = || async {
+            let now = steward.get("/v1/deliveries/stalled").await.expect_status(200);
+            world.advance(SignedDuration::from_secs(1));
+            now["runs"][0]["outcome"] == "done"
+        };
+        world.until("the stalled one is done at last", done).await;
     }
 }
