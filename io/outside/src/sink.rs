@@ -3,9 +3,9 @@
 //!
 //! Cells are text as a registry writes them; the database makes values of them. Columns that are not delivered are
 //! somebody's own and stay as they are. One delivery fills a table: the mark's table says which, whatever name and
-//! connection it calls the table by. A connection is opened for a call (for a whole set: for its transaction) and closed
-//! behind it; calls pass the same breaker as reads, and have a few places of their own, so that neither holds the other
-//! up.
+//! connection it calls the table by. A connection is opened for a call (for a whole set: for its transaction) and
+//! closed behind it; calls pass the same breaker as reads, and have a few places of their own, so that neither holds
+//! the other up.
 
 use crate::{
     Connection, Name, TableName,

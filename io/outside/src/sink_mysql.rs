@@ -1,9 +1,9 @@
 //! Tables of ours in MySQL and MariaDB: rows come as `INSERT`s of many rows each into a temporary table, and from there
 //! into the table, in one transaction with the mark.
 //!
-//! A whole set is merged like a page: `RENAME TABLE` would be faster, but it commits what is open, so that rows and mark
-//! were two steps, and it would lose the columns, keys and triggers that are somebody's own. Nothing in a transaction
-//! here commits by itself: temporary tables are made before it begins.
+//! A whole set is merged like a page: `RENAME TABLE` would be faster, but it commits what is open, so that rows and
+//! mark were two steps, and it would lose the columns, keys and triggers that are somebody's own. Nothing in a
+//! transaction here commits by itself: temporary tables are made before it begins.
 //!
 //! Moments are `DATETIME(6)` in Chinese time, as they are read here elsewhere and as people there expect them; a
 //! `TIMESTAMP(6)` that is there already holds the same moments.

@@ -1,5 +1,5 @@
-//! What tables of ours are in MySQL and MariaDB: types, orders, keys and engines; how one is made, and what one is that is
-//! there.
+//! What tables of ours are in MySQL and MariaDB: types, orders, keys and engines; how one is made, and what one is that
+//! is there.
 
 use crate::{
     Name, SinkColumn, SinkKind, SinkTable,

@@ -119,7 +119,6 @@ impl Organisation {
             Some(schedule) => self.next_run_of(schedule, None, now).map(|it| it.at),
         };
         transact!(self.store, None, |tx| exchange::keep_plan(tx, &permit, first, now).await)?;
-        self.wakes.fill.notify_one();
         self.delivery(&name).await
     }
 
@@ -160,8 +159,6 @@ impl Organisation {
     ) -> Result<PlanView, Problem> {
         let permit = self.permit(principal, Steer { name: name.clone(), steering })?;
         transact!(self.store, None, |tx| exchange::steer(tx, &permit).await)?;
-        self.wakes.deliver.notify_one();
-        self.wakes.fill.notify_one();
         self.delivery(&name).await
     }
 }

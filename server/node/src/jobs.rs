@@ -37,9 +37,7 @@ const FAILURE_REST_MAX: Duration = Duration::from_secs(30);
 pub(crate) struct Wakes {
     /// A batch is to be fetched.
     pub(crate) pull: Notify,
-    /// A delivery is due.
-    pub(crate) deliver: Notify,
-    /// A whole set is there, or wanted.
+    /// A whole set is there.
     pub(crate) fill: Notify,
 }
 
@@ -65,7 +63,7 @@ impl Jobs {
             run_woken(organisation, &stop, WORK_REST, "pull", Some(|it| &it.wakes.pull), |it| {
                 Box::pin(async move { it.carry_pulls().await })
             }),
-            run_woken(organisation, &stop, WORK_REST, "deliver", Some(|it| &it.wakes.deliver), |it| {
+            run(organisation, &stop, WORK_REST, "deliver", |it| {
                 Box::pin(async move { it.carry_lane(Lane::Following).await })
             }),
             run_woken(organisation, &stop, WORK_REST, "fill", Some(|it| &it.wakes.fill), |it| {

@@ -67,8 +67,8 @@ fn key(row: &Map<String, Value>) -> String {
 }
 
 outside_story! {
-    /// The table is made from the agreement's columns with their titles; changes and removals come; a column that somebody
-    /// adds stays; a cell that somebody changes is found and mended; so is a table, or a mark, that is gone.
+    /// The table is made from the agreement's columns with their titles; changes and removals come; a column that
+    /// somebody adds stays; a cell that somebody changes is found and mended; so is a table, or a mark, that is gone.
     async fn a_table_outside_follows(mut world: World, outside: Outside) {
         let agreement = world.agree_operation("2026-12-31").await;
         world.rest().await;
@@ -152,7 +152,8 @@ outside_story! {
         let maria = outside.is_mariadb();
         let wrong = "CREATE TABLE wrong (uscc varchar(18), staff integer, revenue numeric(18,2), violation boolean, \
                      own int NOT NULL)";
-        outside.run(&format!("{wrong}{}", if maria { " COLLATE utf8mb4_general_ci ENGINE = MyISAM" } else { "" })).await;
+        let unfit = if maria { " COLLATE utf8mb4_general_ci ENGINE = MyISAM" } else { "" };
+        outside.run(&format!("{wrong}{unfit}")).await;
         let problem = planned(&world, &agreement, "wrong", "full").await.expect_problem("sink.shape", 422);
         let said = problem.to_string();
         let parts: &[&str] = match maria {
@@ -279,8 +280,8 @@ outside_story! {
 }
 
 outside_story! {
-    /// One delivery fills a table, however a second one calls it and by whichever connection: it is refused, until it is
-    /// said that it takes over; then the first one is told whose the table is.
+    /// One delivery fills a table, however a second one calls it and by whichever connection: it is refused, until it
+    /// is said that it takes over; then the first one is told whose the table is.
     async fn a_table_outside_has_one_delivery(mut world: World, outside: Outside) {
         world.connect_to_write(CONSUMER, "same-database", &outside.url()).await;
         let agreement = world.agree_operation("2026-12-31").await;
