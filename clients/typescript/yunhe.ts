@@ -536,7 +536,7 @@ export type Correction = {
 };
 
 /** Why past recipients are told. */
-export type CorrectionCause = "corrected" | "removed" | "erased";
+export type CorrectionCause = "corrected" | "removed";
 
 export type CorrectionId = string;
 

@@ -45,7 +45,9 @@ pub use correction::{
     Confirm, CorrectionView, TakeConfirmation, TakeCorrection, ask_again, confirm, corrections, corrections_to_confirm,
     take_confirmation, take_correction, tell_under_way,
 };
-pub use decide::objection::{Case, Duty, Happening, ObjectionStage, Reach, Recipient, Telling, Wrong, recipients};
+pub use decide::objection::{
+    Case, Duty, Happening, Judged, ObjectionStage, Reach, Recipient, Telling, Wrong, judged, recipients,
+};
 pub use decide::turn::{AnswerTurn, ClockKind, StepClock, turns};
 pub use decide::{Event, Ground, Standing, admissible, agreement as draft_agreement, standing};
 pub use deliver::{
@@ -56,7 +58,9 @@ pub use escalation::{Escalate, TakeEscalation, escalate, noticed, objections_unr
 pub use flow::{Act, Follow, Input, Mark, Mode, Stage, Turn, step, turn};
 pub use follow::{NewPage, Page, follow, page, pass};
 pub use format::*;
-pub use letter::{Notice, Outgoing, Undelivered, letter_failed, letters, notices, notify, undelivered};
+pub use letter::{
+    Notice, Outgoing, Undelivered, forget_notices, letter_failed, letters, letters_about, notices, notify, undelivered,
+};
 pub use objection::{
     Fixed, REASON_CHARS_MAX, Raise, ReadObjections, Rule, Seal, TakeObjection, TakeRulings, letter_heard, objection,
     objections, objections_waiting, raise, rule, take_objection, take_rulings,
@@ -87,6 +91,8 @@ pub use verify::{Keys, Proven, content_digest, read, verify};
 
 #[cfg(test)]
 mod flow_tests;
+#[cfg(test)]
+mod letter_tests;
 #[cfg(test)]
 mod objection_tests;
 #[cfg(test)]

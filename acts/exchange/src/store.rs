@@ -184,7 +184,8 @@ pub(crate) const AGREEMENT_REVOKE: &str = "
 pub(crate) const AGREEMENT_SPEND: &str = "
     UPDATE exchange_agreement
        SET day_rows = CASE WHEN day >= $3 THEN day_rows ELSE 0 END + $4,
-           day = CASE WHEN day > $3 THEN day ELSE $3 END, open = open + 1, delivered = $6
+           day = CASE WHEN day > $3 THEN day ELSE $3 END, open = open + 1,
+           delivered = CASE WHEN delivered > $6 THEN delivered ELSE $6 END
      WHERE id = $1 AND state = 'live' AND revision = $2 AND until >= $3 AND open < $5
        AND (quota IS NULL OR CASE WHEN day >= $3 THEN day_rows ELSE 0 END + $4 <= quota)";
 pub(crate) const AGREEMENT_CLOSE: &str = "UPDATE exchange_agreement SET open = open - $2 WHERE id = $1 AND open >= $2";
@@ -372,10 +373,10 @@ pub(crate) const OBJECTION_LIST: &str = "SELECT document FROM exchange_objection
 pub(crate) const OBJECTION_WAITING: &str = "
     SELECT document FROM exchange_objection
      WHERE side = 'received' AND stage IN ('open', 'accepted') ORDER BY at, id LIMIT $1";
-/// Ours, and nobody has ruled on them for good.
+/// Ours, and nobody has ruled on them for good; those that were passed on wait for whoever has them now.
 pub(crate) const OBJECTION_UNRULED: &str = "
     SELECT document FROM exchange_objection
-     WHERE side = 'raised' AND stage IN ('open', 'accepted') ORDER BY at, id LIMIT $1";
+     WHERE side = 'raised' AND stage IN ('open', 'accepted', 'passed-on') ORDER BY at, id LIMIT $1";
 pub(crate) const OBJECTION_SET: &str = "
     UPDATE exchange_objection SET document = $3, stage = $4, version = version + 1 WHERE id = $1 AND version = $2";
 
@@ -401,17 +402,24 @@ pub(crate) const CORRECTION_ASK: &str = "
 pub(crate) const CORRECTION_SET: &str = "
     UPDATE exchange_correction SET telling = $3, confirmation = COALESCE($4, confirmation), moved = $5
      WHERE id = $1 AND telling = $2";
+/// Heard of and not confirmed, or never put on its way because too many letters waited for that member.
 pub(crate) const CORRECTION_UNCONFIRMED: &str = "
     SELECT document FROM exchange_correction
-     WHERE side = 'provider' AND telling = 'told' AND moved < $1 ORDER BY moved, id LIMIT $2";
+     WHERE side = 'provider' AND moved < $1
+       AND (telling = 'told' OR telling = 'untold' AND NOT EXISTS (
+               SELECT 1 FROM exchange_letter AS l WHERE l.about = exchange_correction.id))
+     ORDER BY moved, id LIMIT $2";
 pub(crate) const CORRECTION_ASKED: &str = "UPDATE exchange_correction SET moved = $2 WHERE id = $1";
 pub(crate) const CANDIDATE_ADD: &str = "
     INSERT INTO exchange_candidate (about, agreement, document, at, until) VALUES ($1, $2, $3, $4, $5)
     ON CONFLICT (about, agreement) DO NOTHING";
-/// Whoever had a delivery since that began before.
+/// Whoever had a delivery since it was wrong, or a batch made, as it shows by now: what was read before the correction
+/// may have been noted behind it, with the time at which it was asked for.
 pub(crate) const CANDIDATE_LIST: &str = "
     SELECT about, agreement, c.document FROM exchange_candidate AS c JOIN exchange_agreement AS a ON a.id = c.agreement
-     WHERE a.delivered >= c.at AND a.delivered <= c.until ORDER BY about, agreement LIMIT $1";
+     WHERE a.delivered >= c.at
+        OR EXISTS (SELECT 1 FROM exchange_parcel AS p WHERE p.agreement = c.agreement AND p.at >= c.at)
+     ORDER BY about, c.agreement LIMIT $1";
 pub(crate) const CANDIDATE_TOLD: &str = "DELETE FROM exchange_candidate WHERE about = $1 AND agreement = $2";
 pub(crate) const CANDIDATE_FORGET: &str = "DELETE FROM exchange_candidate WHERE until < $1";
 
@@ -424,10 +432,18 @@ pub(crate) const LETTER_ADD: &str = "
 pub(crate) const LETTER_COUNT: &str = "SELECT COUNT(*) AS n FROM exchange_letter WHERE peer = $1";
 pub(crate) const LETTER_LIST: &str = "
     SELECT id, peer, digest, letter FROM exchange_letter ORDER BY tried, at, id LIMIT $1";
+/// Those about an objection and the corrections that it led to, or about whatever else is named.
+pub(crate) const LETTER_ABOUT: &str = "
+    SELECT id, peer, digest, letter FROM exchange_letter
+     WHERE about = $1 OR about IN (SELECT id FROM exchange_correction WHERE about = $1)
+     ORDER BY tried, at, id LIMIT $2";
 pub(crate) const LETTER_OF: &str = "
     SELECT peer, kind, problem, at FROM exchange_letter WHERE about = $1 ORDER BY id";
 pub(crate) const LETTER_HEARD: &str = "DELETE FROM exchange_letter WHERE id = $1 AND digest = $2";
 pub(crate) const LETTER_FAILED: &str = "UPDATE exchange_letter SET problem = $2, tried = $3 WHERE id = $1";
+/// A member that does not answer answers none of its letters: all of them are tried after those to others.
+pub(crate) const LETTER_SILENT: &str = "UPDATE exchange_letter SET problem = $2, tried = $3 WHERE peer = $1";
+pub(crate) const NOTICE_FORGET: &str = "DELETE FROM exchange_notice WHERE at < $1";
 pub(crate) const NOTICE_ADD: &str = "
     INSERT INTO exchange_notice (id, role, about, document, at) VALUES ($1, $2, $3, $4, $5)
     ON CONFLICT (id) DO NOTHING";
@@ -553,10 +569,13 @@ pub(crate) const ALL: &[&str] = &[
     LETTER_ADD,
     LETTER_COUNT,
     LETTER_LIST,
+    LETTER_ABOUT,
+    LETTER_SILENT,
     LETTER_OF,
     LETTER_HEARD,
     LETTER_FAILED,
     NOTICE_ADD,
+    NOTICE_FORGET,
     NOTICE_LIST,
     NOTICE_GET,
     ACCOUNT_REQUESTS,

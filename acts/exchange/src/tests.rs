@@ -11,7 +11,7 @@ fn at() -> Timestamp {
     "2026-11-24T04:00:00Z".parse().unwrap()
 }
 
-fn key(seed: u8) -> SigningKey {
+pub(crate) fn key(seed: u8) -> SigningKey {
     SigningKey::from_seed(Suite::default(), &[seed; 32])
 }
 
@@ -389,9 +389,9 @@ fn a_base_with_two_digests_has_none() {
 #[tokio::test]
 async fn every_statement_prepares_on_both_databases() {
     let folder = tempfile::tempdir().unwrap();
-    let mut stores = vec![store_at(&format!("sqlite:{}", folder.path().join("t.db").display())).await];
+    let mut stores = vec![store_at(&format!("sqlite:{}", folder.path().join("t.db").display()), "all").await];
     if let Ok(url) = std::env::var("YUNHE_TEST_POSTGRES") {
-        stores.push(store_at(&url).await);
+        stores.push(store_at(&url, "all").await);
     }
     for store in stores {
         let word = if store.dialect() == vocabulary::Dialect::Sqlite { "EXPLAIN " } else { "" };
@@ -409,8 +409,8 @@ async fn every_statement_prepares_on_both_databases() {
     }
 }
 
-async fn store_at(url: &str) -> ::store::Store {
-    let store = ::store::Store::open(url, &format!("exchange_{}", std::process::id())).await.unwrap();
+pub(crate) async fn store_at(url: &str, name: &str) -> ::store::Store {
+    let store = ::store::Store::open(url, &format!("exchange_{name}_{}", std::process::id())).await.unwrap();
     store.migrate("exchange", MIGRATIONS).await.unwrap();
     store
 }
@@ -474,13 +474,15 @@ fn story_of(events: Vec<Event>) -> Vec<Event> {
 fn timed(events: &[Event]) -> Vec<Event> {
     let hour = |it: usize| at() + jiff::SignedDuration::from_hours(i64::try_from(it + 1).unwrap());
     let mut events = events.to_vec();
-    for (number, event) in events.iter_mut().enumerate() {
-        match event {
-            Event::Answered(it) => it.body.at = hour(number),
-            Event::Supplemented(it) => it.body.at = hour(number),
-        }
-    }
+    events.iter_mut().enumerate().for_each(|(number, event)| set_time(event, hour(number)));
     events
+}
+
+fn set_time(event: &mut Event, at: Timestamp) {
+    match event {
+        Event::Answered(it) => it.body.at = at,
+        Event::Supplemented(it) => it.body.at = at,
+    }
 }
 
 proptest! {
@@ -523,4 +525,53 @@ proptest! {
             }
         }
     }
+
+    /// Whatever times stand in the events and whenever they were heard, no run ends before it began, no turn begins
+    /// before the one ahead of it was answered, and nothing lies behind what this node has heard.
+    #[test]
+    fn no_run_ends_before_it_began(
+        events in prop::collection::vec(any_event(), 0..12),
+        said in prop::collection::vec(any_time(), 13),
+        heard in prop::collection::vec(prop::option::of(0..400_i64), 13),
+    ) {
+        let mut story = story_of(events);
+        story.iter_mut().zip(&said).for_each(|(event, said)| set_time(event, *said));
+        let asked = AccessRequest { at: said[12], ..request() };
+        let heard = |it: usize| heard[it].map(|it| at() + jiff::SignedDuration::from_hours(it));
+        let turns = turns(&asked, &STEPS, &story, heard).unwrap();
+        let last = heard(story.len()).map(|last| (0..=story.len()).filter_map(heard).fold(last, Timestamp::max));
+        let mut behind = Timestamp::MIN;
+        for turn in &turns {
+            for run in &turn.runs {
+                prop_assert!(run.from >= behind);
+                behind = run.until.unwrap_or(run.from);
+                prop_assert!(behind >= run.from);
+                prop_assert!(last.is_none_or(|it| behind <= it));
+            }
+            behind = turn.answered.unwrap_or(behind).max(behind);
+            prop_assert!(turn.answered.is_none_or(|it| it == behind));
+        }
+    }
+}
+
+fn any_time() -> impl Strategy<Value = Timestamp> {
+    let near = (0..400_i64).prop_map(|it| at() + jiff::SignedDuration::from_hours(it));
+    prop_oneof![4 => near, 1 => Just(Timestamp::UNIX_EPOCH), 1 => Just(Timestamp::MAX), 1 => Just(Timestamp::MIN)]
+}
+
+/// An answer that is dated long before it was heard does not come in time by that.
+#[test]
+fn an_answer_that_is_dated_back_counts_from_when_it_was_heard() {
+    let hour = |it: i64| at() + jiff::SignedDuration::from_hours(it);
+    let ended = |said: Timestamp, heard: Option<Timestamp>| {
+        let mut event = answered(AnswerStep::OwnDepartment, Verdict::Agree, None, None);
+        set_time(&mut event, said);
+        let heard = |it: usize| if it == 0 { None } else { heard };
+        turns(&request(), &STEPS, &[event], heard).unwrap()[0].answered.unwrap()
+    };
+    assert_eq!(ended(hour(5), Some(hour(29))), hour(5), "it was under way for a day");
+    assert_eq!(ended(hour(5), Some(hour(30))), hour(30));
+    assert_eq!(ended(Timestamp::UNIX_EPOCH, Some(hour(400))), hour(400));
+    assert_eq!(ended(Timestamp::UNIX_EPOCH, None), at(), "not before it was asked");
+    assert_eq!(ended(hour(9_999), Some(hour(7))), hour(7), "nothing is heard before it happens");
 }

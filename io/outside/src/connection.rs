@@ -77,7 +77,8 @@ pub(crate) struct Inner {
     pub(crate) target: Option<Target>,
     free: Semaphore,
     writing: Semaphore,
-    waiting: Semaphore,
+    /// Of each lane, so that neither holds the other up.
+    waiting: [Semaphore; 2],
     breaker: Mutex<Breaker>,
     begun: Instant,
     pub(crate) shapes: Mutex<HashMap<TableName, (Instant, Arc<Table>)>>,
@@ -131,7 +132,7 @@ impl Connection {
                 target,
                 writing: Semaphore::new(WRITING_MAX),
                 free: Semaphore::new(CONNECTIONS_MAX as usize),
-                waiting: Semaphore::new(WAITING_MAX),
+                waiting: [Semaphore::new(WAITING_MAX), Semaphore::new(WAITING_MAX)],
                 breaker: Mutex::default(),
                 begun: Instant::now(),
                 shapes: Mutex::default(),
@@ -173,12 +174,14 @@ impl Connection {
         call: impl Future<Output = Result<T, Trouble>>,
     ) -> Result<T, Problem> {
         let inner = &self.inner;
-        let places = if lane == Lane::Read { &inner.free } else { &inner.writing };
+        let [reading, writing] = &inner.waiting;
+        let (places, waiting) = if lane == Lane::Read { (&inner.free, reading) } else { (&inner.writing, writing) };
         if let Some(rest) = held(&inner.breaker).rests(inner.begun.elapsed()) {
             return Err(away(&inner.name, Some(rest)));
         }
-        let Ok(_place) = inner.waiting.try_acquire() else { return Err(busy(&inner.name)) };
+        let Ok(place) = waiting.try_acquire() else { return Err(busy(&inner.name)) };
         let Ok(Ok(_free)) = timeout(WAIT_MAX, places.acquire()).await else { return Err(busy(&inner.name)) };
+        drop(place);
         self.admit()?;
         let got = timeout(most, call).await;
         let answered = match &got {

@@ -133,6 +133,30 @@ fn a_page_goes_on_behind_its_key() {
     );
 }
 
+/// What a database orders otherwise than it reads is compared as it reads, its own key or not.
+#[test]
+fn a_key_is_compared_as_it_is_read() {
+    let native = |kind, native: &str| Column { native: native.to_owned(), ..column("a", kind) };
+    let page = |system, about: &Column| {
+        let mut writer = Writer::new(system);
+        format!("{} > {}", writer.column(about, true), writer.value(about, true, "x"))
+    };
+    let binary = native(Native::Bytes, "binary(16)");
+    assert_eq!(
+        page(System::MySql, &binary),
+        "CAST(CAST(LOWER(HEX(`a`)) AS CHAR CHARACTER SET utf8mb4) AS BINARY) > CAST(? AS BINARY)"
+    );
+    let listed = native(Native::Text, "enum('b','a')");
+    assert_eq!(
+        page(System::MySql, &listed),
+        "CAST(CAST(`a` AS CHAR CHARACTER SET utf8mb4) AS BINARY) > CAST(? AS BINARY)"
+    );
+    assert_eq!(page(System::MySql, &native(Native::Integer, "bigint(20) unsigned")), "`a` > CAST(? AS DECIMAL(65))");
+    assert_eq!(page(System::Sqlite, &native(Native::Integer, "INT")), "\"a\" > ?1");
+    assert!(page(System::Sqlite, &native(Native::Other, "")).starts_with("(CASE typeof(\"a\")"));
+    assert_eq!(page(System::Sqlite, &native(Native::Text, "TEXT")), "\"a\" > ?1");
+}
+
 #[test]
 fn days_and_moments_take_one_form() {
     let (wall, moment, text) = (column("a", Native::DateTime), column("a", Native::Instant), column("a", Native::Text));
@@ -210,8 +234,12 @@ proptest! {
                     breaker = next;
                 }
                 Some(answered) => {
+                    let closed = matches!(before, Breaker::Closed { .. });
                     failures = if answered { 0 } else { failures + 1 };
                     breaker = breaker.heard(answered, now);
+                    if closed && failures >= FAILURES_MAX {
+                        prop_assert!(matches!(breaker, Breaker::Open { .. }), "{:?} after {}", breaker, failures);
+                    }
                     if answered {
                         prop_assert_eq!(breaker, Breaker::default());
                     }

@@ -180,7 +180,7 @@ fn a_small_pack_is_read_whole() {
     assert_eq!(pack.sources[&id("firms")].nulls, ["NA"]);
     assert!(pack.lists.get(&id("kinds")).unwrap().has("b", None));
     assert!(pack.zones.under("320171", "3201"));
-    assert_eq!(pack.calendars[0].due(Date::constant(2026, 1, 1), 1).unwrap().day, Date::constant(2026, 1, 2));
+    assert_eq!(pack.calendars[0].due(Date::constant(2026, 1, 1), 1).day, Date::constant(2026, 1, 2));
     assert_eq!(pack.deadlines[0].term(policy::AnswerStep::Provider).unwrap().working_days, 10);
     assert_eq!(pack.entries[0].theme, id("credit"));
 }

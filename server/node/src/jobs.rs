@@ -44,6 +44,10 @@ pub(crate) struct Wakes {
 /// What wakes a job before its rest is over.
 type Waker = fn(&Organisation) -> &Notify;
 
+/// Jobs that wait for other members one after another; each unit of work of theirs is whole, and so they end anywhere
+/// when the node stops.
+const TALKS: [&str; 2] = ["letters", "remind"];
+
 /// One bounded step; says whether it found work.
 type Step = fn(Arc<Organisation>) -> Pin<Box<dyn Future<Output = Result<bool, Problem>> + Send>>;
 
@@ -79,7 +83,11 @@ impl Jobs {
                 Box::pin(async move { Ok(it.tell_revocations().await? > 0) })
             }),
             run(organisation, &stop, SETTLE_REST, "letters", |it| {
-                Box::pin(async move { Ok(it.follow_corrections().await? + it.tell_letters().await? > 0) })
+                Box::pin(async move {
+                    // What keeps one from being done keeps nobody from hearing.
+                    let (followed, told) = (it.follow_corrections().await, it.tell_letters().await);
+                    Ok(followed? + told? > 0)
+                })
             }),
             run(organisation, &stop, SETTLE_REST, "remind", |it| {
                 Box::pin(async move { it.remind().await.map(|_| false) })
@@ -96,7 +104,7 @@ impl Jobs {
         Self { organisation: Arc::clone(organisation), stop, tasks }
     }
 
-    /// Stops them and waits for the steps under way.
+    /// Stops them and waits for the steps under way, but for those that wait for other members.
     pub async fn stop(self) {
         self.stop.cancel();
         for task in self.tasks {
@@ -130,7 +138,15 @@ fn run_woken(
     tokio::spawn(async move {
         let mut wait = rest;
         while !stop.is_cancelled() {
-            let done = step(Arc::clone(&organisation)).await;
+            let work = step(Arc::clone(&organisation));
+            let done = if TALKS.contains(&name) {
+                tokio::select! {
+                    done = work => done,
+                    () = stop.cancelled() => return,
+                }
+            } else {
+                work.await
+            };
             organisation.note_job(name, done.is_ok());
             match done {
                 Ok(true) => {
@@ -202,7 +218,7 @@ impl Organisation {
         self.behind.load(Ordering::Relaxed)
     }
 
-    /// Forgets nonces, revocations that nobody wants to hear, and idempotency keys whose time is over, and signs
+    /// Forgets nonces, revocations that nobody wants to hear, notices of years ago, and idempotency keys whose time is over, and signs
     /// receipts whose signature was not kept.
     ///
     /// # Errors
@@ -211,6 +227,7 @@ impl Organisation {
         let now = self.now();
         transact!(self.store, None, |tx| exchange::forget_nonces(tx, now).await)?;
         transact!(self.store, None, |tx| exchange::forget_untold(tx, now).await)?;
+        transact!(self.store, None, |tx| exchange::forget_notices(tx, now).await)?;
         self.store.forget_keys(now).await?;
         // Not a matter of forgetting, but as seldom: signatures that were made and whose commit was lost.
         self.finish_receipts().await?;

@@ -56,7 +56,7 @@ mod targets;
 mod templates;
 
 pub use access::{Incoming, Outcome};
-pub use accounts::{Accounts, AccountsAsk, Figure, FigureName, Proof, ProofAsk, Rate};
+pub use accounts::{Accounts, AccountsAsk, Figure, FigureName, Proof, ProofAsk, RATES, Rate};
 pub use administrators::{OFFICES, appoint, office_word};
 pub use attachments::AttachmentDraft;
 pub use audit::{
@@ -97,7 +97,7 @@ pub use requests::{AnswerDraft, OfferView, RequestDraft};
 pub use restore::{BACKUP_DAYS_MAX, RestoreAsk, Restored, restore};
 pub use rows::{DigestAsk, Outcome as RowOutcome, PutAsk, PutReport, RemoveAsk};
 pub use sources::{SourceCheck, SourceView, TakeAsk, TakingView};
-pub use systems::{Connection, SystemLine, SystemsAsk};
+pub use systems::{Connection, SLEEPING_DAYS, SystemLine, SystemsAsk};
 pub use templates::{ExportAsk, LegalList, ListAsk, ListLine, ListPage, TemplateAsk};
 
 /// Organisations in one process at most.

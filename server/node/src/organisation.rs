@@ -9,7 +9,7 @@ use crate::{
 };
 use blob::Blobs;
 use evidence::Origin;
-use exchange::DeliveryId;
+use exchange::{DeliveryId, RequestId};
 use federation::{Member, View};
 use peer::{Carrier, ClientLimits, Peer, PeerClient, PinSet};
 use policy::{Principal, Role};
@@ -71,6 +71,8 @@ pub struct Organisation {
     pub(crate) jobs: Mutex<BTreeMap<&'static str, crate::jobs::JobState>>,
     /// Calls of administrators that were written down lately.
     pub(crate) noted: Mutex<crate::audit::Noted>,
+    /// When news of requests that are late was asked for last.
+    pub(crate) asked: Mutex<BTreeMap<RequestId, Timestamp>>,
     /// Digests over what a consumer should hold are made one at a time.
     pub(crate) tallying: tokio::sync::Semaphore,
     folder: PathBuf,
@@ -196,6 +198,7 @@ impl Organisation {
             tls: LiveTls { own: RwLock::new((keys.tls.clone(), certificate)), hosts: RwLock::default() },
             resting: Mutex::default(),
             noted: Mutex::default(),
+            asked: Mutex::default(),
             tallying: tokio::sync::Semaphore::new(1),
             federation: federation.clone(),
             store,

@@ -130,7 +130,7 @@ impl Packs {
     /// The day that lies so many working days behind `from`; `None` where no calendar is installed.
     pub fn working_days_after(&self, from: Date, days: u16) -> Option<Date> {
         let calendar = self.all.iter().flat_map(|it| &it.calendars).next()?;
-        calendar.due(from, days).ok().map(|it| it.day)
+        Some(calendar.due(from, days).day)
     }
 }
 
@@ -182,11 +182,15 @@ impl Organisation {
             .values()
             .map(|it| self.permit(principal, registry::Install { record: it.clone() }))
             .collect::<Result<Vec<_>, _>>()?;
+        let things = self.things_of(&pack)?;
         let salt = draw_salt()?;
         let about = json!({"pack": id, "version": pack.manifest.version, "files": digest, "review": review.is_some()});
         let done = transact!(self.store, None, |tx| {
             for install in &installs {
                 registry::install(tx, install, now).await?;
+            }
+            for (permit, salt) in &things {
+                catalog::compile::put_things(tx, permit, *salt, now).await?;
             }
             tx.execute(PACK_SET, args![id.as_str(), digest.to_string(), &text, micros(now)]).await?;
             crate::audit::leave(tx, principal, ("pack.install", about.clone()), salt, now).await?;
@@ -198,7 +202,6 @@ impl Organisation {
             return Err(problem);
         }
         self.set_packs(packs);
-        self.register_things(&pack).await?;
         let published = match &review {
             Some(review) => self.publish_entries(&pack, review).await?,
             None => 0,

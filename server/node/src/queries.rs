@@ -310,8 +310,8 @@ pub(crate) fn not_ours(id: AgreementId) -> Problem {
     Problem::new(
         Kind::Unprocessable,
         "exchange.side",
-        format!("协议 {id} 中本单位不是消费方"),
-        format!("we are not the consumer of agreement {id}"),
+        format!("协议 {id} 中本单位不是消费方；请核对协议号（yunhe agree list）"),
+        format!("we are not the consumer of agreement {id}; look it up (yunhe agree list)"),
     )
 }
 

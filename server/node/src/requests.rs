@@ -135,7 +135,7 @@ impl Organisation {
             return self.with_clocks(self.take_along(view).await?).await;
         }
         let now = self.now();
-        let files = self.files(draft.attachments)?;
+        let files = self.files(draft.attachments).await?;
         let columns = if draft.columns.is_empty() { offer.columns.clone() } else { draft.columns };
         let request = AccessRequest {
             format: "yunhe-request/1".to_owned(),
@@ -320,8 +320,14 @@ impl Organisation {
         id: RequestId,
         (note, files): (String, Vec<AttachmentDraft>),
     ) -> Result<RequestView, Problem> {
-        let files = self.files(files)?;
+        let view = exchange::request(&mut self.store.read().await?, id).await?;
+        let files = self.files(files).await?;
         let permit = self.permit(principal, SupplementAsk { request: id, note, attachments: files.listed() })?;
+        // What is refused keeps no files here.
+        ensure!(
+            matches!(view.standing, Standing::Supplement { .. }) && view.request.body.consumer == *self.id(),
+            not_to_supplement()
+        );
         self.keep(&files).await?;
         let now = self.now();
         let view =
@@ -382,6 +388,7 @@ impl Organisation {
         );
         // A story is older than the keys of today may be.
         let keys = |id: &OrganisationId| -> Result<Vec<PublicKey>, Problem> { self.keys_ever(id) };
+        exchange::check_attachments(&body.attachments)?;
         view.request.check(&keys(&body.consumer)?)?;
         let digest = view.request.digest()?;
         for event in &view.events {
@@ -404,6 +411,15 @@ impl Organisation {
         }
         exchange::standing(body, &view.steps, &view.events).map(|_| ())
     }
+}
+
+fn not_to_supplement() -> Problem {
+    Problem::new(
+        Kind::Conflict,
+        "exchange.turn",
+        "该申请此时不待本单位补正；请刷新后查看其状态",
+        "this request waits for no supplement of ours; look at how it stands",
+    )
 }
 
 fn foreign_answer() -> Problem {

@@ -28,7 +28,8 @@ use node::{
 
 const HTML: &str = "text/html";
 const TEXT: &str = "text/plain";
-const XLSX: &str = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet";
+/// Excel workbooks.
+pub(crate) const XLSX: &str = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet";
 const BYTES: &str = "application/octet-stream";
 
 /// Every route of the client port.

@@ -253,7 +253,7 @@ pub(crate) fn parse(column: Column, text: &str, entry: &mut Entry, item: usize) 
 }
 
 /// The item of that number; those before it that are not there yet are made.
-fn items_to(entry: &mut Entry, item: usize) -> &mut Item {
+pub(crate) fn items_to(entry: &mut Entry, item: usize) -> &mut Item {
     while entry.items.len() <= item {
         entry.items.push(Item {
             title: Bilingual::new("", ""),

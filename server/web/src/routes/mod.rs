@@ -88,10 +88,11 @@ pub(crate) fn router(tenants: Tenants, refusals: Arc<Refusals>) -> Router {
         .route("/v1/audit/exports", post(audit::begin_export))
         .route("/v1/audit/exports/{number}", get(audit::exported))
         .merge(people())
-        .route_layer(from_fn(crate::noted::noted))
-        .route_layer(from_fn(crate::trace::traced))
         .merge(catalogue())
         .merge(bureau())
+        // A layer lies over what was added before it alone: every route stands above this line.
+        .route_layer(from_fn(crate::noted::noted))
+        .route_layer(from_fn(crate::trace::traced))
         .fallback(unknown)
         .with_state(tenants.clone())
         .merge(Router::new().route("/metrics", get(node::metrics)).with_state((tenants.clone(), refusals)))

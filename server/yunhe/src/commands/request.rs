@@ -15,7 +15,7 @@ const EXAMPLES: &str = "\
   yunhe request new --provider js-scjg --offer legal-person-operation --purpose 惠企政策匹配 \\
         --law 《优化营商环境条例》 --article 第三十七条 --matter 惠企政策兑现 --system 惠企政策平台 \\
         --frequency 每日 --until 2027-06-30 --in-charge 企业服务处 --data ./nj --org nj-gxj --as requester
-  yunhe request show req_0197… --data ./nj --org nj-gxj
+  yunhe request show req_0197… --data ./nj --org nj-gxj --as requester
   yunhe request supplement req_0197… --note 补充用途说明 --attach 授权书.pdf --data ./nj --org nj-gxj --as requester
   yunhe request attachment req_0197… 0 --out 授权书.pdf --data ./scjg --as officer";
 
@@ -155,7 +155,7 @@ impl Request {
             Act::Attachment { id, number, out } => {
                 let bytes = client.bytes(&format!("/v1/requests/{}/attachments/{number}", encoded(&id))).await?;
                 std::fs::write(&out, &bytes).map_err(|it| file_problem(&out, &it))?;
-                let value = json!({"file": out, "bytes": bytes.len()});
+                let value = json!({"file": out.display().to_string(), "bytes": bytes.len()});
                 voice.answer(&value, || format!("{} ({})", out.display(), cell::bytes(bytes.len() as u64)));
                 return Ok(());
             }

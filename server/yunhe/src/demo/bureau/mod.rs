@@ -88,6 +88,8 @@ const PEOPLE: [Person; 3] = [
 pub struct Bureau {
     /// The agreement about food licences.
     pub agreement: String,
+    /// The month in which the steps began.
+    pub month: String,
 }
 
 /// Plays the five steps.
@@ -95,7 +97,7 @@ pub struct Bureau {
 /// # Errors
 /// What goes wrong; `demo.check`.
 pub async fn take(stage: &mut Stage) -> Result<(), Problem> {
-    let mut bureau = Bureau::default();
+    let mut bureau = Bureau { month: month::now(), ..Bureau::default() };
     stage.scene("B1", "部门系统 Systems of a department");
     departments::fill(stage).await?;
     for it in PEOPLE {
@@ -112,7 +114,7 @@ pub async fn take(stage: &mut Stage) -> Result<(), Problem> {
     correction::take(stage, &bureau).await?;
     stage.curtain();
     stage.scene("B5", "月报 The month's bulletin");
-    month::take(stage).await?;
+    month::take(stage, &bureau).await?;
     stage.curtain();
     departments::drop_all(stage).await
 }
