@@ -88,10 +88,9 @@ async fn watch(url: String, until: u64, end: Instant) -> Vec<Instant> {
     let mut seen = Vec::new();
     while (seen.len() as u64) < until && Instant::now() < end {
         let row = store.read().await.unwrap().row(Statement::built(sql.clone()), vec![]).await.unwrap();
-        let number = row.unwrap().opt_int("it").unwrap().unwrap_or_default();
-        let number = usize::try_from(number).unwrap().min(usize::try_from(until).unwrap());
-        // What stood there before is no number of ours until the first batch has come.
-        if seen.len() < number && (!seen.is_empty() || number < 1_000) {
+        // What stood there before the first batch is a sum of money, and no number of ours.
+        let number = row.unwrap().opt_int("it").unwrap().and_then(|it| usize::try_from(it).ok());
+        if let Some(number) = number.filter(|it| *it as u64 <= until && *it > seen.len()) {
             seen.resize(number, Instant::now());
         }
         tokio::time::sleep(LOOK).await;

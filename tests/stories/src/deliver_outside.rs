@@ -194,36 +194,40 @@ outside_story! {
         let agreement = world.agree_operation("2026-12-31").await;
         planned(&world, &agreement, "ent_operation", "incremental").await.expect_status(200);
         let mut kills = 0;
-        'commits: for commit in 0..COMMITS {
-            for fault in [Fault::KilledBefore, Fault::KilledAfter] {
-                let what = format!("{fault:?} at commit {commit}");
-                let [row, ..] = seen_rows(&world).await;
-                put(&world, &with(&row, "staff", json!(kills + 1))).await;
-                let runs = shown(&world).await["progress"]["runs"].as_u64().unwrap();
-                let store = world.organisation(CONSUMER).store().clone();
-                want(&world, false).await;
-                store.inject_after(commit, fault);
-                let over =
-                    |now: &Value| now["progress"]["runs"].as_u64() > Some(runs) && now["runs"][0]["outcome"] == "done";
-                world.until(&what, || async { !store.awaits_fault() || over(&shown(&world).await) }).await;
-                let missed = store.withdraw_fault();
-                drop(store);
-                if missed {
-                    break 'commits;
+        // Changes, and the whole set anew.
+        for anew in [false, true] {
+            'commits: for commit in 0..COMMITS {
+                for fault in [Fault::KilledBefore, Fault::KilledAfter] {
+                    let what = format!("{fault:?} at commit {commit}, anew: {anew}");
+                    let [row, ..] = seen_rows(&world).await;
+                    put(&world, &with(&row, "staff", json!(kills + 1))).await;
+                    let runs = shown(&world).await["progress"]["runs"].as_u64().unwrap();
+                    let store = world.organisation(CONSUMER).store().clone();
+                    want(&world, anew).await;
+                    store.inject_after(commit, fault);
+                    let over = |now: &Value| {
+                        now["progress"]["runs"].as_u64() > Some(runs) && now["runs"][0]["outcome"] == "done"
+                    };
+                    world.until(&what, || async { !store.awaits_fault() || over(&shown(&world).await) }).await;
+                    let missed = store.withdraw_fault();
+                    drop(store);
+                    if missed {
+                        break 'commits;
+                    }
+                    world.kill(CONSUMER).await;
+                    world.start(CONSUMER).await;
+                    kills += 1;
+                    let settled = || async {
+                        world.advance(SignedDuration::from_secs(1));
+                        let now = shown(&world).await;
+                        over(&now) && now["progress"]["problem"].is_null()
+                    };
+                    world.until(&what, settled).await;
+                    let more = shown(&world).await["progress"]["runs"].as_u64();
+                    want(&world, false).await;
+                    world.until(&what, || async { shown(&world).await["progress"]["runs"].as_u64() > more }).await;
+                    same(&shown(&world).await);
                 }
-                world.kill(CONSUMER).await;
-                world.start(CONSUMER).await;
-                kills += 1;
-                let settled = || async {
-                    world.advance(SignedDuration::from_secs(1));
-                    let now = shown(&world).await;
-                    over(&now) && now["progress"]["problem"].is_null()
-                };
-                world.until(&what, settled).await;
-                let more = shown(&world).await["progress"]["runs"].as_u64();
-                want(&world, false).await;
-                world.until(&what, || async { shown(&world).await["progress"]["runs"].as_u64() > more }).await;
-                same(&shown(&world).await);
             }
         }
         assert!(kills >= 8, "{kills} kills");

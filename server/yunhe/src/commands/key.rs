@@ -10,7 +10,7 @@ use node::{Clock as _, NodeConfig, SystemClock};
 use serde_json::{Value, json};
 use signing::KeyRing;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use vocabulary::{Kind, Problem, Suite, ensure};
 
 const EXAMPLES: &str = "\
