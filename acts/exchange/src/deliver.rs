@@ -234,6 +234,9 @@ pub struct Parcel {
     /// See above.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub revision: Option<u32>,
+    /// Rows and digest of all of it, for whoever compares; none where rows could not be told apart.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tally: Option<(u64, Digest)>,
     /// Whether all parts are there.
     pub ready: bool,
     /// The parts.
@@ -244,7 +247,7 @@ impl Parcel {
     /// What its consumer is told of it.
     #[must_use]
     pub fn told(self) -> Self {
-        Self { position: 0, epoch: None, revision: None, ..self }
+        Self { position: 0, epoch: None, revision: None, tally: None, ..self }
     }
 }
 
@@ -298,16 +301,17 @@ fn parcel_lost(id: DeliveryId) -> Problem {
     )
 }
 
-/// Keeps the parts of a batch whose bytes are safe, and marks it ready.
+/// Keeps the parts of a batch whose bytes are safe, with what they come to, and marks it ready.
 ///
 /// # Errors
 /// Those of the store.
-pub async fn keep_parts(tx: &mut Tx, id: DeliveryId, parts: &[Part]) -> Result<(), Problem> {
+pub async fn keep_parts(tx: &mut Tx, parcel: &Parcel, parts: &[Part]) -> Result<(), Problem> {
+    let id = parcel.id.to_string();
     for part in parts {
-        let args = args![id.to_string(), part.number, part.digest.to_string(), count(part.rows), count(part.bytes)];
+        let args = args![&id, part.number, part.digest.to_string(), count(part.rows), count(part.bytes)];
         tx.execute(PART_ADD, args).await?;
     }
-    tx.execute(PARCEL_READY, args![id.to_string()]).await.map(|_| ())
+    tx.execute(PARCEL_READY, args![id, text(parcel)?]).await.map(|_| ())
 }
 
 /// A batch of that consumer's.

@@ -2,13 +2,14 @@
 //! before and after each commit and asks that are repeated.
 
 use crate::{
-    Act, DeliveryId, Follow, Input, Mark, Mode, RowChange, Shown, Stage, Turn, changes, from_rows, step, to_rows, turn,
+    Act, DeliveryId, Follow, Input, Mark, Mode, RowChange, Shown, Stage, Tally, Turn, changes, from_rows, step,
+    to_rows, turn,
 };
 use policy::Mask;
 use proptest::prelude::*;
 use schema::{Field, FieldName, FieldType, RecordType, Value};
 use std::collections::{BTreeMap, BTreeSet};
-use vocabulary::{Bilingual, ResourceId, uuid::Uuid};
+use vocabulary::{Bilingual, Digest, ResourceId, uuid::Uuid};
 
 /// Rows by key: whether the restriction holds, what is shown, what is not.
 type State = BTreeMap<i64, (bool, i64, i64)>;
@@ -261,6 +262,23 @@ proptest! {
         prop_assert!(provider.sent.is_subset(&inside), "{:?} of {:?}", provider.sent, inside);
         let merged: BTreeSet<_> = consumer.merged.iter().map(|it| (it.parcel, it.next)).collect();
         prop_assert_eq!(merged.len(), consumer.merged.len());
+    }
+
+    /// Two tables have one digest where they hold the same rows, in whatever order and whether as values or as the texts
+    /// that these are written as; and never where a row or a cell differs.
+    #[test]
+    fn a_tally_is_that_of_the_rows(one in any_shown(), other in any_shown()) {
+        let begin = || Tally::begin(&Digest::of(b"agreement"), &shape()).unwrap();
+        let (mut values, mut texts, mut others) = (begin(), begin(), begin());
+        one.values().for_each(|row| values.add(&shape(), row));
+        for row in one.values().rev() {
+            let cells: Vec<Option<String>> =
+                row.iter().map(|it| (!it.is_null()).then(|| FieldType::Integer.render(it))).collect();
+            texts.add_texts(&cells.iter().map(Option::as_deref).collect::<Vec<_>>());
+        }
+        other.values().for_each(|row| others.add(&shape(), row));
+        prop_assert_eq!(values.end(), texts.end());
+        prop_assert_eq!(values.end() == others.end(), one == other);
     }
 
     /// Changes lead from one to the other and speak of nothing else; as rows of a page they stay what they are.

@@ -68,7 +68,7 @@ pub use objection::{
 pub use objection_format::*;
 pub use objection_view::{ObjectionClock, ObjectionSide, ObjectionView};
 pub use plan::{
-    Keep, Plan, PlanState, PlanView, Progress, Reconciliation, Run, RunOutcome, Steer, Steering, Target, Waiting,
+    Keep, Lane, Plan, PlanState, PlanView, Progress, Reconciliation, Run, RunOutcome, Steer, Steering, Target, Waiting,
     due_plans, end_plan, keep_plan, mark, mark_filled, mark_merged, plan, plans, plans_under, runs, save_plan,
     save_progress, save_run, steer,
 };

@@ -280,7 +280,8 @@ pub(crate) const PARCEL_ADD: &str = "
     INSERT INTO exchange_parcel (id, agreement, peer, format, state, document, at)
     VALUES ($1, $2, $3, $4, 'making', $5, $6) ON CONFLICT (id) DO NOTHING";
 pub(crate) const PARCEL_GET: &str = "SELECT peer, state, document FROM exchange_parcel WHERE id = $1";
-pub(crate) const PARCEL_READY: &str = "UPDATE exchange_parcel SET state = 'ready' WHERE id = $1 AND state = 'making'";
+pub(crate) const PARCEL_READY: &str = "
+    UPDATE exchange_parcel SET state = 'ready', document = $2 WHERE id = $1 AND state = 'making'";
 pub(crate) const PART_ADD: &str = "
     INSERT INTO exchange_part (parcel, number, digest, rows, bytes) VALUES ($1, $2, $3, $4, $5)
     ON CONFLICT (parcel, number) DO NOTHING";
@@ -329,9 +330,16 @@ pub(crate) const PLAN_GET: &str = "
     SELECT state, wanted, next_at, document, progress FROM exchange_plan WHERE name = $1";
 pub(crate) const PLAN_LIST: &str = "
     SELECT state, wanted, next_at, document, progress FROM exchange_plan ORDER BY at DESC, name LIMIT $1";
+/// Plans whose tables follow; the progress is written by us alone, its stage first.
 pub(crate) const PLAN_DUE: &str = "
     SELECT state, wanted, next_at, document, progress FROM exchange_plan
-     WHERE state = 'active' AND next_at <= $1 ORDER BY next_at, name LIMIT $2";
+     WHERE state = 'active' AND next_at <= $1 AND progress LIKE '{\"stage\":{\"following\"%'
+     ORDER BY next_at, name LIMIT $2";
+/// Plans whose tables a whole set is under way to, or to be begun.
+pub(crate) const PLAN_DUE_WHOLE: &str = "
+    SELECT state, wanted, next_at, document, progress FROM exchange_plan
+     WHERE state = 'active' AND next_at <= $1 AND progress NOT LIKE '{\"stage\":{\"following\"%'
+     ORDER BY next_at, name LIMIT $2";
 pub(crate) const PLAN_UNDER: &str = "
     SELECT state, wanted, next_at, document, progress FROM exchange_plan
      WHERE agreement = $1 AND state <> 'ended' ORDER BY name";
@@ -526,6 +534,7 @@ pub(crate) const ALL: &[&str] = &[
     PLAN_GET,
     PLAN_LIST,
     PLAN_DUE,
+    PLAN_DUE_WHOLE,
     PLAN_UNDER,
     PLAN_STATE,
     PLAN_WANT,

@@ -9,7 +9,7 @@ use crate::{
     sqlite::Files,
 };
 use serde::Serialize;
-use sqlx::postgres::PgConnectOptions;
+use sqlx::{mysql::MySqlConnectOptions, postgres::PgConnectOptions};
 use std::{
     collections::{BTreeMap, HashMap},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -25,7 +25,7 @@ const WAITING_MAX: usize = 64;
 /// A whole call may take this long, whatever the system itself promises.
 const CALL_MAX: Duration = Duration::from_secs(30);
 /// Calls that write to one system at once.
-const WRITING_MAX: usize = 4;
+const WRITING_MAX: usize = 6;
 /// What a table looks like is remembered for this long.
 const SHAPE_MAX: Duration = Duration::from_secs(60);
 /// Shapes remembered at once.
@@ -41,6 +41,15 @@ pub enum System {
     MySql,
     /// A file of SQLite.
     Sqlite,
+}
+
+/// How to connect for writing; it holds the password, and is never printed.
+#[derive(Clone)]
+pub(crate) enum Target {
+    /// PostgreSQL.
+    Postgres(PgConnectOptions),
+    /// MySQL and MariaDB.
+    MySql(MySqlConnectOptions),
 }
 
 /// Which places a call takes: reads and writes have their own.
@@ -65,7 +74,7 @@ pub(crate) struct Inner {
     /// Whether deliveries may write there.
     pub(crate) writes: bool,
     /// How to connect for writing, where that can be done.
-    pub(crate) target: Option<PgConnectOptions>,
+    pub(crate) target: Option<Target>,
     free: Semaphore,
     writing: Semaphore,
     /// Of each lane, so that neither holds the other up.
@@ -98,10 +107,12 @@ impl Connection {
         let (system, driver, target) = match config.url.scheme() {
             "postgres" | "postgresql" => {
                 let options = postgres::options(url, password.as_deref()).ok_or_else(wrong)?;
-                (System::Postgres, Driver::Postgres(postgres::pool(options.clone())), Some(options))
+                let pool = Driver::Postgres(postgres::pool(options.clone()));
+                (System::Postgres, pool, Some(Target::Postgres(options)))
             }
             "mysql" | "mariadb" => {
-                (System::MySql, Driver::MySql(mysql::pool(url, password.as_deref()).ok_or_else(wrong)?), None)
+                let options = mysql::options(url, password.as_deref()).ok_or_else(wrong)?;
+                (System::MySql, Driver::MySql(mysql::pool(options.clone())), Some(Target::MySql(options)))
             }
             "sqlite" => (System::Sqlite, Driver::Sqlite(Files::new(config.url.path().to_owned())), None),
             _ => {
@@ -151,7 +162,8 @@ impl Connection {
 
     /// Runs one statement, guarded.
     pub(crate) async fn rows(&self, ask: Ask) -> Result<Rows, Problem> {
-        self.guard(Lane::Read, CALL_MAX, self.inner.driver.rows(ask)).await
+        // Boxed: what is beneath it is deep, and is no part of the callers' futures then.
+        self.guard(Lane::Read, CALL_MAX, Box::pin(self.inner.driver.rows(ask))).await
     }
 
     /// Makes a call with a place of its lane, within its time, where the breaker lets it through.

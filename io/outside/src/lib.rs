@@ -11,6 +11,7 @@ mod breaker;
 mod connection;
 mod describe;
 mod driver;
+mod lent;
 mod mysql;
 mod name;
 mod postgres;
@@ -18,7 +19,10 @@ mod problem;
 mod read;
 mod shape;
 mod sink;
+mod sink_mysql;
+mod sink_mysql_shape;
 mod sink_postgres;
+mod sink_shape;
 mod sql;
 mod sqlite;
 mod words;
@@ -30,7 +34,7 @@ pub use describe::{Describe, SAMPLE_CHARS_MAX, SAMPLES_MAX, TABLES_MAX};
 pub use name::{Name, TableName};
 pub use read::{KEYS_MAX, PAGE_BYTES_MAX, PAGE_ROWS_MAX, Page, Read, Rows};
 pub use shape::{Column, Native, Table};
-pub use sink::{SINK_PAGE_ROWS_MAX, Sink, SinkColumn, SinkDone, SinkKind, SinkMark, SinkRow, SinkTable};
+pub use sink::{Sink, SinkColumn, SinkDone, SinkFilling, SinkKind, SinkMark, SinkRows, SinkTable};
 pub use words::Where;
 
 #[cfg(test)]

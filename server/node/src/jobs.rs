@@ -2,6 +2,7 @@
 //! step; it ends when the node stops.
 
 use crate::Organisation;
+use exchange::Lane;
 use signing::Signer;
 use std::{
     collections::BTreeMap,
@@ -10,7 +11,7 @@ use std::{
     time::Duration,
 };
 use store::transact;
-use tokio::task::JoinHandle;
+use tokio::{sync::Notify, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 use vocabulary::{Problem, Suite};
 
@@ -30,6 +31,18 @@ const RECLAIM_REST: Duration = Duration::from_secs(5);
 const FORGET_REST: Duration = Duration::from_secs(600);
 /// After a failure a job rests longer, up to this.
 const FAILURE_REST_MAX: Duration = Duration::from_secs(30);
+
+/// What the jobs of a delivery tell one another: there is something to do now, the rest need not be over.
+#[derive(Debug, Default)]
+pub(crate) struct Wakes {
+    /// A batch is to be fetched.
+    pub(crate) pull: Notify,
+    /// A whole set is there.
+    pub(crate) fill: Notify,
+}
+
+/// What wakes a job before its rest is over.
+type Waker = fn(&Organisation) -> &Notify;
 
 /// Jobs that wait for other members one after another; each unit of work of theirs is whole, and so they end anywhere
 /// when the node stops.
@@ -51,8 +64,15 @@ impl Jobs {
         let stop = CancellationToken::new();
         let tasks = vec![
             run(organisation, &stop, SEQUENCE_REST, "sequence", |it| Box::pin(async move { it.sequence_once().await })),
-            run(organisation, &stop, WORK_REST, "pull", |it| Box::pin(async move { it.carry_pulls().await })),
-            run(organisation, &stop, WORK_REST, "deliver", |it| Box::pin(async move { it.carry_deliveries().await })),
+            run_woken(organisation, &stop, WORK_REST, "pull", Some(|it| &it.wakes.pull), |it| {
+                Box::pin(async move { it.carry_pulls().await })
+            }),
+            run(organisation, &stop, WORK_REST, "deliver", |it| {
+                Box::pin(async move { it.carry_lane(Lane::Following).await })
+            }),
+            run_woken(organisation, &stop, WORK_REST, "fill", Some(|it| &it.wakes.fill), |it| {
+                Box::pin(async move { it.carry_lane(Lane::Whole).await })
+            }),
             run(organisation, &stop, WORK_REST, "acknowledge", |it| {
                 Box::pin(async move { Ok(!it.acknowledge_due().await?.is_empty()) })
             }),
@@ -102,6 +122,18 @@ fn run(
     name: &'static str,
     step: Step,
 ) -> JoinHandle<()> {
+    run_woken(organisation, stop, rest, name, None, step)
+}
+
+/// A job whose rest ends when `woken` says so.
+fn run_woken(
+    organisation: &Arc<Organisation>,
+    stop: &CancellationToken,
+    rest: Duration,
+    name: &'static str,
+    woken: Option<Waker>,
+    step: Step,
+) -> JoinHandle<()> {
     let (organisation, stop) = (Arc::clone(organisation), stop.clone());
     tokio::spawn(async move {
         let mut wait = rest;
@@ -128,9 +160,16 @@ fn run(
                     tracing::warn!(job = name, %organisation, %problem, "a job failed, it will go on");
                 }
             }
+            let wake = async {
+                match woken {
+                    Some(woken) => woken(&organisation).notified().await,
+                    None => std::future::pending().await,
+                }
+            };
             tokio::select! {
                 () = stop.cancelled() => {}
                 () = tokio::time::sleep(wait) => {}
+                () = wake => {}
             }
         }
     })

@@ -20,7 +20,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError, RwLock, atomic::AtomicU64},
 };
 use store::{Store, transact};
-use vocabulary::{FederationName, Kind, OrganisationId, Problem, Timestamp};
+use vocabulary::{FederationName, Kind, OrganisationId, Problem, ResourceId, Timestamp};
 
 /// A certificate lives this long; membership pins keys, so its end is housekeeping only.
 pub(crate) const CERTIFICATE_DAYS: u32 = 3_650;
@@ -55,6 +55,10 @@ pub struct Organisation {
     pub(crate) behind: AtomicU64,
     /// Batches being made by this process.
     pub(crate) making: Mutex<BTreeSet<DeliveryId>>,
+    /// Deliveries into tables that have a turn at this moment.
+    pub(crate) carrying: Mutex<BTreeSet<ResourceId>>,
+    /// Wakes the jobs that carry deliveries.
+    pub(crate) wakes: crate::jobs::Wakes,
     /// Batches being fetched that rest after a fault of their provider's.
     pub(crate) resting: Mutex<BTreeMap<DeliveryId, crate::pulls::Rest>>,
     /// What signs messages now.
@@ -186,6 +190,8 @@ impl Organisation {
             config: config.clone(),
             behind: AtomicU64::new(0),
             making: Mutex::default(),
+            carrying: Mutex::default(),
+            wakes: crate::jobs::Wakes::default(),
             jobs: Mutex::default(),
             seen: Mutex::default(),
             messages,

@@ -99,6 +99,28 @@ impl Outside {
         Some(rest.split('/').next()?.to_owned())
     }
 
+    /// Whether it is a MariaDB, whose words differ.
+    pub fn is_mariadb(&self) -> bool {
+        matches!(self.place, Place::MariaDb(_))
+    }
+
+    /// Its name on its server.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Fails where the condition does not hold in it.
+    pub async fn holds(&self, condition: &str) {
+        let sql = if self.is_mariadb() {
+            // One row too many is an error there.
+            format!("SELECT IF(({condition}), 1, (SELECT 1 UNION SELECT 2)) /* in vain: {condition} */")
+        } else {
+            let said = condition.replace('\'', "''").replace('%', "%%");
+            format!("DO $$ BEGIN IF ({condition}) IS NOT TRUE THEN RAISE EXCEPTION 'in vain: {said}'; END IF; END $$")
+        };
+        self.run(&sql).await;
+    }
+
     /// Runs statements in it, as its owner.
     pub async fn run(&self, sql: &str) {
         match self.file() {
