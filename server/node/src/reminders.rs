@@ -131,8 +131,8 @@ impl Organisation {
     }
 
     /// Gives the notices of clocks that have turned, each once, and tells the authority in charge of what is late
-    /// beyond that; says how many there were. Nobody else is asked before all of ours are reminded, nor twice where one did
-    /// not answer.
+    /// beyond that; says how many there were. Nobody else is asked before all of ours are reminded, nor twice where one
+    /// did not answer.
     ///
     /// # Errors
     /// Those of the store; a node that gives no news is taken at what is known of it.
