@@ -520,7 +520,7 @@ pub async fn take_rulings(
     for ruling in &told[shared..] {
         document_leaf(tx, "ruling", &id.to_string(), ruling, (salt, now)).await?;
         view.rulings.push(ruling.clone());
-        let title = ruled_title(&ruling.body);
+        let title = crate::objection_view::ruled_title(&ruling.body);
         let role = if view.side == ObjectionSide::Raised { Role::Requester } else { Role::ProviderOfficer };
         let kind = format!("objection-ruled-{}", view.rulings.len());
         letter::notify(tx, &Notice { about: id.to_string(), kind, role, title, due: None, at: now }).await?;
@@ -531,16 +531,6 @@ pub async fn take_rulings(
         view.stage = ObjectionStage::Accepted;
     }
     set(tx, version, &view).await
-}
-
-fn ruled_title(ruling: &Ruling) -> Bilingual {
-    let (zh, en) = match ruling.verdict {
-        RulingVerdict::Accept => ("已受理，正在校核", "is checking it"),
-        RulingVerdict::Correct => ("已更正", "has corrected it"),
-        RulingVerdict::Unfounded => ("核实无误，维持原值", "found the value right"),
-        RulingVerdict::PassOn => ("已转源头部门", "has passed it to its source"),
-    };
-    Bilingual::new(format!("异议：{} {zh}", ruling.by), format!("objection: {} {en}", ruling.by))
 }
 
 /// A letter was heard: it is taken off the list, and what follows from that is noted.

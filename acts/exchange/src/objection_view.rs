@@ -104,3 +104,14 @@ impl ObjectionView {
         passed.map_or((&self.objection.body.provider, self.at), |(to, at)| (to, at.max(self.at)))
     }
 }
+
+/// What a ruling says, in words.
+pub(crate) fn ruled_title(ruling: &Ruling) -> Bilingual {
+    let (zh, en) = match ruling.verdict {
+        RulingVerdict::Accept => ("已受理，正在校核", "is checking it"),
+        RulingVerdict::Correct => ("已更正", "has corrected it"),
+        RulingVerdict::Unfounded => ("核实无误，维持原值", "found the value right"),
+        RulingVerdict::PassOn => ("已转源头部门", "has passed it to its source"),
+    };
+    Bilingual::new(format!("异议：{} {zh}", ruling.by), format!("objection: {} {en}", ruling.by))
+}

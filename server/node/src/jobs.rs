@@ -218,7 +218,8 @@ impl Organisation {
         self.behind.load(Ordering::Relaxed)
     }
 
-    /// Forgets nonces, revocations that nobody wants to hear, notices of years ago, and idempotency keys whose time is over, and signs
+    /// Forgets nonces, revocations that nobody wants to hear, notices of years ago, and
+    /// idempotency keys whose time is over, and signs
     /// receipts whose signature was not kept.
     ///
     /// # Errors

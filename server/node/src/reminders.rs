@@ -131,8 +131,8 @@ impl Organisation {
     }
 
     /// Gives the notices of clocks that have turned, each once, and tells the authority in charge of what is late
-    /// beyond that; says how many there were. Nobody else is asked before all of ours are reminded, nor twice where one did
-    /// not answer.
+    /// beyond that; says how many there were. Nobody else is asked before all of ours are reminded, nor twice where one
+    /// did not answer.
     ///
     /// # Errors
     /// Those of the store; a node that gives no news is taken at what is known of it.
@@ -173,7 +173,9 @@ impl Organisation {
             let escalation = self.escalation(&task).await?;
             if let Some((id, known)) = request.filter(|it| escalation.is_some() || self.may_ask(it.0)) {
                 // Perhaps it was answered and nobody has told us.
-                match if silent.contains(&task.who) { Ok(None) } else { self.followed(id).await.map(Some) } {
+                let silent_before = silent.contains(&task.who);
+                let news = if silent_before { Ok(None) } else { self.followed(id).await.map(Some) };
+                match news {
                     Ok(Some(news)) if news.events.len() > known => continue,
                     Ok(_) => {}
                     Err(problem) => {

@@ -206,8 +206,8 @@ story! {
 }
 
 story! {
-    /// What its source corrected comes back to whoever passed it on, is carried out there, and everybody who had the row
-    /// from there hears of it: whoever objected, and a third who did not.
+    /// What its source corrected comes back to whoever passed it on, is carried out there, and everybody who had the
+    /// row from there hears of it: whoever objected, and a third who did not.
     async fn what_its_source_corrected_reaches_the_recipients_of_whoever_passed_it_on(mut world: World) {
         let province = world.province(60).await;
         let key = keys(&province).swap_remove(0);
@@ -235,7 +235,8 @@ story! {
         // It is a task of the one that passed it on, and only to be carried out.
         let waiting = officer.get("/v1/objections?waiting=true").await.expect_status(200);
         assert_eq!((waiting.as_array().unwrap().len(), &waiting[0]["stage"]), (1, &json!("accepted")), "{waiting}");
-        assert!(kinds_of_notices(&world, "js-scjg", "provider-officer").await.contains(&"objection-ruled-2".to_owned()));
+        let kinds = kinds_of_notices(&world, "js-scjg", "provider-officer").await;
+        assert!(kinds.contains(&"objection-ruled-2".to_owned()), "{kinds:?}");
         let unfounded = json!({"verdict": "unfounded", "reason": "维持"});
         officer.post(&rulings, unfounded).await.expect_problem("objection.ruled", 409);
         let here = json!({"verdict": "correct", "reason": "随源头更正", "row": {"status": right}});
@@ -247,7 +248,8 @@ story! {
             assert_eq!(query(&world, consumer, agreement, &key).await["status"], right);
             confirm(&world, consumer).await;
         }
-        for (organisation, role) in [("nj-gxj", "requester"), ("js-scjg", "provider-officer"), ("js-data", "provider-officer")] {
+        let all = [("nj-gxj", "requester"), ("js-scjg", "provider-officer"), ("js-data", "provider-officer")];
+        for (organisation, role) in all {
             let view = world.as_(organisation, role).get(&path).await.expect_status(200);
             assert_eq!(view["rulings"].as_array().unwrap().len(), 3, "{organisation}: {view}");
             assert_eq!((&view["closed"], &view["undelivered"]), (&json!(true), &Value::Null), "{organisation}: {view}");

@@ -301,6 +301,28 @@ story! {
 }
 
 story! {
+    /// A run whose source has left its pack ends there and says why.
+    async fn a_run_without_its_source_ends(mut world: World) {
+        let Some(database) = Outside::sqlite().await else { return };
+        set_up(&mut world, &database, "").await;
+        let desk = steward(&world).await;
+        desk.post(RUNS, review()).await.expect_status(200);
+        let last = || async { desk.get(RUNS).await.expect_status(200)[0].clone() };
+        world.until("the run is stuck", || async { last().await["stuck"]["en"].is_string() }).await;
+        let mut without = pack("");
+        let files = without["files"].as_object_mut().unwrap();
+        files["pack.yaml"] = files["pack.yaml"].as_str().unwrap().replace("\"1\"", "\"2\"").into();
+        files.retain(|path, _| !path.starts_with("sources/"));
+        world.as_(PROVIDER, "administrator").post("/v1/packs", without).await.expect_status(200);
+        world.advance(SignedDuration::from_hours(1));
+        world.until("the run ends", || async { last().await["ended"].is_string() }).await;
+        let run = last().await;
+        assert_eq!(run["phase"], "dropped", "{run}");
+        assert!(run["stuck"]["en"].as_str().unwrap().contains("ent-base"), "{run}");
+    }
+}
+
+story! {
     /// A run is begun once, whichever of its commits failed.
     async fn a_run_is_begun_once(mut world: World) {
         let Some(database) = Outside::sqlite().await else { return };

@@ -6,8 +6,8 @@
 //! - nobody is asked to confirm who is no past recipient, and no past recipient is forgotten;
 //! - an event that comes twice, or late, changes nothing;
 //! - it is closed when it was ruled on and everybody whom it reached has confirmed, and not before;
-//! - at every moment at most one organisation may rule: the provider, whoever it was passed to, or, of those that passed
-//!   it on, the last one that has not carried out what its source corrected.
+//! - at every moment at most one organisation may rule: the provider, whoever it was passed to, or, of those that
+//!   passed it on, the last one that has not carried out what its source corrected.
 
 use crate::{AgreementId, Objection, Ruling, RulingVerdict};
 use policy::Terms;
