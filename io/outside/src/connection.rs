@@ -1,9 +1,10 @@
 //! One system of others, guarded: a few connections, a bounded queue before them, a deadline, a breaker.
 
 use crate::{
-    Admission, Breaker, Name, Table, TableName,
+    Name, Service, Table, TableName,
     address::{ConnectionConfig, unfit},
     driver::{Ask, CONNECTIONS_MAX, Driver, Rows},
+    gate::{Gate, Shut},
     mysql, postgres,
     problem::{Trouble, away, busy, slow},
     sqlite::Files,
@@ -15,11 +16,9 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
-use tokio::{sync::Semaphore, time::timeout};
+use tokio::sync::Semaphore;
 use vocabulary::{Kind, Problem, ResourceId, ensure};
 
-/// A caller waits this long for a free connection, then hears `source.busy`.
-const WAIT_MAX: Duration = Duration::from_secs(3);
 /// So many may wait for one at once; whoever comes then hears `source.busy` immediately.
 const WAITING_MAX: usize = 64;
 /// A whole call may take this long, whatever the system itself promises.
@@ -68,9 +67,7 @@ pub(crate) struct Inner {
     pub(crate) target: Option<PgConnectOptions>,
     free: Semaphore,
     writing: Semaphore,
-    waiting: Semaphore,
-    breaker: Mutex<Breaker>,
-    begun: Instant,
+    gate: Gate,
     pub(crate) shapes: Mutex<HashMap<TableName, (Instant, Arc<Table>)>>,
 }
 
@@ -120,9 +117,7 @@ impl Connection {
                 target,
                 writing: Semaphore::new(WRITING_MAX),
                 free: Semaphore::new(CONNECTIONS_MAX as usize),
-                waiting: Semaphore::new(WAITING_MAX),
-                breaker: Mutex::default(),
-                begun: Instant::now(),
+                gate: Gate::new(WAITING_MAX),
                 shapes: Mutex::default(),
             }),
         })
@@ -140,7 +135,7 @@ impl Connection {
 
     /// Whether it is asked at present: `closed`, `open`, `half-open`.
     pub fn state(&self) -> &'static str {
-        held(&self.inner.breaker).word()
+        self.inner.gate.state()
     }
 
     /// Ends its connections.
@@ -162,36 +157,11 @@ impl Connection {
     ) -> Result<T, Problem> {
         let inner = &self.inner;
         let places = if lane == Lane::Read { &inner.free } else { &inner.writing };
-        if let Some(rest) = held(&inner.breaker).rests(inner.begun.elapsed()) {
-            return Err(away(&inner.name, Some(rest)));
-        }
-        let Ok(_place) = inner.waiting.try_acquire() else { return Err(busy(&inner.name)) };
-        let Ok(Ok(_free)) = timeout(WAIT_MAX, places.acquire()).await else { return Err(busy(&inner.name)) };
-        self.admit()?;
-        let got = timeout(most, call).await;
-        let answered = match &got {
-            Ok(Ok(_)) => true,
-            Ok(Err(trouble)) => trouble.answered(),
-            Err(_) => false,
-        };
-        {
-            let mut breaker = held(&inner.breaker);
-            *breaker = breaker.heard(answered, inner.begun.elapsed());
-        }
-        match got {
-            Ok(got) => got.map_err(|it| it.problem(&inner.name)),
-            Err(_) => Err(slow(&inner.name)),
-        }
-    }
-
-    fn admit(&self) -> Result<(), Problem> {
-        let inner = &self.inner;
-        let mut breaker = held(&inner.breaker);
-        let (admission, next) = breaker.ask(inner.begun.elapsed());
-        *breaker = next;
-        match admission {
-            Admission::Go => Ok(()),
-            Admission::Rest(rest) => Err(away(&inner.name, Some(rest))),
+        match inner.gate.pass(places, most, call, Trouble::answered).await {
+            Ok(Some(got)) => got.map_err(|it| it.problem(&inner.name)),
+            Ok(None) => Err(slow(&inner.name)),
+            Err(Shut::Resting(rest)) => Err(away(&inner.name, Some(rest))),
+            Err(Shut::Busy) => Err(busy(&inner.name)),
         }
     }
 
@@ -231,24 +201,37 @@ impl Connection {
 /// Every connection of one organisation. One that cannot serve says so when it is asked for, and keeps no other from
 /// serving.
 #[derive(Debug, Default)]
-pub struct Connections(BTreeMap<ResourceId, Result<Connection, Problem>>);
+pub struct Connections {
+    databases: BTreeMap<ResourceId, Result<Connection, Problem>>,
+    services: BTreeMap<ResourceId, Result<Service, Problem>>,
+}
 
 impl Connections {
     /// Makes all of them ready.
     pub fn open(configs: &[ConnectionConfig]) -> Self {
-        let opened = configs.iter().map(|config| {
-            let opened = Connection::open(config);
-            if let Err(problem) = &opened {
+        let mut all = Self::default();
+        for config in configs {
+            let name = config.name.clone();
+            let problem = if config.is_service() {
+                all.services.entry(name).or_insert_with(|| Service::open(config)).as_ref().err()
+            } else {
+                all.databases.entry(name).or_insert_with(|| Connection::open(config)).as_ref().err()
+            };
+            if let Some(problem) = problem {
                 tracing::error!(connection = %config.name, %problem, "a declared connection cannot serve");
             }
-            (config.name.clone(), opened)
-        });
-        Self(opened.collect())
+        }
+        all
     }
 
-    /// Those that can serve.
+    /// The databases that can serve.
     pub fn iter(&self) -> impl Iterator<Item = &Connection> {
-        self.0.values().flatten()
+        self.databases.values().flatten()
+    }
+
+    /// The HTTP services that can.
+    pub fn services(&self) -> impl Iterator<Item = &Service> {
+        self.services.values().flatten()
     }
 
     /// The one of that name.
@@ -256,19 +239,24 @@ impl Connections {
     /// # Errors
     /// `source.no_connection`, or why it cannot serve.
     pub fn get(&self, name: &ResourceId) -> Result<&Connection, Problem> {
-        match self.0.get(name) {
+        match self.databases.get(name) {
             Some(Ok(connection)) => Ok(connection),
             Some(Err(problem)) => Err(problem.clone()),
-            None => Err(Problem::new(
-                Kind::Missing,
-                "source.no_connection",
-                format!("没有连接 {name}；请在 yunhe.toml 以 [[organisation.connection]] 声明后重启"),
-                format!(
-                    "there is no connection {name}; declare it in yunhe.toml as [[organisation.connection]], \
-                     then restart"
-                ),
-            )
-            .with("connection", name.as_str())),
+            None if self.services.contains_key(name) => Err(other_sort(name)),
+            None => Err(undeclared(name)),
+        }
+    }
+
+    /// The HTTP service of that name.
+    ///
+    /// # Errors
+    /// `source.no_connection`, or why it cannot serve.
+    pub fn service(&self, name: &ResourceId) -> Result<&Service, Problem> {
+        match self.services.get(name) {
+            Some(Ok(service)) => Ok(service),
+            Some(Err(problem)) => Err(problem.clone()),
+            None if self.databases.contains_key(name) => Err(other_sort(name)),
+            None => Err(undeclared(name)),
         }
     }
 
@@ -283,4 +271,22 @@ impl Connections {
         }
         Ok(())
     }
+}
+
+fn undeclared(name: &ResourceId) -> Problem {
+    Problem::new(
+        Kind::Missing,
+        "source.no_connection",
+        format!("没有连接 {name}；请在 yunhe.toml 以 [[organisation.connection]] 声明后重启"),
+        format!("there is no connection {name}; declare it in yunhe.toml as [[organisation.connection]], then restart"),
+    )
+    .with("connection", name.as_str())
+}
+
+fn other_sort(name: &ResourceId) -> Problem {
+    unfit(
+        name,
+        "数据库以 postgres://、mysql:// 或 sqlite: 声明，服务以 http:// 或 https:// 声明，二者不能互换",
+        "postgres://, mysql:// or sqlite: declares a database, http:// or https:// a service; neither is the other",
+    )
 }

@@ -163,7 +163,7 @@ impl Organisation {
         self.behind.load(Ordering::Relaxed)
     }
 
-    /// Forgets nonces, revocations that nobody wants to hear, and idempotency keys whose time is over, and signs
+    /// Forgets nonces, revocations that nobody wants to hear, calls and idempotency keys whose time is over, and signs
     /// receipts whose signature was not kept.
     ///
     /// # Errors
@@ -172,6 +172,7 @@ impl Organisation {
         let now = self.now();
         transact!(self.store, None, |tx| exchange::forget_nonces(tx, now).await)?;
         transact!(self.store, None, |tx| exchange::forget_untold(tx, now).await)?;
+        transact!(self.store, None, |tx| exchange::forget_calls(tx, now).await)?;
         self.store.forget_keys(now).await?;
         // Not a matter of forgetting, but as seldom: signatures that were made and whose commit was lost.
         self.finish_receipts().await?;
