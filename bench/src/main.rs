@@ -6,6 +6,7 @@
 #![expect(clippy::unwrap_used, reason = "a bench that cannot go on ends")]
 
 mod batch;
+mod call;
 mod cpu;
 mod deliver;
 mod evidence;
@@ -28,8 +29,18 @@ use std::{
 use store::{Statement, Store};
 
 /// What can be measured, in this order.
-const NAMES: &[&str] =
-    &["query", "batch", "idle", "evidence", "search", "import", deliver::TABLE, deliver::CHANGES, deliver::PLANS];
+const NAMES: &[&str] = &[
+    "query",
+    "call",
+    "batch",
+    "idle",
+    "evidence",
+    "search",
+    "import",
+    deliver::TABLE,
+    deliver::CHANGES,
+    deliver::PLANS,
+];
 
 /// The PostgreSQL server to measure on, where one is named.
 fn postgres() -> Option<String> {
@@ -109,6 +120,7 @@ async fn main() -> ExitCode {
     for name in &asked.names {
         match name.as_str() {
             "query" => query::run(&mut report, asked.peers).await,
+            "call" => call::run(&mut report).await,
             "batch" => batch::run(&mut report).await,
             "idle" => idle::run(&mut report).await,
             "evidence" => evidence::run(&mut report).await,

@@ -18,6 +18,8 @@ A missed gate exits with 1; goals are only reported. A line per figure, with the
 
   query     按键查询（签名、许可、回执）与同一服务上只读一行的处理之比；半峰值时的延迟
             a query by key, signed, permitted and receipted, against a bare handler; latency at half the peak
+  call      服务接口经两个节点调用与直接调用之差（每秒 500 次，中位数）
+            a service called through both nodes against calling it directly, at 500 a second
   batch     整批数据的分片与相同内容的静态文件之比 parts of a batch against static files of the same bytes
   idle      启动时间与空闲内存 how long a node takes to serve, and its memory while nobody asks
   evidence  每秒落盘的存证条数，多久可出证明 durable leaves a second, and how soon they can be proved

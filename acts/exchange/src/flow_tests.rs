@@ -328,6 +328,7 @@ fn a_shape_is_what_masks_leave() {
         masks: masks.iter().map(|it| (name(it), Mask::Last4)).collect(),
         purpose: String::new(),
         quota: None,
+        service: None,
         until: vocabulary::Date::constant(2027, 1, 1),
     };
     let shape = crate::shape(&record, &terms(&["born", "id", "code"], &["code", "born"])).unwrap();

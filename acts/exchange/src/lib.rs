@@ -4,11 +4,13 @@
 //! - nothing is issued without a live agreement at its revision, quota left, and a nonce never seen before: the guards
 //!   stand in the statements of the transaction that writes the leaf;
 //! - an agreement is live only with both signatures; its digest is a leaf in both logs;
+//! - a call that may not be repeated is sent at most once, whatever becomes of its answer;
 //! - a part of a batch has one receipt, however often it is fetched.
 
 mod account;
 mod agree;
 mod attachment;
+mod call;
 mod changes;
 mod correction;
 mod decide;
@@ -40,6 +42,10 @@ pub use attachment::{
     ATTACHMENT_BYTES_MAX, ATTACHMENT_NAME_CHARS_MAX, ATTACHMENTS_MAX, Attachment, ReadAttachment, attachments,
     check_attachments, no_attachment, other_attachment,
 };
+pub use call::{
+    AnswerHead, CALL_HEAD_BYTES_MAX, CALL_KEY_CHARS_MAX, CallHead, Called, NewCall, Pace, Reserved, call_done,
+    check_key, forget_calls, frame, lose, release, reserve, too_fast, unframe, unknown,
+};
 pub use changes::{REMOVED, RowChange, Shown, Tally, changes, fits, from_rows, page_type, shape, to_rows};
 pub use correction::{
     Confirm, CorrectionView, TakeConfirmation, TakeCorrection, ask_again, confirm, corrections, corrections_to_confirm,
@@ -49,10 +55,10 @@ pub use decide::objection::{
     Case, Duty, Happening, Judged, ObjectionStage, Reach, Recipient, Telling, Wrong, judged, recipients,
 };
 pub use decide::turn::{AnswerTurn, ClockKind, StepClock, turns};
-pub use decide::{Event, Ground, Standing, admissible, agreement as draft_agreement, standing};
+pub use decide::{Event, Ground, Shared, Standing, admissible, agreement as draft_agreement, standing};
 pub use deliver::{
     Deliver, Issue, Nonce, Parcel, Part, RECEIPTS_OPEN_MAX, Side, claim, forget_nonces, issue, keep_parts, open_parcel,
-    parcel, part_receipt,
+    parcel, part_receipt, receipts_few,
 };
 pub use escalation::{Escalate, TakeEscalation, escalate, noticed, objections_unruled, take_escalation, told};
 pub use flow::{Act, Follow, Input, Mark, Mode, Stage, Turn, step, turn};

@@ -14,7 +14,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use signing::Signer;
 use std::collections::BTreeMap;
-use vocabulary::{Date, Kind, OrganisationId, Problem, Timestamp, ensure, micros, timestamp_from_micros};
+use vocabulary::{
+    Date, Kind, OperationName, OrganisationId, Problem, Timestamp, ensure, micros, timestamp_from_micros,
+};
 
 /// Requests listed at once at most.
 const LIST_MAX: u32 = 500;
@@ -128,6 +130,8 @@ pub struct AnswerAsk {
     pub reason: Option<String>,
     /// Which columns stay.
     pub columns: Option<Vec<FieldName>>,
+    /// Which operations of a service stay.
+    pub operations: Option<Vec<OperationName>>,
 }
 
 impl Ask for AnswerAsk {
@@ -361,6 +365,7 @@ pub async fn answer(
         verdict: ask.verdict,
         reason: ask.reason.clone(),
         columns: ask.columns.clone(),
+        operations: ask.operations.clone(),
         at: now,
     };
     view.events.push(Event::Answered(Box::new(Signed::sign(answer, signer)?)));

@@ -133,6 +133,12 @@ pub const MIGRATIONS: &[&str] = &[
         id $TEXT NOT NULL PRIMARY KEY, role $TEXT NOT NULL, about $TEXT NOT NULL, document $TEXT NOT NULL,
         at $INT NOT NULL);
     CREATE INDEX exchange_notice_role ON exchange_notice (role, at)",
+    // Calls that must not be made twice.
+    "
+    CREATE TABLE exchange_call (
+        agreement $TEXT NOT NULL, key $TEXT NOT NULL, digest $TEXT NOT NULL, nonce $TEXT NOT NULL, state $TEXT NOT NULL,
+        receipt $TEXT, answer $BYTES, at $INT NOT NULL, PRIMARY KEY (agreement, key));
+    CREATE INDEX exchange_call_at ON exchange_call (at)",
 ];
 
 // Requests.
@@ -188,6 +194,11 @@ pub(crate) const AGREEMENT_SPEND: &str = "
            delivered = CASE WHEN delivered > $6 THEN delivered ELSE $6 END
      WHERE id = $1 AND state = 'live' AND revision = $2 AND until >= $3 AND open < $5
        AND (quota IS NULL OR CASE WHEN day >= $3 THEN day_rows ELSE 0 END + $4 <= quota)";
+/// What was not sent counts no more, on its own day.
+pub(crate) const AGREEMENT_UNSPEND: &str = "
+    UPDATE exchange_agreement SET day_rows = day_rows - 1 WHERE id = $1 AND day = $2 AND day_rows > 0";
+pub(crate) const AGREEMENT_OPEN: &str = "
+    UPDATE exchange_agreement SET open = open + 1, delivered = $2 WHERE id = $1";
 pub(crate) const AGREEMENT_CLOSE: &str = "UPDATE exchange_agreement SET open = open - $2 WHERE id = $1 AND open >= $2";
 /// What was delivered in a lost time counts again: on its day if that is the day that counts, and as open.
 pub(crate) const AGREEMENT_RECLAIM: &str = "
@@ -274,6 +285,23 @@ pub(crate) const ACKNOWLEDGEMENT_ADD: &str = "
 pub(crate) const RECEIPT_ACKNOWLEDGE: &str = "
     UPDATE exchange_receipt SET acknowledgement = $2
      WHERE id = $1 AND side = $3 AND peer = $4 AND leaf = $5 AND acknowledgement IS NULL RETURNING agreement";
+
+// Calls that must not be made twice.
+/// Zero rows: somebody else has just noted it.
+pub(crate) const CALL_ADD: &str = "
+    INSERT INTO exchange_call (agreement, key, digest, nonce, state, at) VALUES ($1, $2, $3, $4, 'sent', $5)
+    ON CONFLICT (agreement, key) DO NOTHING";
+pub(crate) const CALL_GET: &str = "
+    SELECT digest, state, receipt, answer, at FROM exchange_call WHERE agreement = $1 AND key = $2";
+/// By whoever noted it, and only while nothing is known of it.
+pub(crate) const CALL_DONE: &str = "
+    UPDATE exchange_call SET state = 'done', receipt = $4, answer = $5
+     WHERE agreement = $1 AND key = $2 AND nonce = $3 AND state = 'sent'";
+pub(crate) const CALL_LOST: &str = "
+    UPDATE exchange_call SET state = 'lost' WHERE agreement = $1 AND key = $2 AND nonce = $3 AND state = 'sent'";
+pub(crate) const CALL_DROP: &str = "
+    DELETE FROM exchange_call WHERE agreement = $1 AND key = $2 AND nonce = $3 AND state = 'sent'";
+pub(crate) const CALL_FORGET: &str = "DELETE FROM exchange_call WHERE at < $1";
 
 // Batches.
 pub(crate) const PARCEL_ADD: &str = "
@@ -487,6 +515,14 @@ pub(crate) const ALL: &[&str] = &[
     AGREEMENT_LIVE,
     AGREEMENT_REVOKE,
     AGREEMENT_SPEND,
+    AGREEMENT_UNSPEND,
+    AGREEMENT_OPEN,
+    CALL_ADD,
+    CALL_GET,
+    CALL_DONE,
+    CALL_LOST,
+    CALL_DROP,
+    CALL_FORGET,
     AGREEMENT_CLOSE,
     AGREEMENT_RECLAIM,
     HELD_AGREEMENTS,

@@ -8,12 +8,8 @@
 //! the other up.
 
 use crate::{
-    Connection, Name, TableName,
-    address::unfit,
-    connection::{Lane, Target},
-    problem::Trouble,
-    sink_mysql as mysql, sink_postgres as postgres,
-    sink_shape::Prepared,
+    Connection, Name, TableName, address::unfit, connection::Target, gate::Lane, problem::Trouble, sink_mysql as mysql,
+    sink_postgres as postgres, sink_shape::Prepared,
 };
 use std::time::Duration;
 use vocabulary::{Kind, Problem, ensure};

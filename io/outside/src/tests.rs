@@ -9,12 +9,8 @@ use std::{os::unix::fs::PermissionsExt, path::PathBuf, time::Duration};
 use vocabulary::ResourceId;
 
 fn config(url: &str, password_file: Option<PathBuf>) -> ConnectionConfig {
-    ConnectionConfig {
-        name: ResourceId::new("market-db").unwrap(),
-        url: Address::new(url),
-        password_file,
-        writes: false,
-    }
+    let name = ResourceId::new("market-db").unwrap();
+    ConnectionConfig { url: Address::new(url), password_file, ..ConnectionConfig::new(name) }
 }
 
 fn name(text: &str) -> Name {

@@ -20,7 +20,7 @@ pub use dialect::Dialect;
 pub use digest::{Digest, Hash, Hasher, Signature, Suite, hash, hash_all};
 pub use id::IdError;
 pub use money::{Currency, Money};
-pub use name::{FederationName, OrganisationId, PackId, ResourceId};
+pub use name::{FederationName, OperationName, OrganisationId, PackId, ResourceId};
 pub use personal::Personal;
 pub use problem::{Kind, Problem};
 pub use time::{Date, SHANGHAI, Timestamp, date_in_shanghai, micros, timestamp_from_micros};

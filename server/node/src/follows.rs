@@ -270,7 +270,7 @@ impl Organisation {
                 },
             );
             let page = NewPage { parcel: parcel.id, number: follow.next, behind, upto: window.upto, as_of };
-            let receipt = self.issue_as(incoming, permit, body, Some(page)).await?;
+            let receipt = self.issue_as(incoming, permit, body, (Some(page), None)).await?;
             let receipt = Some(STANDARD.encode(to_json(&receipt)?));
             return Ok(Outcome { body: bytes.into(), media: PAGE_MEDIA, receipt });
         }

@@ -218,8 +218,8 @@ impl Organisation {
         self.behind.load(Ordering::Relaxed)
     }
 
-    /// Forgets nonces, revocations that nobody wants to hear, notices of years ago, and
-    /// idempotency keys whose time is over, and signs
+    /// Forgets nonces, revocations that nobody wants to hear, notices of years ago, calls and idempotency keys whose
+    /// time is over, and signs
     /// receipts whose signature was not kept.
     ///
     /// # Errors
@@ -229,6 +229,7 @@ impl Organisation {
         transact!(self.store, None, |tx| exchange::forget_nonces(tx, now).await)?;
         transact!(self.store, None, |tx| exchange::forget_untold(tx, now).await)?;
         transact!(self.store, None, |tx| exchange::forget_notices(tx, now).await)?;
+        transact!(self.store, None, |tx| exchange::forget_calls(tx, now).await)?;
         self.store.forget_keys(now).await?;
         // Not a matter of forgetting, but as seldom: signatures that were made and whose commit was lost.
         self.finish_receipts().await?;

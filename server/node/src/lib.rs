@@ -12,6 +12,7 @@ mod attachments;
 mod audit;
 mod backup;
 mod batch;
+mod calls;
 mod catalogs;
 mod clock;
 mod clocks;
@@ -64,6 +65,7 @@ pub use audit::{
     act_title, leave_on_machine,
 };
 pub use backup::{FeedState, FileState, LogState, Manifest, back_up, organisations_in, verify_backup};
+pub use calls::{CallAnswer, CallAsk};
 pub use catalogs::SearchAsk;
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use compilations::{
@@ -93,7 +95,7 @@ pub use queries::{QueryAnswer, QueryAsk};
 pub use reclaim::Reclaimed;
 pub use records::{Page, PageAsk, TypeView};
 pub use reminders::RequestsAsk;
-pub use requests::{AnswerDraft, OfferView, RequestDraft};
+pub use requests::{AnswerDraft, OfferView, RequestDraft, ServiceView};
 pub use restore::{BACKUP_DAYS_MAX, RestoreAsk, Restored, restore};
 pub use rows::{DigestAsk, Outcome as RowOutcome, PutAsk, PutReport, RemoveAsk};
 pub use sources::{SourceCheck, SourceView, TakeAsk, TakingView};

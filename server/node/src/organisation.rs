@@ -9,7 +9,7 @@ use crate::{
 };
 use blob::Blobs;
 use evidence::Origin;
-use exchange::{DeliveryId, RequestId};
+use exchange::{AgreementId, DeliveryId, Pace, RequestId};
 use federation::{Member, View};
 use peer::{Carrier, ClientLimits, Peer, PeerClient, PinSet};
 use policy::{Principal, Role};
@@ -45,6 +45,8 @@ pub struct Organisation {
     pub(crate) keys: KeyRing,
     pub(crate) client: PeerClient,
     pub(crate) outside: outside::Connections,
+    /// How often agreements over services are called in this second.
+    pub(crate) paces: Mutex<BTreeMap<AgreementId, Pace>>,
     /// Rows of live sources that did not fit their record type since this process began.
     pub(crate) unfit: std::sync::atomic::AtomicU64,
     /// Runs that this process carries.
@@ -187,6 +189,7 @@ impl Organisation {
             outside: outside::Connections::open(&config.connection),
             carried: crate::taking::Carried::default(),
             unfit: std::sync::atomic::AtomicU64::default(),
+            paces: Mutex::default(),
             config: config.clone(),
             behind: AtomicU64::new(0),
             making: Mutex::default(),

@@ -39,6 +39,8 @@ pub struct InstalledPack {
     pub records: Vec<ResourceId>,
     /// Its offers.
     pub offers: Vec<ResourceId>,
+    /// Its services.
+    pub services: Vec<ResourceId>,
     /// How many catalogue entries it has.
     pub entries: usize,
     /// How many of them this installation published: none without the secrecy review's confirmation.
@@ -53,6 +55,7 @@ impl From<&Pack> for InstalledPack {
             version: pack.manifest.version.clone(),
             records: pack.records.keys().cloned().collect(),
             offers: pack.offers.keys().cloned().collect(),
+            services: pack.services.keys().cloned().collect(),
             entries: pack.entries.len(),
             published: 0,
         }

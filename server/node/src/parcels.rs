@@ -77,6 +77,7 @@ impl Organisation {
             purpose: purpose.to_owned(),
             columns: Vec::new(),
             filter: Filter::always(),
+            operation: None,
         };
         let permit = self.permit_with(incoming.principal(), facts, deliver)?;
         Ok((permit, view.ok_or_else(|| fault("agreement", &"vanished"))?))

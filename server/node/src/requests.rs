@@ -10,12 +10,13 @@ use exchange::{
 };
 use federation::View;
 use peer::Call;
-use policy::{AnswerStep, MemberRole, Offer, Principal};
+use policy::{AnswerStep, MemberRole, Offer, Operation, Principal};
 use schema::{FieldName, RecordType};
 use serde::{Deserialize, Serialize};
 use signing::PublicKey;
+use std::collections::BTreeMap;
 use store::transact;
-use vocabulary::{Date, Kind, OrganisationId, Problem, ResourceId, canonical_bytes, ensure};
+use vocabulary::{Bilingual, Date, Kind, OperationName, OrganisationId, Problem, ResourceId, canonical_bytes, ensure};
 
 /// What a person or program fills in.
 #[derive(Clone, Debug, Deserialize, schemars::JsonSchema)]
@@ -28,6 +29,9 @@ pub struct RequestDraft {
     /// Which columns; none named: all offered ones.
     #[serde(default)]
     pub columns: Vec<FieldName>,
+    /// Which operations of a service; none named: all offered ones.
+    #[serde(default)]
+    pub operations: Vec<OperationName>,
     /// For what.
     pub purpose: String,
     /// By what right.
@@ -65,15 +69,33 @@ pub struct AnswerDraft {
     /// Which columns stay.
     #[serde(default)]
     pub columns: Option<Vec<FieldName>>,
+    /// Which operations of a service stay.
+    #[serde(default)]
+    pub operations: Option<Vec<OperationName>>,
 }
 
-/// An offer with the record type that it shows, as it is told to members.
+/// An offer with what it shares, as it is told to members.
 #[derive(Clone, Debug, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct OfferView {
     /// The offer.
     pub offer: Offer,
     /// The record type, only with the columns that are offered and its key.
-    pub record: RecordType,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub record: Option<RecordType>,
+    /// The service, only with the operations that are offered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub service: Option<ServiceView>,
+}
+
+/// A service as members see it: what may be called, not where it stands.
+#[derive(Clone, Debug, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct ServiceView {
+    /// Its title.
+    pub title: Bilingual,
+    /// Whether it tells about natural persons.
+    pub personal: bool,
+    /// What may be called.
+    pub operations: BTreeMap<OperationName, Operation>,
 }
 
 pub(crate) fn to_json<T: Serialize>(value: &T) -> Result<Vec<u8>, Problem> {
@@ -96,11 +118,18 @@ impl Organisation {
     pub fn offers(&self) -> Vec<OfferView> {
         let packs = self.packs();
         let views = packs.offers().filter_map(|offer| {
+            if offer.is_service() {
+                let service = packs.service(&offer.of).ok()?;
+                let mut operations = service.operations.clone();
+                operations.retain(|it, _| offer.operations.contains(it));
+                let service = ServiceView { title: service.title.clone(), personal: service.personal, operations };
+                return Some(OfferView { offer: offer.clone(), record: None, service: Some(service) });
+            }
             let record = packs.record(&offer.of).ok()?;
             let mut record = record.clone();
             let key = record.key.clone();
             record.fields.retain(|it, _| offer.columns.contains(it) || key.contains(it));
-            Some(OfferView { offer: offer.clone(), record })
+            Some(OfferView { offer: offer.clone(), record: Some(record), service: None })
         });
         views.collect()
     }
@@ -137,6 +166,7 @@ impl Organisation {
         let now = self.now();
         let files = self.files(draft.attachments).await?;
         let columns = if draft.columns.is_empty() { offer.columns.clone() } else { draft.columns };
+        let operations = if draft.operations.is_empty() { offer.operations.clone() } else { draft.operations };
         let request = AccessRequest {
             format: "yunhe-request/1".to_owned(),
             id: draft.id.unwrap_or_else(|| RequestId::from_uuid(draw_uuid(now))),
@@ -145,6 +175,7 @@ impl Organisation {
             provider: draft.provider,
             offer: draft.offer,
             columns,
+            operations,
             purpose: draft.purpose,
             basis: draft.basis,
             matter: draft.matter,
@@ -285,8 +316,8 @@ impl Organisation {
     ) -> Result<RequestView, Problem> {
         let view = exchange::request(&mut self.store.read().await?, id).await?;
         self.check_step(&view, draft.step)?;
-        let AnswerDraft { step, verdict, reason, columns } = draft;
-        let ask = AnswerAsk { request: id, step, by: self.id().clone(), verdict, reason, columns };
+        let AnswerDraft { step, verdict, reason, columns, operations } = draft;
+        let ask = AnswerAsk { request: id, step, by: self.id().clone(), verdict, reason, columns, operations };
         let permit = self.permit(principal, ask)?;
         let now = self.now();
         let view = transact!(self.store, None, |tx| exchange::answer(tx, &permit, &*self.message_key(), now).await)?;

@@ -74,7 +74,7 @@ struct Foreign {
 impl Foreign {
     async fn make(database: Outside) -> Self {
         let name = ResourceId::new("foreign").unwrap();
-        let config = ConnectionConfig { name, url: Address::new(database.url()), password_file: None, writes: false };
+        let config = ConnectionConfig { url: Address::new(database.url()), ..ConnectionConfig::new(name) };
         let connection = Connection::open(&config).unwrap();
         let (record, system) = (record(), connection.system());
         let columns = record.fields.iter().map(|(name, field)| {

@@ -9,7 +9,7 @@ use vocabulary::ResourceId;
 
 fn connect(url: &str) -> Connection {
     let name = ResourceId::new("market-db").unwrap();
-    Connection::open(&ConnectionConfig { name, url: Address::new(url), password_file: None, writes: false }).unwrap()
+    Connection::open(&ConnectionConfig { url: Address::new(url), ..ConnectionConfig::new(name) }).unwrap()
 }
 
 fn names(names: &[&str]) -> Vec<Name> {

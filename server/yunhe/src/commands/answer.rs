@@ -32,6 +32,9 @@ pub struct Answer {
     /// 部分同意的列 The columns, when agreed in part
     #[arg(long, value_delimiter = ',')]
     columns: Option<Vec<String>>,
+    /// 部分同意的服务操作 The operations of a service, when agreed in part
+    #[arg(long, value_delimiter = ',', conflicts_with = "columns")]
+    operations: Option<Vec<String>>,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -69,6 +72,7 @@ impl Answer {
     pub async fn run(self, context: &Context) -> Result<(), Failure> {
         let body = json!({
             "step": word(&self.step), "verdict": word(&self.verdict), "reason": self.reason, "columns": self.columns,
+            "operations": self.operations,
         });
         let path = format!("/v1/requests/{}/answers", encoded(&self.id));
         let value = context.client()?.post(&path, &body).await?;

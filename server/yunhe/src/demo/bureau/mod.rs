@@ -52,7 +52,7 @@ impl Systems {
         let Some((mariadb, postgres)) = self.servers()? else { return Ok(Vec::new()) };
         let at = |name: &str, server: &str, database: &str| -> Result<ConnectionConfig, Problem> {
             let url = Address::new(departments::named(server, database));
-            Ok(ConnectionConfig { name: name.parse()?, url, password_file: None, writes: name == sharing::WAREHOUSE })
+            Ok(ConnectionConfig { url, writes: name == sharing::WAREHOUSE, ..ConnectionConfig::new(name.parse()?) })
         };
         match organisation {
             "js-scjg" => Ok(vec![
