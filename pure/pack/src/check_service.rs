@@ -31,8 +31,8 @@ pub(crate) fn check(part: &Part<Service>, scope: &Scope<'_>, report: &mut Report
     }
     for (at, (name, operation)) in service.operations.iter().enumerate() {
         let pointer = format!("/operations/{name}");
-        let before = service.operations.iter().take(at);
-        let twin = before.filter(|(_, it)| it.method == operation.method && it.path.same_form(&operation.path)).next();
+        let mut before = service.operations.iter().take(at);
+        let twin = before.find(|(_, it)| it.method == operation.method && it.path.same_form(&operation.path));
         if let Some((other, _)) = twin {
             let fact =
                 (format!("与操作 {other} 的方法和路径无法区分"), format!("cannot be told from operation {other}"));
