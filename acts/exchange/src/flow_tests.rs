@@ -264,8 +264,8 @@ proptest! {
         prop_assert_eq!(merged.len(), consumer.merged.len());
     }
 
-    /// Two tables have one digest where they hold the same rows, in whatever order and whether as values or as the texts
-    /// that these are written as; and never where a row or a cell differs.
+    /// Two tables have one digest where they hold the same rows, in whatever order, as values or as the texts that
+    /// these are written as; and never where a row or a cell differs.
     #[test]
     fn a_tally_is_that_of_the_rows(one in any_shown(), other in any_shown()) {
         let begin = || Tally::begin(&Digest::of(b"agreement"), &shape()).unwrap();

@@ -60,6 +60,7 @@ async fn agree(store: &Store, number: u128, consumer: &str) -> String {
         offer: resource("legal-person"),
         basis: LegalBasis { law: "办法".to_owned(), article: "第一条".to_owned() },
         terms: Terms {
+            service: None,
             record: resource("legal-person"),
             columns: [name("uscc"), name("status")].into(),
             rows: Filter::always(),

@@ -173,8 +173,8 @@ async fn all(connection: &Connection, table: &str, key: &[&str]) -> Vec<Vec<Stri
     panic!("{} is read without end", table.name);
 }
 
-/// Keys that a database orders otherwise than they read lose no row and are not read twice; a key of which a part is the
-/// beginning of a column is none.
+/// Keys that a database orders otherwise than they read lose no row and are not read twice; a key of which a part is
+/// the beginning of a column is none.
 #[tokio::test]
 async fn odd_keys_lose_no_row() {
     let Some(database) = Outside::mariadb().await else { return };

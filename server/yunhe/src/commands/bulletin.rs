@@ -91,9 +91,9 @@ impl Bulletin {
 /// How is counted.
 const HOW: Title = (
     "口径：目录按统计时间的状态计，只列入未结束的月份；申请、异议按受理或答复所在月计，以环节责任单位归集；调用按有回执的交付计；比率以当月答复、办结数为分母；以本节点所知为限。",
-    "How it is counted: entries as they stand when counted, in months that are not over; requests and objections in the \
-     month in which they were received or answered, for the department whose turn it was; calls are deliveries with a \
-     receipt; rates are of what was answered or ruled on in the month; as far as this node knows.",
+    "How it is counted: entries as they stand when counted, in months that are not over; requests and objections in \
+     the month in which they were received or answered, for the department whose turn it was; calls are deliveries \
+     with a receipt; rates are of what was answered or ruled on in the month; as far as this node knows.",
 );
 
 /// What the bulletin is written from.
@@ -404,7 +404,7 @@ mod tests {
         assert!(total.contains("| 4 | 3 |") && total.contains("| 7 |"), "{total}");
         assert!(text.contains("| =省\\|局 | 提供方答复 | req_1 | 2026-11-20 | 6 |"), "{text}");
         assert!(!text.contains("编制目录") && !text.contains("挂接率"), "the month is over: {text}");
-        let mut current = told();
+        let mut current = told(Language::Zh);
         current.accounts["unfinished"] = json!(true);
         assert!(markdown(&current).contains("编制目录") && markdown(&current).contains("挂接率"));
         assert!(text.contains("放假安排尚未公布") && text.contains("签发人"), "{text}");
