@@ -74,7 +74,7 @@ pub async fn once(file: &str, url: &str, schema: &str) -> Value {
 }
 
 /// Runs a program a bounded time; what it printed, or why it failed.
-async fn output(command: &mut Command) -> Result<String, String> {
+pub async fn output(command: &mut Command) -> Result<String, String> {
     let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true).spawn();
     let end = tokio::time::timeout(LONG, child.map_err(|it| it.to_string())?.wait_with_output()).await;
     let end = end.map_err(|it| it.to_string())?.map_err(|it| it.to_string())?;

@@ -133,6 +133,31 @@ pub async fn open(generator: &Generator, lines: Vec<Line>, requests: Vec<Request
     ended(answered.await, before, begin)
 }
 
+/// As [`open`], over connections of which each carries one request at a time: who finds none free waits, and its
+/// latency shows it.
+pub async fn open_own(generator: &Generator, lines: Vec<Line>, requests: Vec<Request<Bytes>>, per_second: f64) -> Run {
+    let (before, begin) = (Cpu::now(), Instant::now());
+    let answered = generator.run(async move {
+        let (free, pool) = (Arc::new(Semaphore::new(lines.len())), Arc::new(Mutex::new(lines)));
+        let mut tasks = JoinSet::new();
+        for (number, request) in requests.into_iter().enumerate() {
+            let planned = begin + Duration::from_secs_f64(number as f64 / per_second);
+            tokio::time::sleep_until(planned.into()).await;
+            let (free, pool) = (free.clone(), pool.clone());
+            tasks.spawn(async move {
+                let place = free.acquire_owned().await.unwrap();
+                let mut line = pool.lock().unwrap().pop().expect("a line for each place");
+                let length = line.answered(request).await;
+                pool.lock().unwrap().push(line);
+                drop(place);
+                (planned.elapsed(), length)
+            });
+        }
+        tasks.join_all().await
+    });
+    ended(answered.await, before, begin)
+}
+
 fn ended(answered: Vec<(Duration, usize)>, before: Cpu, begin: Instant) -> Run {
     let (took, after) = (begin.elapsed(), Cpu::now());
     let bytes = answered.iter().map(|it| it.1 as u64).sum();

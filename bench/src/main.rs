@@ -6,7 +6,9 @@
 #![expect(clippy::unwrap_used, reason = "a bench that cannot go on ends")]
 
 mod batch;
+mod call;
 mod cpu;
+mod deliver;
 mod evidence;
 mod idle;
 mod import;
@@ -27,7 +29,18 @@ use std::{
 use store::{Statement, Store};
 
 /// What can be measured, in this order.
-const NAMES: &[&str] = &["query", "batch", "idle", "evidence", "search", "import"];
+const NAMES: &[&str] = &[
+    "query",
+    "call",
+    "batch",
+    "idle",
+    "evidence",
+    "search",
+    "import",
+    deliver::TABLE,
+    deliver::CHANGES,
+    deliver::PLANS,
+];
 
 /// The PostgreSQL server to measure on, where one is named.
 fn postgres() -> Option<String> {
@@ -69,6 +82,7 @@ fn asked(arguments: impl Iterator<Item = String>) -> Result<Asked, String> {
         match argument.as_str() {
             "--peers" => asked.peers = true,
             "--json" => asked.json = true,
+            deliver::ALL => asked.names.extend(deliver::PARTS.map(str::to_owned)),
             name if NAMES.contains(&name) => asked.names.push(argument),
             _ => return Err(argument),
         }
@@ -87,6 +101,10 @@ async fn main() -> ExitCode {
         println!("{}", import::once(file, url, schema).await);
         return ExitCode::SUCCESS;
     }
+    if let [deliver::ONCE, plans] = arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        println!("{}", deliver::once(plans.parse().unwrap()).await);
+        return ExitCode::SUCCESS;
+    }
     let asked = match asked(arguments.into_iter()) {
         Ok(asked) => asked,
         Err(argument) => {
@@ -98,13 +116,18 @@ async fn main() -> ExitCode {
     };
     let mut report = Report::new(asked.json);
     report.tell(&Figure::new("fsync", "4 KiB made durable", fsyncs_per_second(), Unit::PerSecond));
+    let mut scene = None;
     for name in &asked.names {
         match name.as_str() {
             "query" => query::run(&mut report, asked.peers).await,
+            "call" => call::run(&mut report).await,
             "batch" => batch::run(&mut report).await,
             "idle" => idle::run(&mut report).await,
             "evidence" => evidence::run(&mut report).await,
             "search" => search::run(&mut report).await,
+            deliver::TABLE => deliver::table(&mut report, &mut scene).await,
+            deliver::CHANGES => deliver::changes(&mut report, &mut scene).await,
+            deliver::PLANS => deliver::plans(&mut report).await,
             _ => import::run(&mut report).await,
         }
     }
@@ -123,6 +146,7 @@ mod tests {
     fn without_a_name_everything_is_measured() {
         assert_eq!(words("--json").unwrap().names, NAMES);
         assert_eq!(words("query --peers").unwrap(), Asked { peers: true, json: false, names: vec!["query".into()] });
+        assert_eq!(words("deliver").unwrap().names, deliver::PARTS);
         assert_eq!(words("qeury"), Err("qeury".to_owned()));
     }
 }

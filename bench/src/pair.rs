@@ -35,6 +35,20 @@ const CERTIFICATE_DAYS: u32 = 30;
 
 const CODES: &str = "SELECT uscc FROM rec_legal_person ORDER BY uscc";
 
+/// The stories' clock stands still; here it runs, as a node's does.
+pub fn run_clock(world: &World) {
+    let clock = world.clock.clone();
+    tokio::spawn(async move {
+        let mut begun = Instant::now();
+        loop {
+            tokio::time::sleep(TICK).await;
+            let now = Instant::now();
+            clock.advance(SignedDuration::try_from(now - begun).unwrap());
+            begun = now;
+        }
+    });
+}
+
 /// Provider and consumer.
 pub struct Pair {
     /// Where they are.
@@ -50,17 +64,7 @@ impl Pair {
     /// size that a node has by itself.
     pub async fn with_rows(rows: u64) -> Self {
         let world = World::with_part_rows(Database::Sqlite, node::PART_ROWS).await;
-        // The stories' clock stands still; here it runs, as a node's does.
-        let clock = world.clock.clone();
-        tokio::spawn(async move {
-            let mut begun = Instant::now();
-            loop {
-                tokio::time::sleep(TICK).await;
-                let now = Instant::now();
-                clock.advance(SignedDuration::try_from(now - begun).unwrap());
-                begun = now;
-            }
-        });
+        run_clock(&world);
         world.install_packs(|_, text| text).await;
         let mut csv = Vec::new();
         sample::legal_persons(SEED, rows, &mut csv).unwrap();

@@ -6,6 +6,8 @@ use serde_json::{Value, json};
 /// What a value counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unit {
+    /// How many.
+    Count,
     /// How many in a second.
     PerSecond,
     /// One speed as a multiple of another.
@@ -23,6 +25,7 @@ pub enum Unit {
 impl Unit {
     fn name(self) -> &'static str {
         match self {
+            Self::Count => "",
             Self::PerSecond => "/s",
             Self::Ratio => "×",
             Self::Millis => "ms",

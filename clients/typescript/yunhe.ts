@@ -14,7 +14,7 @@ export type AccessRequest = {
   attachments?: Attachment[];
   /** By what right. */
   basis: LegalBasis;
-  /** Which of its columns. */
+  /** Which of its columns; of a service, none. */
   columns: FieldName[];
   /** Who asks. */
   consumer: OrganisationId;
@@ -34,6 +34,8 @@ export type AccessRequest = {
   numbers?: PlatformNumber[];
   /** Which offer of the provider's. */
   offer: ResourceId;
+  /** Which operations of a service. */
+  operations?: OperationName[];
   /** Who holds the data. */
   provider: OrganisationId;
   /** For what. */
@@ -199,6 +201,8 @@ export type Answer = {
   format: string;
   /** Numbers that platforms gave (目录代码、资源编码、需求申请编号、授权码), each with who gave it. */
   numbers?: PlatformNumber[];
+  /** Which operations of a service, when it agrees in part. */
+  operations?: OperationName[] | null;
   /** Why; needed for everything but accept and agree. */
   reason?: string | null;
   /** To which request. */
@@ -217,6 +221,8 @@ export type AnswerDraft = {
   columns?: FieldName[] | null;
   /** Numbers that we give it, or that a platform outside the federation gave. */
   numbers?: PlatformNumber[];
+  /** Which operations of a service stay. */
+  operations?: OperationName[] | null;
   /** Why. */
   reason?: string | null;
   /** As which step. */
@@ -301,6 +307,26 @@ export type Bilingual = {
 
 /** How two values are compared. */
 export type By = "eq" | "ne" | "lt" | "le" | "gt" | "ge";
+
+/** How often may be called. */
+export type CallQuota = {
+  /** Calls per legal day (Asia/Shanghai). */
+  per_day?: number | null;
+  /** Calls in one second, counted by each of the provider's processes. */
+  per_second?: number | null;
+};
+
+/** What was called, as a receipt states it: never what stood in the path's parameters, the query or a body; their digest is that of the request. */
+export type Called = {
+  /** Its method. */
+  method: string;
+  /** Which operation. */
+  operation: OperationName;
+  /** Its path, with `{name}` for parameters. */
+  path: string;
+  /** What the service answered. */
+  status: number;
+};
 
 /** A change of membership. */
 export type Change = {
@@ -503,6 +529,14 @@ export type Constant = {
   timestamp: string;
 };
 
+/** What a body may be. */
+export type Content = {
+  /** How many bytes it may have. */
+  bytes?: number | null;
+  /** Its media types, without parameters (`application/json`). */
+  media: string[];
+};
+
 /** The proof that a log goes on from what it was. */
 export type Continued = {
   /** What it leads to. */
@@ -548,7 +582,7 @@ export type Correction = {
 };
 
 /** Why past recipients are told. */
-export type CorrectionCause = "corrected" | "removed" | "erased";
+export type CorrectionCause = "corrected" | "removed";
 
 export type CorrectionId = string;
 
@@ -980,6 +1014,9 @@ export type Hit = {
 /** Whom an organisation code names. */
 export type Holder = "legal-person";
 
+/** HTTP methods that can be declared. */
+export type HttpMethod = "GET" | "HEAD" | "POST" | "PUT" | "PATCH" | "DELETE";
+
 export type ImportId = string;
 
 /** How an import ended. */
@@ -1028,6 +1065,8 @@ export type InstalledPack = {
   published: number;
   /** Its record types. */
   records: ResourceId[];
+  /** Its services. */
+  services: ResourceId[];
   /** Its title. */
   title: Bilingual;
   /** Its version. */
@@ -1214,7 +1253,7 @@ export type Meaning = {
 export type MemberRole = "hub" | "authority" | "department" | "enterprise";
 
 /** How what is shared reaches the asker (共享方式). */
-export type Method = "platform" | "mail" | "disk" | "medium" | "none";
+export type Method = "platform" | "service" | "mail" | "disk" | "medium" | "none";
 
 /** Which rows a run reads. */
 export type Mode = "full" | "changes";
@@ -1397,14 +1436,18 @@ export type ObjectionView = {
 export type Offer = {
   /** Who answers, in turn; nobody: policy alone. */
   answer?: AnswerStep[];
-  /** Which columns. */
-  columns: FieldName[];
+  /** How often a service may be called. */
+  calls?: CallQuota | null;
+  /** Which columns; of a service, none. */
+  columns?: FieldName[];
   /** What is masked. */
   mask?: Record<string, Mask>;
-  /** The record type it shows. */
+  /** The record type it shows, or the service that may be called. */
   of: ResourceId;
   /** Its name. */
   offer: ResourceId;
+  /** Which operations of a service. */
+  operations?: OperationName[];
   /** For what; none named: any lawful purpose that the request states. */
   purpose?: string[];
   /** How much. */
@@ -1423,12 +1466,14 @@ export type Offer = {
   who?: Who | null;
 };
 
-/** An offer with the record type that it shows, as it is told to members. */
+/** An offer with what it shares, as it is told to members. */
 export type OfferView = {
   /** The offer. */
   offer: Offer;
   /** The record type, only with the columns that are offered and its key. */
-  record: RecordType;
+  record?: RecordType | null;
+  /** The service, only with the operations that are offered. */
+  service?: ServiceView | null;
 };
 
 /** An account that was opened. */
@@ -1438,6 +1483,35 @@ export type OpenedUser = {
   /** Its name. */
   name: string;
 };
+
+/** One thing that a service does. */
+export type Operation = {
+  /** What an answer may be. */
+  answer: Content;
+  /** The fields of an answer that come back, in lower case. */
+  answer_headers?: string[];
+  /** What a request's body may be; left out: there is none. */
+  body?: Content | null;
+  /** The fields of a request that reach the service, in lower case. */
+  headers?: string[];
+  /** The method. */
+  method: HttpMethod;
+  /** What the parameters of the path may be; left out: a text of at most 200 characters. */
+  parameters?: Record<string, Parameter>;
+  /** The path behind the service's base, `{name}` for a parameter: `/enterprises/{uscc}`. */
+  path: PathTemplate;
+  /** The parameters that may stand in the query. */
+  query?: Record<string, Parameter>;
+  /** Whether asking twice does no more than asking once: then a call whose answer was lost may be made again. Left out: GET and HEAD. */
+  safe?: boolean | null;
+  /** How long the service may take. */
+  timeout_seconds?: number | null;
+  /** Its title. */
+  title: Bilingual;
+};
+
+/** Names an operation of a service (`get-enterprise`), within that service. */
+export type OperationName = string;
 
 /** An organisation as a member. */
 export type Organisation = {
@@ -1506,6 +1580,21 @@ export type PageAsk = {
   where?: string | null;
 };
 
+/** What a parameter may be. */
+export type Parameter = {
+  /** Whether it may stand several times in one query. */
+  many?: boolean;
+  /** Characters of a text or word at most; left out: 200. */
+  max?: number | null;
+  /** One of these alone. */
+  one_of?: string[];
+  /** Of what sort. */
+  type?: ParameterType;
+};
+
+/** What sort of value a parameter has. */
+export type ParameterType = "text" | "word" | "integer" | "date" | "boolean" | "org-code";
+
 /** One act in a dossier's history. */
 export type Past = {
   /** What was done. */
@@ -1521,6 +1610,9 @@ export type Past = {
   /** Why, where a reason was given. */
   why: string;
 };
+
+/** A path with parameters: `/enterprises/{uscc}/licences`. */
+export type PathTemplate = string;
 
 /** What is exported. */
 export type Period = {
@@ -1867,6 +1959,8 @@ export type ReceiptBody = {
   at: string;
   /** Bytes of the answer. */
   bytes: number;
+  /** What was called of a service. */
+  called?: Called | null;
   /** Who asked. */
   consumer: OrganisationId;
   /** The batch it belongs to. */
@@ -1885,7 +1979,7 @@ export type ReceiptBody = {
   provider: OrganisationId;
   /** For what. */
   purpose: string;
-  /** The record type. */
+  /** The record type, or the service. */
   record: ResourceId;
   /** The digest of the signed request's body. */
   request: Digest;
@@ -2055,6 +2149,8 @@ export type RequestDraft = {
   numbers?: PlatformNumber[];
   /** Which offer. */
   offer: ResourceId;
+  /** Which operations of a service; none named: all offered ones. */
+  operations?: OperationName[];
   /** Who holds the data. */
   provider: OrganisationId;
   /** For what. */
@@ -2260,6 +2356,24 @@ export type SecrecyReview = {
   on: string;
 };
 
+/** What was agreed on a service. */
+export type ServiceTerms = {
+  /** How often. */
+  calls?: CallQuota | null;
+  /** What may be called, as it was declared when it was agreed. */
+  operations: Record<string, Operation>;
+};
+
+/** A service as members see it: what may be called, not where it stands. */
+export type ServiceView = {
+  /** What may be called. */
+  operations: Record<string, Operation>;
+  /** Whether it tells about natural persons. */
+  personal: boolean;
+  /** Its title. */
+  title: Bilingual;
+};
+
 /** How a resource is shared (共享类型); independent of its grade. */
 export type Sharing = "unconditional" | "conditional" | "refused";
 
@@ -2448,6 +2562,8 @@ export type Standing = {
   agreed: {
     /** With which columns. */
     columns: FieldName[];
+    /** With which operations of a service. */
+    operations?: OperationName[];
   };
 };
 
@@ -2599,6 +2715,8 @@ export type Terms = {
   record: ResourceId;
   /** The rows, bound to the consumer. */
   rows: Filter;
+  /** What may be called, where `record` names a service; there are no columns and no rows then. */
+  service?: ServiceTerms | null;
   /** The last day, in Asia/Shanghai. */
   until: string;
 };
@@ -2971,6 +3089,31 @@ export class Yunhe {
   /** 导出的一页，附日志证明 · a page of it, each act with its proof */
   exportedActs(number: string, query: { after?: number | null; earlier_epoch?: number | null; earlier_size?: number | null } = {}): Promise<Exported> {
     return this.json("GET", `/v1/audit/exports/${encodeURIComponent(number)}`, query);
+  }
+
+  /** 依协议调用服务接口，答复原样返回 · calls a service under an agreement; its answer comes back as it is */
+  callDelete(agreement: string, path: string): Promise<Response> {
+    return this.ask("DELETE", `/v1/call/${encodeURIComponent(agreement)}/${path.split("/").map(encodeURIComponent).join("/")}`);
+  }
+
+  /** 依协议调用服务接口，答复原样返回 · calls a service under an agreement; its answer comes back as it is */
+  callGet(agreement: string, path: string): Promise<Response> {
+    return this.ask("GET", `/v1/call/${encodeURIComponent(agreement)}/${path.split("/").map(encodeURIComponent).join("/")}`);
+  }
+
+  /** 依协议调用服务接口，答复原样返回 · calls a service under an agreement; its answer comes back as it is */
+  callPatch(agreement: string, path: string, body: BodyInit): Promise<Response> {
+    return this.ask("PATCH", `/v1/call/${encodeURIComponent(agreement)}/${path.split("/").map(encodeURIComponent).join("/")}`, {}, body);
+  }
+
+  /** 依协议调用服务接口，答复原样返回 · calls a service under an agreement; its answer comes back as it is */
+  callPost(agreement: string, path: string, body: BodyInit): Promise<Response> {
+    return this.ask("POST", `/v1/call/${encodeURIComponent(agreement)}/${path.split("/").map(encodeURIComponent).join("/")}`, {}, body);
+  }
+
+  /** 依协议调用服务接口，答复原样返回 · calls a service under an agreement; its answer comes back as it is */
+  callPut(agreement: string, path: string, body: BodyInit): Promise<Response> {
+    return this.ask("PUT", `/v1/call/${encodeURIComponent(agreement)}/${path.split("/").map(encodeURIComponent).join("/")}`, {}, body);
   }
 
   /** 检索目录 · searches the catalogue */

@@ -30,7 +30,7 @@ const MARIADB: Need = Need { package: "mariadb-server", present: || mariadb::pro
 
 /// Independent clients verify receipts and logs: Go's own tlog and note, and a Python Merkle tree. Node runs the
 /// generated client.
-const CLIENTS: [Need; 5] = [
+const CLIENTS: [Need; 6] = [
     Need { package: "golang-go", present: || answers("go", &["version"]) },
     Need {
         package: "golang-golang-x-mod-dev",
@@ -39,6 +39,8 @@ const CLIENTS: [Need; 5] = [
     Need { package: "python3-venv", present: || answers("python3", &["-c", "import venv, ensurepip"]) },
     Need { package: "nodejs", present: || answers("node", &["--version"]) },
     Need { package: "npm", present: || answers("npm", &["--version"]) },
+    // It verifies our SM2 signatures, and makes some for us to verify.
+    Need { package: "openssl", present: || answers("openssl", &["version"]) },
 ];
 
 /// PostgreSQL's programs, installed first where we may.

@@ -110,6 +110,8 @@ impl Class {
 pub enum Method {
     /// 共享平台方式: through the platform.
     Platform,
+    /// 服务接口方式: called as a service, through the platform.
+    Service,
     /// 邮件方式.
     Mail,
     /// 拷盘方式.

@@ -17,8 +17,8 @@ mod store;
 pub mod template;
 
 pub use crate::store::{
-    ENTRIES_PAGE_MAX, FEED, Published, Source, by_code, count, entries, entry, migrate, open_entries, publish, sources,
-    withdraw,
+    ENTRIES_PAGE_MAX, FEED, Published, Source, by_code, count, entries, entries_of, entry, migrate, open_entries,
+    publish, sources, withdraw,
 };
 pub use ask::{CloseThing, Compile, DoDemand, ForgetSource, Harvest, Publish, PutThings, SecrecyReview, Withdraw};
 pub use entry::{Change, Class, Entry, FORMAT, Item, ItemType, Method, Publication, format_class, publication_schema};

@@ -240,7 +240,23 @@ pub async fn entries(
     after: Option<(&OrganisationId, &ResourceId)>,
     limit: u32,
 ) -> Result<Vec<Publication>, Problem> {
-    page(reader, ENTRIES, after, limit).await
+    page(reader, ENTRIES, after.map(|(one, other)| (one, Some(other))), limit).await
+}
+
+/// The entries of one organisation behind `after` by name, from the first on where nothing is given; at most `limit`
+/// ([`ENTRIES_PAGE_MAX`] at most).
+///
+/// # Errors
+/// As the store's.
+pub async fn entries_of(
+    reader: &mut Reader,
+    organisation: &OrganisationId,
+    after: Option<&ResourceId>,
+    limit: u32,
+) -> Result<Vec<Publication>, Problem> {
+    let mut found = page(reader, ENTRIES, Some((organisation, after)), limit).await?;
+    found.retain(|it| it.organisation == *organisation);
+    Ok(found)
 }
 
 /// As [`entries`], but only those that are open to the public (开放属性).
@@ -252,16 +268,17 @@ pub async fn open_entries(
     after: Option<(&OrganisationId, &ResourceId)>,
     limit: u32,
 ) -> Result<Vec<Publication>, Problem> {
-    page(reader, OPEN_ENTRIES, after, limit).await
+    page(reader, OPEN_ENTRIES, after.map(|(one, other)| (one, Some(other))), limit).await
 }
 
 async fn page(
     reader: &mut Reader,
     statement: &'static str,
-    after: Option<(&OrganisationId, &ResourceId)>,
+    after: Option<(&OrganisationId, Option<&ResourceId>)>,
     limit: u32,
 ) -> Result<Vec<Publication>, Problem> {
-    let (organisation, entry) = after.map_or(("", ""), |(one, other)| (one.as_str(), other.as_str()));
+    let (organisation, entry) =
+        after.map_or(("", ""), |(one, other)| (one.as_str(), other.map_or("", ResourceId::as_str)));
     let rows = reader.rows(statement, args![organisation, entry, limit.min(ENTRIES_PAGE_MAX)]).await?;
     rows.iter().map(|it| it.json("body")).collect()
 }

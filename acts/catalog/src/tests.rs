@@ -688,3 +688,24 @@ fn dcat_says_how_it_is_shared() {
     assert!(of("classified-maps")["odrl:hasPolicy"]["odrl:prohibition"].is_object());
     assert!(of("population-base")["odrl:hasPolicy"]["odrl:permission"]["odrl:duty"].is_object());
 }
+
+/// An organisation's entries begin with its first, whatever it is called, and end with its last.
+#[tokio::test]
+async fn entries_of_one_organisation_are_all_of_its_own() {
+    let (stores, _folder) = stores().await;
+    for store in stores {
+        for (own, name, code) in [("js-aaa", "z", 1), ("js-scjg", "a", 2), ("js-scjg", "b", 3), ("js-zzz", "a", 4)] {
+            let mut entry = sample();
+            (entry.entry, entry.code) = (resource(name), format!("{}02001001/{code:06}", entry.class.digit()));
+            put(&store, own, entry).await.unwrap();
+        }
+        let mut reader = store.read().await.unwrap();
+        let own = organisation("js-scjg");
+        let mut names = Vec::new();
+        for after in [None, Some(resource("a")), Some(resource("b"))] {
+            let page = crate::entries_of(&mut reader, &own, after.as_ref(), 1).await.unwrap();
+            names.extend(page.into_iter().map(|it| it.entry.entry.to_string()));
+        }
+        assert_eq!(names, ["a", "b"]);
+    }
+}

@@ -153,7 +153,9 @@ pub(crate) async fn add(
     now: Timestamp,
 ) -> Result<bool, Problem> {
     let body = &agreement.body;
-    let quota = body.terms.quota.map(|it| i64::try_from(it.rows_per_day).unwrap_or(i64::MAX));
+    let calls = body.terms.service.as_ref().and_then(|it| it.calls?.per_day);
+    let quota = body.terms.quota.map(|it| it.rows_per_day).or(calls);
+    let quota = quota.map(|it| i64::try_from(it).unwrap_or(i64::MAX));
     let args = args![
         body.id.to_string(),
         side.word(),

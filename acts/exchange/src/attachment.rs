@@ -37,6 +37,11 @@ impl Ask for ReadAttachment {
     }
 }
 
+/// Whether it turns the direction of what follows: `a\u{202e}fdp.exe` would look like `aexe.pdf`.
+fn turns(it: char) -> bool {
+    matches!(it, '\u{200e}' | '\u{200f}' | '\u{061c}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
 /// Whether files may stand in a request: few, short, named, no name twice.
 ///
 /// # Errors
@@ -57,7 +62,7 @@ pub fn check_attachments(files: &[Attachment]) -> Result<(), Problem> {
     for file in files {
         let sound = !file.name.trim().is_empty()
             && file.name.chars().count() <= ATTACHMENT_NAME_CHARS_MAX
-            && !file.name.chars().any(|it| it.is_control() || "/\\:*?\"<>|".contains(it))
+            && !file.name.chars().any(|it| it.is_control() || turns(it) || "/\\:*?\"<>|".contains(it))
             && !file.name.starts_with('.');
         ensure!(
             sound && seen.insert(&file.name),

@@ -30,6 +30,7 @@ fn answer(step: AnswerStep, by: &OrganisationId, verdict: Verdict, numbers: Vec<
         verdict,
         reason: needs.then(|| "理由".to_owned()),
         columns: (verdict == Verdict::AgreeInPart).then(|| over_levels().columns[..1].to_vec()),
+        operations: None,
         numbers,
         at: at(),
     };

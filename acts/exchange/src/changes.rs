@@ -8,7 +8,7 @@
 use policy::Terms;
 use schema::{Field, FieldName, FieldType, RecordType, Value};
 use std::collections::{BTreeMap, BTreeSet};
-use vocabulary::{Digest, Kind, Problem, Suite, canonical_bytes, ensure, hash, hash_all};
+use vocabulary::{Digest, Hash, Kind, Problem, Suite, canonical_bytes, ensure, hash, hash_all};
 
 /// The column of a page that says whether a row is a removal.
 pub const REMOVED: &str = "yunhe_removed";
@@ -197,15 +197,34 @@ fn holds(held: &FieldType, given: &FieldType) -> bool {
 }
 
 /// How many rows there are, and one digest over them: the same at the provider over what it may show, and at the
-/// consumer over what its table holds.
+/// consumer over what its table holds, in whatever order either reads.
 ///
-/// Format `yunhe-delivered/1`: `d0 = H(canonical {"format", "agreement", "columns"})`, and for each row in ascending
-/// order of its key `d = H(d ‖ H(canonical row))`, where a row is the object of its columns without those that are
-/// null.
+/// Format `yunhe-delivered/1`: `head = H(canonical {"format", "agreement", "columns"})`; a row is the texts of its
+/// columns in order, each behind its length in bytes (4 bytes, big-endian), where nothing is the length `FFFFFFFF`
+/// alone; `sum` is the sum of `H(row)` over all rows as numbers of 256 bits, big-endian, without what is carried
+/// beyond them; the digest is `H(head ‖ rows (8 bytes, big-endian) ‖ sum)`.
+///
+/// It finds what went wrong. Against somebody who computes rows until sums agree it is no proof: receipts are.
 #[derive(Clone, Debug)]
 pub struct Tally {
+    head: Hash,
     rows: u64,
-    chain: [u8; 32],
+    /// Sixty-four bits each, the lowest first.
+    sum: [u64; 4],
+    row: Vec<u8>,
+}
+
+/// The length of what is not there.
+const NOTHING: [u8; 4] = [0xff; 4];
+
+/// Texts as the bytes that they are.
+struct Bytes<'a>(&'a mut Vec<u8>);
+
+impl std::fmt::Write for Bytes<'_> {
+    fn write_str(&mut self, text: &str) -> std::fmt::Result {
+        self.0.extend_from_slice(text.as_bytes());
+        Ok(())
+    }
 }
 
 impl Tally {
@@ -216,25 +235,60 @@ impl Tally {
     pub fn begin(agreement: &Digest, shape: &RecordType) -> Result<Self, Problem> {
         let columns: Vec<&FieldName> = shape.fields.keys().collect();
         let head = serde_json::json!({"format": TALLY_FORMAT, "agreement": agreement, "columns": columns});
-        Ok(Self { rows: 0, chain: hash(Suite::default(), &canonical_bytes(&head)?) })
+        let head = hash(Suite::default(), &canonical_bytes(&head)?);
+        Ok(Self { head, rows: 0, sum: [0; 4], row: Vec::new() })
     }
 
     /// One row more, with its values in the order of the columns.
-    ///
-    /// # Errors
-    /// `format.canonical`.
-    pub fn add(&mut self, shape: &RecordType, values: &[Value]) -> Result<(), Problem> {
-        let cells = shape.fields.iter().zip(values).filter(|(_, value)| !value.is_null());
-        let row: serde_json::Map<_, _> =
-            cells.map(|((name, field), value)| (name.as_str().to_owned(), field.kind.json(value))).collect();
-        let row = hash(Suite::default(), &canonical_bytes(&row)?);
-        self.chain = hash_all(Suite::default(), &[&self.chain, &row]);
+    pub fn add(&mut self, shape: &RecordType, values: &[Value]) {
+        self.row.clear();
+        for (field, value) in shape.fields.values().zip(values) {
+            let at = self.row.len();
+            self.row.extend_from_slice(&NOTHING);
+            if !value.is_null() {
+                field.kind.write(value, &mut Bytes(&mut self.row));
+                let length = self.row.len() - at - NOTHING.len();
+                self.row[at..at + NOTHING.len()].copy_from_slice(&length_bytes(length));
+            }
+        }
+        self.count();
+    }
+
+    /// One row more, as the texts that its values are written as.
+    pub fn add_texts(&mut self, cells: &[Option<&str>]) {
+        self.row.clear();
+        for cell in cells {
+            self.row.extend_from_slice(&cell.map_or(NOTHING, |it| length_bytes(it.len())));
+            self.row.extend_from_slice(cell.unwrap_or_default().as_bytes());
+        }
+        self.count();
+    }
+
+    fn count(&mut self) {
+        let row = hash(Suite::default(), &self.row);
+        let mut carry = false;
+        for (part, bytes) in self.sum.iter_mut().zip(row.rchunks_exact(8)) {
+            let more = bytes.iter().fold(0, |all, byte| (all << 8) | u64::from(*byte));
+            (*part, carry) = carrying(*part, more, carry);
+        }
         self.rows += 1;
-        Ok(())
     }
 
     /// What it comes to.
     pub fn end(&self) -> (u64, Digest) {
-        (self.rows, Digest { suite: Suite::default(), hash: self.chain })
+        let sum: Vec<u8> = self.sum.iter().rev().flat_map(|it| it.to_be_bytes()).collect();
+        let hash = hash_all(Suite::default(), &[&self.head, &self.rows.to_be_bytes(), &sum]);
+        (self.rows, Digest { suite: Suite::default(), hash })
     }
+}
+
+/// A text that does not fit memory's half is none that comes here: rows are bounded long before.
+fn length_bytes(length: usize) -> [u8; 4] {
+    u32::try_from(length).unwrap_or(u32::MAX - 1).to_be_bytes()
+}
+
+fn carrying(one: u64, other: u64, carry: bool) -> (u64, bool) {
+    let (sum, over) = one.overflowing_add(other);
+    let (sum, again) = sum.overflowing_add(u64::from(carry));
+    (sum, over || again)
 }

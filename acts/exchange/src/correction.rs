@@ -2,7 +2,8 @@
 //! have confirmed.
 //!
 //! A past recipient is a consumer whose agreement lets the row through and that had a delivery since the row was wrong,
-//! or a batch made since then. What was being answered while it was corrected is found in the minutes after.
+//! or a batch made since then. What was being answered while it was corrected is noted with the time at which it was
+//! asked for, behind the correction; it is found in the minutes after.
 
 use crate::{
     AgreementId, Confirmation, Correction, CorrectionId, Fixed, Letter, Notice, Objection, Side, Signed, agreement,
@@ -95,7 +96,7 @@ impl Ask for TakeConfirmation {
 
 /// What recipients are told about.
 pub(crate) struct Told<'a> {
-    /// The objection or the erasure.
+    /// The objection.
     pub about: &'a str,
     /// The objection.
     pub objection: Option<&'a Objection>,
@@ -107,8 +108,8 @@ fn missing(id: CorrectionId) -> Problem {
     Problem::new(
         Kind::Missing,
         "objection.correction_missing",
-        format!("没有更正通知 {id}"),
-        format!("there is no correction {id}"),
+        format!("没有更正通知 {id}；yunhe objection corrections 列出全部"),
+        format!("there is no correction {id}; yunhe objection corrections lists them"),
     )
 }
 
@@ -138,7 +139,7 @@ pub(crate) async fn tell_all(
                     told.about,
                     recipient.agreement.to_string(),
                     text(&correction)?,
-                    micros(now),
+                    micros(recipient.since),
                     micros(now) + UNDER_WAY_MICROS
                 ];
                 tx.execute(CANDIDATE_ADD, args).await?;
@@ -215,7 +216,9 @@ async fn send(
     let signed = Signed::sign(correction, signer)?;
     if add(tx, Side::Provider, about, &signed, now).await? {
         let id = signed.body.id.to_string();
-        letter::send(tx, &id, &signed.body.consumer, &Letter::Correction(signed.clone()), now).await?;
+        let letter = Letter::Correction(signed.clone());
+        // One whose letters are full is told with those that are asked again.
+        letter::send_or_leave(tx, &id, &signed.body.consumer, &letter, now).await?;
     }
     Ok(())
 }
@@ -264,11 +267,14 @@ pub async fn tell_under_way(tx: &mut Tx, signer: &dyn Signer, now: Timestamp) ->
         send(tx, about, row.json("document")?, signer, now).await?;
         tx.execute(CANDIDATE_TOLD, args![about, agreement]).await?;
     }
-    tx.execute(CANDIDATE_FORGET, args![micros(now)]).await?;
+    if rows.len() < LIST_MAX as usize {
+        tx.execute(CANDIDATE_FORGET, args![micros(now)]).await?;
+    }
     Ok(rows.len())
 }
 
-/// Asks those again that have heard of a correction and not confirmed it for a day; says how many.
+/// Asks those again that have heard of a correction and not confirmed it for a day, and tells those for whom too many
+/// letters waited a day ago; says how many.
 ///
 /// # Errors
 /// Those of the store.
@@ -278,7 +284,7 @@ pub async fn ask_again(tx: &mut Tx, now: Timestamp) -> Result<usize, Problem> {
         let signed: Signed<Correction> = row.json("document")?;
         let id = signed.body.id.to_string();
         let consumer = signed.body.consumer.clone();
-        letter::send(tx, &id, &consumer, &Letter::Correction(signed), now).await?;
+        letter::send_or_leave(tx, &id, &consumer, &Letter::Correction(signed), now).await?;
         tx.execute(CORRECTION_ASKED, args![id, micros(now)]).await?;
     }
     Ok(rows.len())
@@ -341,7 +347,8 @@ pub(crate) fn view(row: &Row) -> Result<CorrectionView, Problem> {
 /// Takes in a correction: a task for our people. Twice is once.
 ///
 /// # Errors
-/// `exchange.agreement_missing`, `exchange.side` when we had nothing from that provider under it.
+/// `exchange.agreement_missing`, `exchange.side` when we had nothing from that provider under it;
+/// `objection.correction_exists` for another one of that name.
 pub async fn take_correction(
     tx: &mut Tx,
     permit: &Permit<TakeCorrection>,
@@ -357,22 +364,34 @@ pub async fn take_correction(
         Problem::new(
             Kind::Unprocessable,
             "exchange.side",
-            format!("协议 {} 中本单位不是消费方", body.agreement),
-            format!("we are not the consumer of agreement {}", body.agreement),
+            format!("协议 {} 的供需双方与更正通知所写不符；请提供方核对后重发", body.agreement),
+            format!("agreement {} is not between these two; let the provider look and send it again", body.agreement),
         )
     );
     let about = body.objection.map(|it| it.to_string()).unwrap_or_default();
-    if add(tx, Side::Consumer, &about, signed, now).await? {
-        let id = body.id.to_string();
-        document_leaf(tx, "correction", &id, signed, (salt, now)).await?;
-        let title = Bilingual::new(
-            format!("{} 更正了 {}：请重新获取并确认", body.provider, body.record),
-            format!("{} corrected {}: fetch it again and confirm", body.provider, body.record),
-        );
-        let kind = "correction-received".to_owned();
-        letter::notify(tx, &Notice { about: id, kind, role: Role::Requester, title, due: None, at: now }).await?;
+    if !add(tx, Side::Consumer, &about, signed, now).await? {
+        let known = load(tx, body.id, Side::Consumer).await?.correction.body;
+        ensure!(known == *body, other(body.id));
+        return Ok(());
     }
+    let id = body.id.to_string();
+    document_leaf(tx, "correction", &id, signed, (salt, now)).await?;
+    let title = Bilingual::new(
+        format!("{} 更正了 {}：请重新获取并确认", body.provider, body.record),
+        format!("{} corrected {}: fetch it again and confirm", body.provider, body.record),
+    );
+    let kind = "correction-received".to_owned();
+    letter::notify(tx, &Notice { about: id, kind, role: Role::Requester, title, due: None, at: now }).await?;
     Ok(())
+}
+
+fn other(id: CorrectionId) -> Problem {
+    Problem::new(
+        Kind::Conflict,
+        "objection.correction_exists",
+        format!("更正通知 {id} 此前已收到，内容不同；请提供方核对，以新的标识另行通知"),
+        format!("correction {id} was told before and said something else; let the provider tell it under a new id"),
+    )
 }
 
 /// Confirms a correction: signed, and told to the provider until it has heard. Once is enough.
@@ -404,8 +423,8 @@ pub async fn confirm(
         Problem::new(
             Kind::Conflict,
             "objection.confirmed",
-            "该更正通知此前已确认",
-            "this correction was confirmed before",
+            format!("更正通知 {id} 此前已确认，无须再次确认；yunhe objection corrections 可查看"),
+            format!("correction {id} was confirmed before, nothing is left to do; see yunhe objection corrections"),
         )
     );
     document_leaf(tx, "confirmation", &id.to_string(), &signed, (salt, now)).await?;
@@ -426,6 +445,7 @@ pub async fn take_confirmation(
 ) -> Result<(), Problem> {
     let signed = &permit.ask().confirmation;
     let id = signed.body.correction;
+    crate::objection::check_reason(&signed.body.note)?;
     let told = load(tx, id, Side::Provider).await?.correction;
     ensure!(
         told.body.consumer == signed.body.by && told.digest()? == signed.body.correction_digest,

@@ -12,11 +12,12 @@ pub(crate) mod turn;
 use crate::cascade::{authority_at, numbers};
 use crate::check_attachments;
 use crate::{AccessRequest, Agreement, AgreementId, Answer, Signed, Supplement, Verdict};
-use policy::{AnswerStep, MemberFacts, Offer, Sharing, Terms, Travel};
+use policy::{AnswerStep, MemberFacts, Offer, Service, ServiceTerms, Sharing, Terms, Travel};
+use rule::Filter;
 use schema::{FieldName, RecordType, division::Zones};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use vocabulary::{Date, Digest, Kind, PlatformNumber, Problem, Timestamp, date_in_shanghai, ensure};
+use vocabulary::{Date, Digest, Kind, OperationName, PlatformNumber, Problem, Timestamp, date_in_shanghai, ensure};
 
 /// Where a request stands.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -66,6 +67,9 @@ pub enum Standing {
     Agreed {
         /// With which columns.
         columns: Vec<FieldName>,
+        /// With which operations of a service.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        operations: Vec<OperationName>,
     },
 }
 
@@ -85,6 +89,38 @@ pub enum Event {
     Supplemented(Signed<Supplement>),
 }
 
+/// What is left of a request: columns, or operations of a service.
+#[derive(Clone)]
+struct Left {
+    columns: Vec<FieldName>,
+    operations: Vec<OperationName>,
+}
+
+impl Left {
+    fn of(request: &AccessRequest) -> Self {
+        Self { columns: request.columns.clone(), operations: request.operations.clone() }
+    }
+
+    fn agreed(&self) -> Standing {
+        Standing::Agreed { columns: self.columns.clone(), operations: self.operations.clone() }
+    }
+
+    /// Keeps what an answer names: something of the sort that was asked for, and all of it asked for.
+    fn keep(&mut self, answer: &Answer) -> Result<(), Problem> {
+        match (&answer.columns, &answer.operations) {
+            (Some(columns), None) => retain(&mut self.columns, columns),
+            (None, Some(operations)) => retain(&mut self.operations, operations),
+            _ => Err(part_only()),
+        }
+    }
+}
+
+fn retain<T: PartialEq>(all: &mut Vec<T>, part: &[T]) -> Result<(), Problem> {
+    ensure!(!part.is_empty() && part.iter().all(|it| all.contains(it)), part_only());
+    all.retain(|it| part.contains(it));
+    Ok(())
+}
+
 fn unprocessable(code: &'static str, zh: impl Into<String>, en: impl Into<String>) -> Problem {
     Problem::new(Kind::Unprocessable, code, zh, en)
 }
@@ -100,7 +136,7 @@ struct At {
 pub fn start(request: &AccessRequest, steps: &[AnswerStep]) -> Standing {
     match steps.first() {
         Some(step) => Standing::Waiting { step: *step, accepted: false, level: 0 },
-        None => Standing::Agreed { columns: request.columns.clone() },
+        None => Left::of(request).agreed(),
     }
 }
 
@@ -110,10 +146,10 @@ pub fn start(request: &AccessRequest, steps: &[AnswerStep]) -> Standing {
 /// The first event that may not happen: `exchange.turn`, `exchange.reason`, `exchange.columns`, `number.rewritten`.
 pub fn standing(request: &AccessRequest, steps: &[AnswerStep], events: &[Event]) -> Result<Standing, Problem> {
     numbers(request, events)?;
-    let mut columns = request.columns.clone();
+    let mut left = Left::of(request);
     let mut now = start(request, steps);
     for event in events {
-        now = step(&now, (request, steps), &mut columns, event)?;
+        now = step(&now, (request, steps), &mut left, event)?;
     }
     Ok(now)
 }
@@ -121,7 +157,7 @@ pub fn standing(request: &AccessRequest, steps: &[AnswerStep], events: &[Event])
 fn step(
     now: &Standing,
     way: (&AccessRequest, &[AnswerStep]),
-    columns: &mut Vec<FieldName>,
+    left: &mut Left,
     event: &Event,
 ) -> Result<Standing, Problem> {
     match (now, event) {
@@ -132,7 +168,7 @@ fn step(
             ensure!(answer.body.step == *turn, not_your_turn(*turn));
             let who = authority_at(way.0, *level).filter(|_| *turn == AnswerStep::Authority);
             ensure!(who.is_none_or(|it| *it == answer.body.by), not_your_turn(*turn));
-            answered(At { step: *turn, level: *level }, way, columns, &answer.body)
+            answered(At { step: *turn, level: *level }, way, left, &answer.body)
         }
         (Standing::Waiting { step, .. }, Event::Supplemented(_)) => Err(not_your_turn(*step)),
         _ => Err(Problem::new(
@@ -147,7 +183,7 @@ fn step(
 fn answered(
     at: At,
     way: (&AccessRequest, &[AnswerStep]),
-    columns: &mut Vec<FieldName>,
+    left: &mut Left,
     answer: &Answer,
 ) -> Result<Standing, Problem> {
     let reason = || {
@@ -163,28 +199,26 @@ fn answered(
         Verdict::Return => Ok(Standing::Returned { step, level, reason: reason()? }),
         Verdict::Refuse => Ok(Standing::Refused { step: Some(step), level, reason: reason()? }),
         Verdict::Agree => {
-            ensure!(answer.columns.is_none(), part_only());
-            Ok(next(at, way, columns))
+            ensure!(answer.columns.is_none() && answer.operations.is_none(), part_only());
+            Ok(next(at, way, left))
         }
         Verdict::AgreeInPart => {
             reason()?;
-            let part = answer.columns.as_deref().filter(|it| !it.is_empty()).ok_or_else(part_only)?;
-            ensure!(part.iter().all(|it| columns.contains(it)), part_only());
-            columns.retain(|it| part.contains(it));
-            Ok(next(at, way, columns))
+            left.keep(answer)?;
+            Ok(next(at, way, left))
         }
     }
 }
 
 /// The next authority on the way, or else the next step.
-fn next(At { step, level }: At, (request, steps): (&AccessRequest, &[AnswerStep]), columns: &[FieldName]) -> Standing {
+fn next(At { step, level }: At, (request, steps): (&AccessRequest, &[AnswerStep]), left: &Left) -> Standing {
     if step == AnswerStep::Authority && authority_at(request, level + 1).is_some() {
         return Standing::Waiting { step, accepted: false, level: level + 1 };
     }
     let after = steps.iter().skip_while(|it| **it != step).nth(1);
     match after {
         Some(step) => Standing::Waiting { step: *step, accepted: false, level: 0 },
-        None => Standing::Agreed { columns: columns.to_vec() },
+        None => left.agreed(),
     }
 }
 
@@ -200,8 +234,9 @@ fn not_your_turn(turn: AnswerStep) -> Problem {
 fn part_only() -> Problem {
     unprocessable(
         "exchange.columns",
-        "部分同意须列出保留的列，且只能是申请的列；同意则不列",
-        "agreeing in part names the columns that stay, all of them asked for; agreeing names none",
+        "部分同意须列出保留的列（服务则为操作），且只能是申请过的；同意则不列",
+        "agreeing in part names the columns, or of a service the operations, that stay, all of them asked for; \
+         agreeing names none",
     )
     .field("/columns")
 }
@@ -237,18 +272,7 @@ pub fn admissible(request: &AccessRequest, offer: &Offer, asker: &MemberFacts, n
         )
         .field("/purpose")
     );
-    ensure!(
-        !request.columns.is_empty(),
-        unprocessable("exchange.columns", "请至少选一列", "name a column").field("/columns")
-    );
-    if let Some(column) = request.columns.iter().find(|it| !offer.columns.contains(it)) {
-        return Err(refused(
-            "exchange.restriction",
-            format!("列 {} 不在可共享范围", column.as_str()),
-            format!("column {} is not offered", column.as_str()),
-        )
-        .field("/columns"));
-    }
+    chosen(request, offer)?;
     check_attachments(&request.attachments)?;
     let last = last_day(request, offer);
     ensure!(
@@ -258,8 +282,42 @@ pub fn admissible(request: &AccessRequest, offer: &Offer, asker: &MemberFacts, n
     Ok(())
 }
 
+/// What a request names is offered, and something of the sort that is.
+fn chosen(request: &AccessRequest, offer: &Offer) -> Result<(), Problem> {
+    let foreign = |zh: String, en: String, field: &'static str| {
+        Problem::new(Kind::Refused, "exchange.restriction", zh, en).field(field)
+    };
+    if let Some(it) = request.columns.iter().find(|it| !offer.columns.contains(it)) {
+        return Err(foreign(format!("列 {it} 不在可共享范围"), format!("column {it} is not offered"), "/columns"));
+    }
+    if let Some(it) = request.operations.iter().find(|it| !offer.operations.contains(it)) {
+        return Err(foreign(
+            format!("操作 {it} 不在可共享范围"),
+            format!("operation {it} is not offered"),
+            "/operations",
+        ));
+    }
+    if offer.is_service() {
+        let none = || unprocessable("exchange.operations", "请至少选一项操作", "name an operation");
+        ensure!(!request.operations.is_empty(), none().field("/operations"));
+    } else {
+        let none = || unprocessable("exchange.columns", "请至少选一列", "name a column");
+        ensure!(!request.columns.is_empty(), none().field("/columns"));
+    }
+    Ok(())
+}
+
 fn last_day(request: &AccessRequest, offer: &Offer) -> Date {
     offer.until.map_or(request.until, |it| it.min(request.until))
+}
+
+/// What an offer shares, as it is now.
+#[derive(Clone, Copy)]
+pub enum Shared<'a> {
+    /// Rows of a record type.
+    Records(&'a RecordType),
+    /// Calls of a service.
+    Service(&'a Service),
 }
 
 /// What an agreement is made from.
@@ -270,8 +328,8 @@ pub struct Ground<'a> {
     pub request_digest: Digest,
     /// The offer as it is now.
     pub offer: &'a Offer,
-    /// The record type as it is now.
-    pub record: &'a RecordType,
+    /// What it shares.
+    pub shared: Shared<'a>,
     /// The consumer.
     pub asker: &'a MemberFacts,
     /// The functional zones that `under` knows.
@@ -301,18 +359,23 @@ pub fn agreement(
     id: AgreementId,
     now: Timestamp,
 ) -> Result<Agreement, Problem> {
-    let Ground { request, request_digest, offer, record, asker, zones, travel, numbers } = ground;
+    let Ground { request, request_digest, offer, shared, asker, zones, travel, numbers } = ground;
     admissible(request, offer, asker, now)?;
     let travel = offer.travel.unwrap_or(*travel);
     ensure!(travel != Travel::ViaHub, not_carried());
-    let Standing::Agreed { columns } = standing else {
+    let Standing::Agreed { columns, operations } = standing else {
         return Err(Problem::new(Kind::Conflict, "exchange.turn", "申请尚未获同意", "the request is not agreed yet"));
+    };
+    let (rows, service) = match shared {
+        Shared::Records(record) => (offer.rows_for(record, asker, &request.purpose, zones)?, None),
+        Shared::Service(service) => (Filter::never(), Some(service_terms(service, operations, offer)?)),
     };
     let masks = offer.mask.iter().filter(|(it, _)| columns.contains(it)).map(|(it, mask)| (it.clone(), *mask));
     let terms = Terms {
         record: offer.of.clone(),
         columns: offer.columns.iter().filter(|it| columns.contains(it)).cloned().collect(),
-        rows: offer.rows_for(record, asker, &request.purpose, zones)?,
+        rows,
+        service,
         masks: masks.collect(),
         purpose: request.purpose.clone(),
         quota: offer.quota,
@@ -335,4 +398,21 @@ pub fn agreement(
         numbers: numbers.to_vec(),
         at: now,
     })
+}
+
+/// The agreed operations as they are declared now.
+fn service_terms(service: &Service, agreed: &[OperationName], offer: &Offer) -> Result<ServiceTerms, Problem> {
+    let declared = |it: &OperationName| {
+        let operation = service.operations.get(it).ok_or_else(|| {
+            Problem::new(
+                Kind::Conflict,
+                "exchange.operations",
+                format!("服务 {} 已没有操作 {it}；请重新申请", service.service),
+                format!("service {} has no operation {it} any more; ask anew", service.service),
+            )
+        })?;
+        Ok((it.clone(), operation.clone()))
+    };
+    let operations = agreed.iter().map(declared).collect::<Result<_, Problem>>()?;
+    Ok(ServiceTerms { operations, calls: offer.calls })
 }

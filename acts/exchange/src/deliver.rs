@@ -1,7 +1,7 @@
 //! Deliveries: the one transaction in which a delivery is issued, with its guards, and batches with their parts.
 
 use crate::{
-    AgreementId, Asked, DeliveryId, NewPage, ReceiptBody, ReceiptId, agreement_facts, follow,
+    AgreementId, Asked, DeliveryId, NewCall, NewPage, ReceiptBody, ReceiptId, agreement_facts, call, follow,
     receipt::{self, Parts, add},
     store::{
         AGREEMENT_SPEND, NONCE_CLAIM, NONCE_FORGET, PARCEL_ADD, PARCEL_GET, PARCEL_LOST, PARCEL_READY, PART_ADD,
@@ -16,7 +16,8 @@ use schema::FieldName;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use vocabulary::{
-    Digest, Kind, OrganisationId, Problem, ResourceId, Timestamp, canonical_text, date_in_shanghai, ensure, micros,
+    Digest, Kind, OperationName, OrganisationId, Problem, ResourceId, Timestamp, canonical_text, date_in_shanghai,
+    ensure, micros,
 };
 
 /// A consumer with more receipts than these not countersigned gets nothing further under that agreement.
@@ -56,6 +57,8 @@ pub struct Deliver {
     pub columns: Vec<FieldName>,
     /// Which of the permitted rows.
     pub filter: Filter,
+    /// Which operation of a service, where it is a call.
+    pub operation: Option<OperationName>,
 }
 
 impl Ask for Deliver {
@@ -65,6 +68,7 @@ impl Ask for Deliver {
             purpose: &self.purpose,
             columns: &self.columns,
             filter: &self.filter,
+            operation: self.operation.as_ref(),
         })
     }
 }
@@ -97,6 +101,8 @@ pub struct Issue {
     pub integrate_by: Timestamp,
     /// The page that the delivery is, where it is one: it comes to be with its receipt.
     pub page: Option<NewPage>,
+    /// The reserved call that was made, with the message that goes back.
+    pub call: Option<(NewCall, Vec<u8>)>,
 }
 
 pub(crate) fn count(number: u64) -> i64 {
@@ -140,14 +146,16 @@ pub async fn issue(
     issue: &Issue,
     now: Timestamp,
 ) -> Result<LogPromise, Problem> {
-    let ask = permit.ask();
-    claim(tx, &issue.nonce).await?;
     let body = &issue.body;
-    let today = date_in_shanghai(now).to_string();
-    let guards =
-        args![ask.agreement.to_string(), ask.revision, today, count(body.rows), RECEIPTS_OPEN_MAX, micros(now)];
-    if tx.execute(AGREEMENT_SPEND, guards).await? == 0 {
-        return Err(why_not(tx, permit, body.rows, now).await?);
+    match &issue.call {
+        // Claimed and spent when it was reserved.
+        Some(call) => call::done(tx, permit, call, body.id, now).await?,
+        None => {
+            claim(tx, &issue.nonce).await?;
+            if tx.execute(AGREEMENT_SPEND, guards(permit, body.counts(), now)).await? == 0 {
+                return Err(why_not(tx, permit, body.counts(), now).await?);
+            }
+        }
     }
     let written = canonical_text(body)?;
     let leaf = NewLeaf { kind: receipt::ISSUED, body: written, salt: issue.salt };
@@ -167,8 +175,19 @@ pub async fn issue(
     Ok(log)
 }
 
+/// What the guards of a delivery are measured by.
+pub(crate) fn guards(permit: &Permit<Deliver>, counts: u64, now: Timestamp) -> Vec<::store::Arg> {
+    let (ask, today) = (permit.ask(), date_in_shanghai(now).to_string());
+    args![ask.agreement.to_string(), ask.revision, today, count(counts), RECEIPTS_OPEN_MAX, micros(now)]
+}
+
 /// The guards did not hold: says which, from what is there now.
-async fn why_not(tx: &mut Tx, permit: &Permit<Deliver>, rows: u64, now: Timestamp) -> Result<Problem, Problem> {
+pub(crate) async fn why_not(
+    tx: &mut Tx,
+    permit: &Permit<Deliver>,
+    rows: u64,
+    now: Timestamp,
+) -> Result<Problem, Problem> {
     let ask = permit.ask();
     let Some((facts, view)) = agreement_facts(tx, ask.agreement, now).await? else {
         return Ok(Problem::new(
@@ -184,14 +203,13 @@ async fn why_not(tx: &mut Tx, permit: &Permit<Deliver>, rows: u64, now: Timestam
     {
         return Ok(quota.spent().with("rows_left", quota.rows_per_day.saturating_sub(facts.rows_today)));
     }
-    if count(view.open_receipts) >= RECEIPTS_OPEN_MAX {
-        return Ok(Problem::new(
-            Kind::Conflict,
-            "exchange.receipt_due",
-            format!("有 {} 份回执未确认；请先确认（yunhe receipt acknowledge）", view.open_receipts),
-            format!("{} receipts are not countersigned; do that first (yunhe receipt acknowledge)", view.open_receipts),
-        ));
+    if let Some(quota) = facts.terms.service.as_ref().and_then(|it| it.calls)
+        && facts.state == AgreementState::Live
+        && quota.per_day.is_some_and(|it| facts.rows_today >= it)
+    {
+        return Ok(quota.spent());
     }
+    receipts_few(view.open_receipts)?;
     let principal = permit.principal().clone();
     let facts = policy::Facts { organisation: principal.organisation.clone(), principal, now, agreement: Some(facts) };
     let again = Deliver {
@@ -201,6 +219,7 @@ async fn why_not(tx: &mut Tx, permit: &Permit<Deliver>, rows: u64, now: Timestam
         purpose: ask.purpose.clone(),
         columns: ask.columns.clone(),
         filter: ask.filter.clone(),
+        operation: ask.operation.clone(),
     };
     Ok(policy::decide(&facts, again).err().unwrap_or_else(|| {
         Problem::new(
@@ -210,6 +229,23 @@ async fn why_not(tx: &mut Tx, permit: &Permit<Deliver>, rows: u64, now: Timestam
             "the agreement has a new revision; try again",
         )
     }))
+}
+
+/// Whether few enough receipts are open for one more.
+///
+/// # Errors
+/// `exchange.receipt_due`.
+pub fn receipts_few(open: u64) -> Result<(), Problem> {
+    ensure!(
+        count(open) < RECEIPTS_OPEN_MAX,
+        Problem::new(
+            Kind::Conflict,
+            "exchange.receipt_due",
+            format!("有 {open} 份回执未确认；请先确认（yunhe receipt acknowledge）"),
+            format!("{open} receipts are not countersigned; do that first (yunhe receipt acknowledge)"),
+        )
+    );
+    Ok(())
 }
 
 /// A batch: all permitted rows at one moment, in parts.
@@ -234,6 +270,9 @@ pub struct Parcel {
     /// See above.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub revision: Option<u32>,
+    /// Rows and digest of all of it, for whoever compares; none where rows could not be told apart.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tally: Option<(u64, Digest)>,
     /// Whether all parts are there.
     pub ready: bool,
     /// The parts.
@@ -244,7 +283,7 @@ impl Parcel {
     /// What its consumer is told of it.
     #[must_use]
     pub fn told(self) -> Self {
-        Self { position: 0, epoch: None, revision: None, ..self }
+        Self { position: 0, epoch: None, revision: None, tally: None, ..self }
     }
 }
 
@@ -298,16 +337,17 @@ fn parcel_lost(id: DeliveryId) -> Problem {
     )
 }
 
-/// Keeps the parts of a batch whose bytes are safe, and marks it ready.
+/// Keeps the parts of a batch whose bytes are safe, with what they come to, and marks it ready.
 ///
 /// # Errors
 /// Those of the store.
-pub async fn keep_parts(tx: &mut Tx, id: DeliveryId, parts: &[Part]) -> Result<(), Problem> {
+pub async fn keep_parts(tx: &mut Tx, parcel: &Parcel, parts: &[Part]) -> Result<(), Problem> {
+    let id = parcel.id.to_string();
     for part in parts {
-        let args = args![id.to_string(), part.number, part.digest.to_string(), count(part.rows), count(part.bytes)];
+        let args = args![&id, part.number, part.digest.to_string(), count(part.rows), count(part.bytes)];
         tx.execute(PART_ADD, args).await?;
     }
-    tx.execute(PARCEL_READY, args![id.to_string()]).await.map(|_| ())
+    tx.execute(PARCEL_READY, args![id, text(parcel)?]).await.map(|_| ())
 }
 
 /// A batch of that consumer's.

@@ -1,7 +1,7 @@
 //! Delays that are told upwards: whoever waits past the term tells the authority in charge, once.
 
 use crate::{
-    Escalation, Letter, Notice, Signed, letter,
+    Escalation, Letter, Notice, ObjectionId, RequestId, Signed, letter,
     objection::document_leaf,
     store::{NOTICE_GET, OBJECTION_UNRULED},
 };
@@ -9,10 +9,15 @@ use crate::{ObjectionView, letter::notice_id};
 use ::store::{Reader, Tx, args};
 use evidence::Salt;
 use policy::{Ask, Need, Permit, Role};
-use vocabulary::{Bilingual, OrganisationId, Problem, Timestamp};
+use vocabulary::{Bilingual, Kind, OrganisationId, Problem, Timestamp, ensure};
 
 /// Objections looked at in one step at most.
 const LIST_MAX: u32 = 500;
+
+/// The steps of requests whose delay is told upwards.
+const REQUEST_STEPS: [&str; 2] = ["authority", "provider"];
+/// Those of objections: the provider's, and that of a department to which it was passed.
+const OBJECTION_STEPS: [&str; 2] = ["objection", "source"];
 
 /// Tells the authority in charge of a delay.
 #[derive(Debug)]
@@ -68,7 +73,7 @@ pub async fn escalate(tx: &mut Tx, permit: &Permit<Escalate>, salt: Salt, now: T
 /// Takes in an escalation: the authority's people are told. Twice is once.
 ///
 /// # Errors
-/// Those of the store.
+/// `exchange.escalation` for one that is about nothing that can be late.
 pub async fn take_escalation(
     tx: &mut Tx,
     permit: &Permit<TakeEscalation>,
@@ -76,9 +81,30 @@ pub async fn take_escalation(
     now: Timestamp,
 ) -> Result<(), Problem> {
     let signed = &permit.ask().escalation;
+    check(&signed.body)?;
     if letter::notify(tx, &told(&signed.body, Role::Approver, now)).await? {
         document_leaf(tx, "escalation", &signed.body.about, signed, (salt, now)).await?;
     }
+    Ok(())
+}
+
+/// What is late is a step of a request or of an objection, each by its name: an escalation has no words of its own.
+fn check(escalation: &Escalation) -> Result<(), Problem> {
+    let Escalation { about, step, .. } = escalation;
+    let steps = match (about.parse::<RequestId>(), about.parse::<ObjectionId>()) {
+        (Ok(_), _) => &REQUEST_STEPS[..],
+        (_, Ok(_)) => &OBJECTION_STEPS[..],
+        _ => &[],
+    };
+    ensure!(
+        steps.contains(&step.as_str()),
+        Problem::new(
+            Kind::Unprocessable,
+            "exchange.escalation",
+            "督办须指明某件申请或异议的某一环节；请核对后重发",
+            "an escalation names a request or an objection, and its step; look and send it again",
+        )
+    );
     Ok(())
 }
 

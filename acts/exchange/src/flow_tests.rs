@@ -2,13 +2,14 @@
 //! before and after each commit and asks that are repeated.
 
 use crate::{
-    Act, DeliveryId, Follow, Input, Mark, Mode, RowChange, Shown, Stage, Turn, changes, from_rows, step, to_rows, turn,
+    Act, DeliveryId, Follow, Input, Mark, Mode, RowChange, Shown, Stage, Tally, Turn, changes, from_rows, step,
+    to_rows, turn,
 };
 use policy::Mask;
 use proptest::prelude::*;
 use schema::{Field, FieldName, FieldType, RecordType, Value};
 use std::collections::{BTreeMap, BTreeSet};
-use vocabulary::{Bilingual, ResourceId, uuid::Uuid};
+use vocabulary::{Bilingual, Digest, ResourceId, uuid::Uuid};
 
 /// Rows by key: whether the restriction holds, what is shown, what is not.
 type State = BTreeMap<i64, (bool, i64, i64)>;
@@ -263,6 +264,23 @@ proptest! {
         prop_assert_eq!(merged.len(), consumer.merged.len());
     }
 
+    /// Two tables have one digest where they hold the same rows, in whatever order, as values or as the texts that
+    /// these are written as; and never where a row or a cell differs.
+    #[test]
+    fn a_tally_is_that_of_the_rows(one in any_shown(), other in any_shown()) {
+        let begin = || Tally::begin(&Digest::of(b"agreement"), &shape()).unwrap();
+        let (mut values, mut texts, mut others) = (begin(), begin(), begin());
+        one.values().for_each(|row| values.add(&shape(), row));
+        for row in one.values().rev() {
+            let cells: Vec<Option<String>> =
+                row.iter().map(|it| (!it.is_null()).then(|| FieldType::Integer.render(it))).collect();
+            texts.add_texts(&cells.iter().map(Option::as_deref).collect::<Vec<_>>());
+        }
+        other.values().for_each(|row| others.add(&shape(), row));
+        prop_assert_eq!(values.end(), texts.end());
+        prop_assert_eq!(values.end() == others.end(), one == other);
+    }
+
     /// Changes lead from one to the other and speak of nothing else; as rows of a page they stay what they are.
     #[test]
     fn changes_are_exact(before in any_shown(), after in any_shown()) {
@@ -310,6 +328,7 @@ fn a_shape_is_what_masks_leave() {
         masks: masks.iter().map(|it| (name(it), Mask::Last4)).collect(),
         purpose: String::new(),
         quota: None,
+        service: None,
         until: vocabulary::Date::constant(2027, 1, 1),
     };
     let shape = crate::shape(&record, &terms(&["born", "id", "code"], &["code", "born"])).unwrap();

@@ -4,15 +4,15 @@
 //! are
 //! only ever added as optional; anything else is a new version. Examples with fixed keys stand in `tests/conformance`.
 
-use crate::Attachment;
+use crate::{Attachment, Called};
 use policy::{AnswerStep, Terms, Travel};
 use schema::FieldName;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use signing::{PublicKey, Purpose, Sign, Signer};
 use vocabulary::{
-    Date, Digest, FederationName, Kind, OrganisationId, PlatformNumber, Problem, ResourceId, Signature, Suite,
-    Timestamp, canonical_digest, ensure, id,
+    Date, Digest, FederationName, Kind, OperationName, OrganisationId, PlatformNumber, Problem, ResourceId, Signature,
+    Suite, Timestamp, canonical_digest, ensure, id,
 };
 
 id!(
@@ -151,8 +151,11 @@ pub struct AccessRequest {
     pub provider: OrganisationId,
     /// Which offer of the provider's.
     pub offer: ResourceId,
-    /// Which of its columns.
+    /// Which of its columns; of a service, none.
     pub columns: Vec<FieldName>,
+    /// Which operations of a service.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub operations: Vec<OperationName>,
     /// For what.
     pub purpose: String,
     /// By what right.
@@ -223,6 +226,9 @@ pub struct Answer {
     /// Which columns, when it agrees in part.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub columns: Option<Vec<FieldName>>,
+    /// Which operations of a service, when it agrees in part.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub operations: Option<Vec<OperationName>>,
     /// Numbers that platforms gave (目录代码、资源编码、需求申请编号、授权码), each with who gave it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub numbers: Vec<PlatformNumber>,
@@ -360,8 +366,11 @@ pub struct ReceiptBody {
     pub agreement: AgreementId,
     /// The agreement's digest.
     pub agreement_digest: Digest,
-    /// The record type.
+    /// The record type, or the service.
     pub record: ResourceId,
+    /// What was called of a service.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub called: Option<Called>,
     /// For what.
     pub purpose: String,
     /// The batch it belongs to.
@@ -384,6 +393,13 @@ pub struct ReceiptBody {
     /// When.
     #[schemars(with = "String")]
     pub at: Timestamp,
+}
+
+impl ReceiptBody {
+    /// What it counts against the quota: its rows, or of a service one call.
+    pub fn counts(&self) -> u64 {
+        if self.called.is_some() { 1 } else { self.rows }
+    }
 }
 
 /// The consumer's signed HTTP request (RFC 9421): its signature base names the digest of the body.

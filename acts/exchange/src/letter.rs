@@ -3,10 +3,11 @@
 use crate::{
     Letter,
     store::{
-        LETTER_ADD, LETTER_COUNT, LETTER_FAILED, LETTER_HEARD, LETTER_LIST, LETTER_OF, NOTICE_ADD, NOTICE_LIST, text,
+        LETTER_ABOUT, LETTER_ADD, LETTER_COUNT, LETTER_FAILED, LETTER_HEARD, LETTER_LIST, LETTER_OF, LETTER_SILENT,
+        NOTICE_ADD, NOTICE_FORGET, NOTICE_LIST, text,
     },
 };
-use ::store::{Reader, Row, Tx, args};
+use ::store::{Reader, Row, Statement, Tx, args};
 use policy::Role;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -21,6 +22,12 @@ const LETTERS_MAX: u32 = 100;
 const LETTERS_WAITING_MAX: i64 = 100_000;
 /// Notices listed at once at most.
 const NOTICES_MAX: u32 = 500;
+/// Notices are kept for so many days; what still waits then is told anew.
+pub const NOTICES_KEPT_DAYS: i64 = 731;
+const DAY_MICROS: i64 = 86_400 * 1_000_000;
+
+/// Too many letters wait for one member.
+const TOO_MANY: &str = "letter.too_many";
 
 /// A letter on its way.
 #[derive(Clone, Debug, PartialEq)]
@@ -64,15 +71,35 @@ pub(crate) async fn send(
         waiting < LETTERS_WAITING_MAX,
         Problem::new(
             Kind::Unavailable,
-            "letter.too_many",
+            TOO_MANY,
             format!("待送达 {peer} 的消息已达 {LETTERS_WAITING_MAX} 条；请先恢复与其连接"),
             format!("{LETTERS_WAITING_MAX} letters wait for {peer}; restore the connection to it first"),
         )
     );
     let kind = letter.word();
     let digest = canonical_digest(vocabulary::Suite::default(), letter)?.to_string();
-    let id = format!("{about}/{kind}/{peer}");
+    let id = match letter {
+        // Each step of a matter is told, whatever became of the one before.
+        Letter::Escalation(it) => format!("{about}/{kind}/{}/{peer}", it.body.step),
+        _ => format!("{about}/{kind}/{peer}"),
+    };
     tx.execute(LETTER_ADD, args![id, about, peer.as_str(), kind, digest, text(letter)?, micros(now)]).await.map(|_| ())
+}
+
+/// Puts a letter on its way unless too many wait for that member already; whoever writes to many at once goes on with
+/// the others. Says whether it is on its way.
+pub(crate) async fn send_or_leave(
+    tx: &mut Tx,
+    about: &str,
+    peer: &OrganisationId,
+    letter: &Letter,
+    now: Timestamp,
+) -> Result<bool, Problem> {
+    match send(tx, about, peer, letter, now).await {
+        Ok(()) => Ok(true),
+        Err(problem) if problem.code == TOO_MANY => Ok(false),
+        Err(problem) => Err(problem),
+    }
 }
 
 /// Letters on their way, those tried longest ago first, at most 100.
@@ -80,14 +107,20 @@ pub(crate) async fn send(
 /// # Errors
 /// Those of the store.
 pub async fn letters(reader: &mut Reader) -> Result<Vec<Outgoing>, Problem> {
-    let rows = reader.rows(LETTER_LIST, args![LETTERS_MAX]).await?;
-    rows.iter()
-        .map(|it| {
-            let peer = OrganisationId::new(it.text("peer")?)?;
-            let digest = it.text("digest")?.parse()?;
-            Ok(Outgoing { id: it.text("id")?.to_owned(), peer, letter: it.json("letter")?, digest })
-        })
-        .collect()
+    reader.rows(LETTER_LIST, args![LETTERS_MAX]).await?.iter().map(outgoing).collect()
+}
+
+/// Letters on their way about something, or about the corrections that an objection led to, at most 100.
+///
+/// # Errors
+/// Those of the store.
+pub async fn letters_about(reader: &mut Reader, about: &str) -> Result<Vec<Outgoing>, Problem> {
+    reader.rows(LETTER_ABOUT, args![about, LETTERS_MAX]).await?.iter().map(outgoing).collect()
+}
+
+fn outgoing(row: &Row) -> Result<Outgoing, Problem> {
+    let (peer, digest) = (OrganisationId::new(row.text("peer")?)?, row.text("digest")?.parse()?);
+    Ok(Outgoing { id: row.text("id")?.to_owned(), peer, letter: row.json("letter")?, digest })
 }
 
 /// Takes a letter that was heard off the list, unless another has taken its place; says whether it was there.
@@ -95,12 +128,17 @@ pub(crate) async fn heard(tx: &mut Tx, sent: &Outgoing) -> Result<bool, Problem>
     Ok(tx.execute(LETTER_HEARD, args![&sent.id, sent.digest.to_string()]).await? == 1)
 }
 
-/// Notes that a letter did not arrive; it is tried again after the others.
+/// Notes that a letter did not arrive; it is tried again after the others. Where its member did not answer at all, that
+/// is said of all of its letters.
 ///
 /// # Errors
 /// Those of the store.
 pub async fn letter_failed(tx: &mut Tx, sent: &Outgoing, problem: &Problem, now: Timestamp) -> Result<(), Problem> {
-    tx.execute(LETTER_FAILED, args![&sent.id, problem.code.as_ref(), micros(now)]).await.map(|_| ())
+    let (statement, whose) = match problem.kind {
+        Kind::Unavailable => (LETTER_SILENT, sent.peer.as_str()),
+        _ => (LETTER_FAILED, sent.id.as_str()),
+    };
+    tx.execute(statement, args![whose, problem.code.as_ref(), micros(now)]).await.map(|_| ())
 }
 
 /// The letters about something that have not arrived.
@@ -160,6 +198,14 @@ pub async fn notify(tx: &mut Tx, notice: &Notice) -> Result<bool, Problem> {
     let (id, role) = (notice_id(notice)?, role_word(notice.role)?);
     let args = args![id, role, &notice.about, text(notice)?, micros(notice.at)];
     Ok(tx.execute(NOTICE_ADD, args).await? == 1)
+}
+
+/// Forgets notices of more than two years ago; says how many.
+///
+/// # Errors
+/// Those of the store.
+pub async fn forget_notices(tx: &mut Tx, now: Timestamp) -> Result<u64, Problem> {
+    tx.execute(Statement::long(NOTICE_FORGET), args![micros(now) - NOTICES_KEPT_DAYS * DAY_MICROS]).await
 }
 
 /// The newest notices to any of these roles, at most 500.

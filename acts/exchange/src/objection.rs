@@ -3,7 +3,7 @@
 use crate::{
     AgreementId, CorrectionCause, Letter, Notice, Objection, ObjectionId, ObjectionSide, ObjectionView, Outgoing,
     ReceiptId, Referral, Ruling, RulingVerdict, Side, Signed, agreement, correction,
-    decide::objection::{Case, Happening, ObjectionStage, Wrong},
+    decide::objection::{Case, Happening, Judged, ObjectionStage, Wrong, foreign_ruling, judged},
     letter,
     store::{OBJECTION_ADD, OBJECTION_GET, OBJECTION_LIST, OBJECTION_SET, OBJECTION_WAITING, text},
 };
@@ -90,6 +90,8 @@ impl Ask for Rule {
 /// Takes in the rulings on an objection; their signatures are checked already.
 #[derive(Debug)]
 pub struct TakeRulings {
+    /// Who takes them in.
+    pub us: OrganisationId,
     /// Who brings them.
     pub from: OrganisationId,
     /// All of them so far.
@@ -121,10 +123,15 @@ pub struct Fixed<'a> {
 }
 
 fn missing(id: ObjectionId) -> Problem {
-    Problem::new(Kind::Missing, "objection.missing", format!("没有异议 {id}"), format!("there is no objection {id}"))
+    Problem::new(
+        Kind::Missing,
+        "objection.missing",
+        format!("没有异议 {id}，或不由本单位处理；yunhe objection list 列出全部"),
+        format!("there is no objection {id}, or none that is ours; yunhe objection list shows them"),
+    )
 }
 
-fn unprocessable(code: &'static str, field: &str, zh: &str, en: &str) -> Problem {
+fn unprocessable(code: &'static str, field: &str, zh: impl Into<String>, en: impl Into<String>) -> Problem {
     Problem::new(Kind::Unprocessable, code, zh, en).field(field)
 }
 
@@ -147,8 +154,14 @@ pub fn check_reason(reason: &str) -> Result<(), Problem> {
     Ok(())
 }
 
-/// Whether an objection can be about what was agreed.
-fn check(objection: &Objection, terms: &policy::Terms) -> Result<(), Problem> {
+/// Checks the reason of a ruling; whoever only accepts it may leave it out.
+fn check_ruled(verdict: RulingVerdict, reason: Option<&str>) -> Result<(), Problem> {
+    let reason = reason.unwrap_or_default();
+    if verdict == RulingVerdict::Accept && reason.trim().is_empty() { Ok(()) } else { check_reason(reason) }
+}
+
+/// Whether it is an objection at all: short, with its reason, about something.
+fn check_form(objection: &Objection) -> Result<(), Problem> {
     check_reason(&objection.reason)?;
     ensure!(
         canonical_text(objection)?.len() <= OBJECTION_BYTES_MAX,
@@ -168,13 +181,20 @@ fn check(objection: &Objection, terms: &policy::Terms) -> Result<(), Problem> {
             "name the row or the column that is wrong"
         )
     );
+    Ok(())
+}
+
+/// Whether an objection can be about what was agreed.
+fn check(objection: &Objection, terms: &policy::Terms) -> Result<(), Problem> {
+    check_form(objection)?;
+    let (record, ours) = (&objection.record, &terms.record);
     ensure!(
-        objection.record == terms.record,
+        record == ours,
         unprocessable(
             "objection.record",
             "/record",
-            "协议不涉及该记录类型",
-            "the agreement is not about this record type"
+            format!("协议涉及 {ours}，而非 {record}；请改写 record，或换用相应的协议"),
+            format!("the agreement is about {ours}, not {record}; name that, or the agreement that is about it"),
         )
     );
     let named = objection.columns.iter().map(schema::FieldName::as_str);
@@ -186,13 +206,17 @@ fn check(objection: &Objection, terms: &policy::Terms) -> Result<(), Problem> {
             Problem::new(
                 Kind::Unprocessable,
                 "objection.column",
-                format!("列 {column} 不在协议列内"),
-                format!("column {column} is not among the agreed columns"),
+                format!("列 {column} 不在协议列内；协议列为 {}", agreed(terms)),
+                format!("column {column} is not among the agreed columns, which are {}", agreed(terms)),
             )
             .field("/columns")
         );
     }
     Ok(())
+}
+
+fn agreed(terms: &policy::Terms) -> String {
+    terms.columns.iter().map(schema::FieldName::as_str).collect::<Vec<_>>().join(", ")
 }
 
 async fn leaf(
@@ -268,7 +292,12 @@ async fn named_receipt(reader: &mut Reader, receipt: ReceiptId, agreement: Agree
     let of = crate::receipt(reader, receipt).await?.body.agreement;
     ensure!(
         of == agreement,
-        unprocessable("objection.receipt", "/receipt", "回执不属于该协议", "the receipt is of another agreement")
+        unprocessable(
+            "objection.receipt",
+            "/receipt",
+            format!("回执 {receipt} 属于协议 {of}；请改写协议，或不填回执"),
+            format!("receipt {receipt} is of agreement {of}; name that agreement, or leave the receipt out"),
+        )
     );
     Ok(())
 }
@@ -277,8 +306,8 @@ fn not_ours(id: AgreementId) -> Problem {
     Problem::new(
         Kind::Unprocessable,
         "exchange.side",
-        format!("协议 {id} 中本单位不是该方"),
-        format!("we are not that side of agreement {id}"),
+        format!("协议 {id} 的供需双方与该异议所写不符；请核对协议号（yunhe agree list）"),
+        format!("agreement {id} is not between these two, this way round; look it up (yunhe agree list)"),
     )
 }
 
@@ -286,8 +315,8 @@ fn exists(id: ObjectionId) -> Problem {
     Problem::new(
         Kind::Conflict,
         "objection.exists",
-        format!("异议 {id} 已存在"),
-        format!("objection {id} is there already"),
+        format!("标识 {id} 已用于另一异议；请换用新的标识"),
+        format!("{id} names another objection; draw a new id"),
     )
 }
 
@@ -306,11 +335,10 @@ pub async fn take_objection(
     let mut view = ObjectionView::new(ObjectionSide::Received, signed.clone(), now);
     let peer = match passed.last() {
         Some(ruling) => {
-            let digest = signed.digest()?;
-            let fits = passed.iter().all(|it| it.body.objection == body.id && it.body.objection_digest == digest);
-            ensure!(fits && ruling.body.verdict == RulingVerdict::PassOn, foreign_ruling());
-            ensure!(passed.len() <= RULINGS_MAX, foreign_ruling());
-            check_reason(&body.reason)?;
+            check_form(body)?;
+            ensure!(body.provider != body.consumer, foreign_ruling());
+            ensure!(ruling.body.verdict == RulingVerdict::PassOn, foreign_ruling());
+            check_rulings(signed, passed)?;
             view.passed_by = Some(ruling.body.by.clone());
             view.rulings.clone_from(passed);
             &ruling.body.by
@@ -342,13 +370,15 @@ pub async fn take_objection(
     Ok(())
 }
 
-fn foreign_ruling() -> Problem {
-    Problem::new(
-        Kind::Refused,
-        "exchange.signature",
-        "处理意见不属于该异议或该单位",
-        "a ruling does not belong to this objection, or not to this organisation",
-    )
+/// Whether these are the rulings on an objection, one after another; says where it stands. Each has a bounded reason.
+fn check_rulings(signed: &Signed<Objection>, rulings: &[Signed<Ruling>]) -> Result<Judged, Problem> {
+    let (id, digest) = (signed.body.id, signed.digest()?);
+    ensure!(rulings.len() <= RULINGS_MAX, foreign_ruling());
+    for Signed { body, .. } in rulings {
+        ensure!(body.objection == id && body.objection_digest == digest, foreign_ruling());
+        check_ruled(body.verdict, body.reason.as_deref())?;
+    }
+    judged(&signed.body, rulings.iter().map(|it| &it.body))
 }
 
 async fn load(reader: &mut Reader, id: ObjectionId) -> Result<(i64, ObjectionView), Problem> {
@@ -387,20 +417,12 @@ pub async fn rule(
     let (version, mut view) = load(tx, ask.objection).await?;
     ensure!(view.side == ObjectionSide::Received, missing(ask.objection));
     let (case, _) = Case { stage: view.stage, ..Case::default() }.step(&Happening::Ruled(ask.verdict))?;
-    if ask.verdict != RulingVerdict::Accept {
-        check_reason(ask.reason.as_deref().unwrap_or_default())?;
-    }
-    let passes = ask.verdict == RulingVerdict::PassOn;
-    let elsewhere = ask.passed_to.as_ref().is_some_and(|it| *it != ask.by && *it != view.objection.body.consumer);
-    ensure!(
-        passes == ask.passed_to.is_some() && (!passes || elsewhere),
-        unprocessable(
-            "objection.passed_to",
-            "/passed_to",
-            "转办须指明源头部门",
-            "passing on names the source department"
-        )
-    );
+    check_ruled(ask.verdict, ask.reason.as_deref())?;
+    check_passing(&view, ask)?;
+    // Room is left for the ruling that ends it, and for each that passed it on to carry that out.
+    let ends = matches!(ask.verdict, RulingVerdict::Correct | RulingVerdict::Unfounded);
+    let behind = if ends { 0 } else { view.judges().len() + usize::from(ask.passed_to.is_some()) };
+    ensure!(view.rulings.len() + behind < RULINGS_MAX, too_many_rulings());
     let ruling = Ruling {
         format: "yunhe-ruling/1".to_owned(),
         objection: ask.objection,
@@ -413,12 +435,16 @@ pub async fn rule(
     };
     let ruling = Signed::sign(ruling, seal.signer)?;
     view.rulings.push(ruling.clone());
+    // What its source has corrected is carried out, and nothing else is left to say of it.
+    judged(&view.objection.body, view.rulings.iter().map(|it| &it.body)).map_err(|_| to_carry_out())?;
     view.stage = case.stage;
     set(tx, version, &view).await?;
     let id = view.id().to_string();
     document_leaf(tx, "ruling", &id, &ruling, (seal.salt, now)).await?;
     let rulings = Letter::Rulings(view.rulings.clone());
-    for peer in [Some(&view.objection.body.consumer), view.passed_by.as_ref()].into_iter().flatten() {
+    let next = ask.passed_to.as_ref();
+    let others = view.judges().into_iter().filter(|it| **it != ask.by && Some(*it) != next);
+    for peer in std::iter::once(&view.objection.body.consumer).chain(others) {
         letter::send(tx, &id, peer, &rulings, now).await?;
     }
     if let Some(next) = &ask.passed_to {
@@ -434,7 +460,45 @@ pub async fn rule(
     Ok(view)
 }
 
-/// Takes in the rulings on an objection: at whoever raised it, or at whoever passed it on. Twice is once.
+/// Passing on names one that can look into it: a department that has not had it.
+fn check_passing(view: &ObjectionView, ask: &Rule) -> Result<(), Problem> {
+    let passes = ask.verdict == RulingVerdict::PassOn;
+    let can =
+        |to: &OrganisationId| *to != ask.by && *to != view.objection.body.consumer && !view.judges().contains(&to);
+    let had = || {
+        let had = view.judges().into_iter().map(OrganisationId::as_str).collect::<Vec<_>>().join(", ");
+        unprocessable(
+            "objection.passed_to",
+            "/passed_to",
+            format!("转办须指明源头部门，且不能是异议方或已办过的部门（{had}）"),
+            format!("passing on names the source department; neither whoever objected nor one that had it: {had}"),
+        )
+    };
+    ensure!(passes == ask.passed_to.is_some() && ask.passed_to.as_ref().is_none_or(can), had());
+    Ok(())
+}
+
+fn too_many_rulings() -> Problem {
+    Problem::new(
+        Kind::Conflict,
+        "objection.rulings",
+        format!("一项异议至多有 {RULINGS_MAX} 次处理意见；请直接更正或维持"),
+        format!("an objection has at most {RULINGS_MAX} rulings; correct it, or say that it is right"),
+    )
+}
+
+fn to_carry_out() -> Problem {
+    Problem::new(
+        Kind::Conflict,
+        "objection.ruled",
+        "源头部门已更正；请在本方更正同一数据（verdict 为 correct），由此通知本方的接收方",
+        "its source has corrected it; correct it here too (verdict correct), so that our recipients are told",
+    )
+}
+
+/// Takes in the rulings on an objection: at whoever raised it, or at whoever passed it on. Where its source has
+/// corrected what we passed on, it is ours again: to be corrected here, so that our own recipients hear of it. Twice is
+/// once.
 ///
 /// # Errors
 /// `objection.missing`, `exchange.signature` for rulings that do not belong to it.
@@ -446,40 +510,27 @@ pub async fn take_rulings(
 ) -> Result<(), Problem> {
     let told = &permit.ask().rulings;
     let id = told.first().ok_or_else(foreign_ruling)?.body.objection;
-    ensure!(told.len() <= RULINGS_MAX, foreign_ruling());
     let (version, mut view) = load(tx, id).await?;
-    let digest = view.objection.digest()?;
+    let judged = check_rulings(&view.objection, told)?;
     let shared = view.rulings.len().min(told.len());
     ensure!(view.rulings[..shared] == told[..shared], foreign_ruling());
-    for ruling in told.iter().skip(shared) {
-        let body = &ruling.body;
-        ensure!(body.objection == id && body.objection_digest == digest, foreign_ruling());
-        ensure!(view.judges().last() == Some(&&body.by), foreign_ruling());
-        if view.side == ObjectionSide::Raised {
-            let before = if view.stage == ObjectionStage::PassedOn { ObjectionStage::Open } else { view.stage };
-            view.stage = Case { stage: before, ..Case::default() }.step(&Happening::Ruled(body.verdict))?.0.stage;
-        }
+    if told.len() == shared {
+        return Ok(());
+    }
+    for ruling in &told[shared..] {
         document_leaf(tx, "ruling", &id.to_string(), ruling, (salt, now)).await?;
         view.rulings.push(ruling.clone());
-        let title = ruled_title(body);
+        let title = crate::objection_view::ruled_title(&ruling.body);
         let role = if view.side == ObjectionSide::Raised { Role::Requester } else { Role::ProviderOfficer };
         let kind = format!("objection-ruled-{}", view.rulings.len());
         letter::notify(tx, &Notice { about: id.to_string(), kind, role, title, due: None, at: now }).await?;
     }
-    if told.len() > shared {
-        set(tx, version, &view).await?;
+    if view.side == ObjectionSide::Raised {
+        view.stage = judged.stage;
+    } else if judged.stage == ObjectionStage::Corrected && judged.next.as_ref() == Some(&permit.ask().us) {
+        view.stage = ObjectionStage::Accepted;
     }
-    Ok(())
-}
-
-fn ruled_title(ruling: &Ruling) -> Bilingual {
-    let (zh, en) = match ruling.verdict {
-        RulingVerdict::Accept => ("已受理，正在校核", "is checking it"),
-        RulingVerdict::Correct => ("已更正", "has corrected it"),
-        RulingVerdict::Unfounded => ("核实无误，维持原值", "found the value right"),
-        RulingVerdict::PassOn => ("已转源头部门", "has passed it to its source"),
-    };
-    Bilingual::new(format!("异议：{} {zh}", ruling.by), format!("objection: {} {en}", ruling.by))
+    set(tx, version, &view).await
 }
 
 /// A letter was heard: it is taken off the list, and what follows from that is noted.

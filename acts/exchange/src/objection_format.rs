@@ -104,8 +104,6 @@ pub enum CorrectionCause {
     Corrected,
     /// 移除: the row should not have been there.
     Removed,
-    /// 删除: the row was erased; whoever holds it erases it as well.
-    Erased,
 }
 
 /// What a past recipient is told (更正通知): what was wrong, since when, and what to do.
@@ -173,7 +171,7 @@ pub struct Escalation {
     pub format: String,
     /// The request or the objection.
     pub about: String,
-    /// The step that is late: `authority`, `provider`, `objection`.
+    /// The step that is late: `authority`, `provider`, `objection`, or `source` of an objection that was passed on.
     pub step: String,
     /// Who is late.
     pub who: OrganisationId,

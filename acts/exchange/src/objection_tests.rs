@@ -132,6 +132,7 @@ fn held(number: u128, columns: &[&str], delivered: Option<i64>) -> Reach {
             masks: BTreeMap::new(),
             purpose: "试".to_owned(),
             quota: None,
+            service: None,
             until: Date::constant(2026, 12, 31),
         },
         delivered: delivered.map(at),

@@ -93,13 +93,25 @@ impl ObjectionView {
     }
 
     /// Whoever may rule on it: the provider, and those to whom it was passed, one after another.
-    pub(crate) fn judges(&self) -> Vec<&OrganisationId> {
-        let mut judges = vec![&self.objection.body.provider];
-        for ruling in &self.rulings {
-            if let Some(next) = ruling.body.passed_to.as_ref().filter(|_| judges.last() == Some(&&ruling.body.by)) {
-                judges.push(next);
-            }
-        }
-        judges
+    pub fn judges(&self) -> Vec<&OrganisationId> {
+        let passed = self.rulings.iter().filter_map(|it| it.body.passed_to.as_ref());
+        std::iter::once(&self.objection.body.provider).chain(passed).collect()
     }
+
+    /// Who has it now, or had it last, and since when: the provider, or the department that it was passed to.
+    pub fn judge(&self) -> (&OrganisationId, Timestamp) {
+        let passed = self.rulings.iter().rev().find_map(|it| Some((it.body.passed_to.as_ref()?, it.body.at)));
+        passed.map_or((&self.objection.body.provider, self.at), |(to, at)| (to, at.max(self.at)))
+    }
+}
+
+/// What a ruling says, in words.
+pub(crate) fn ruled_title(ruling: &Ruling) -> Bilingual {
+    let (zh, en) = match ruling.verdict {
+        RulingVerdict::Accept => ("已受理，正在校核", "is checking it"),
+        RulingVerdict::Correct => ("已更正", "has corrected it"),
+        RulingVerdict::Unfounded => ("核实无误，维持原值", "found the value right"),
+        RulingVerdict::PassOn => ("已转源头部门", "has passed it to its source"),
+    };
+    Bilingual::new(format!("异议：{} {zh}", ruling.by), format!("objection: {} {en}", ruling.by))
 }

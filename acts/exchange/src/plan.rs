@@ -6,8 +6,8 @@
 use crate::{
     AgreementId, DeliveryId, Mark, Mode, Schedule, Stage,
     store::{
-        MARK_GET, MARK_NEXT, MARK_SET, PLAN_ADD, PLAN_DUE, PLAN_GET, PLAN_LIST, PLAN_NEXT, PLAN_PROGRESS, PLAN_STATE,
-        PLAN_UNDER, PLAN_WANT, RUN_ADD, RUN_FORGET, RUN_LIST, text,
+        MARK_GET, MARK_NEXT, MARK_SET, PLAN_ADD, PLAN_DUE, PLAN_DUE_WHOLE, PLAN_GET, PLAN_LIST, PLAN_NEXT,
+        PLAN_PROGRESS, PLAN_STATE, PLAN_UNDER, PLAN_WANT, RUN_ADD, RUN_FORGET, RUN_LIST, text,
     },
 };
 use ::store::{Reader, Row, Tx, args};
@@ -391,12 +391,25 @@ pub async fn plans(reader: &mut Reader) -> Result<Vec<PlanView>, Problem> {
     reader.rows(PLAN_LIST, args![LIST_MAX]).await?.iter().map(view).collect()
 }
 
+/// What a plan's next turn is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lane {
+    /// Changes, page by page: its calls are short.
+    Following,
+    /// A whole set, which may take minutes.
+    Whole,
+}
+
 /// Plans that are due, those that wait longest first.
 ///
 /// # Errors
 /// Those of the store.
-pub async fn due_plans(reader: &mut Reader, now: Timestamp, most: u32) -> Result<Vec<PlanView>, Problem> {
-    reader.rows(PLAN_DUE, args![micros(now), most]).await?.iter().map(view).collect()
+pub async fn due_plans(reader: &mut Reader, lane: Lane, now: Timestamp, most: u32) -> Result<Vec<PlanView>, Problem> {
+    let due = match lane {
+        Lane::Following => PLAN_DUE,
+        Lane::Whole => PLAN_DUE_WHOLE,
+    };
+    reader.rows(due, args![micros(now), most]).await?.iter().map(view).collect()
 }
 
 /// The plans under an agreement that are not over.

@@ -161,7 +161,7 @@ pub async fn reclaim_issued(tx: &mut Tx, receipt: &Receipt, now: Timestamp) -> R
     if let Some(signed) = acknowledgement {
         keep_acknowledgement(tx, receipt, Side::Provider, signed).await?;
     }
-    let rows = i64::try_from(body.rows).unwrap_or(i64::MAX);
+    let rows = i64::try_from(body.counts()).unwrap_or(i64::MAX);
     let (day, open) = (date_in_shanghai(body.at).to_string(), acknowledgement.is_none());
     tx.execute(AGREEMENT_RECLAIM, args![body.agreement.to_string(), day, rows, open, micros(body.at)]).await?;
     Ok(true)

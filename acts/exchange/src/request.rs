@@ -16,7 +16,8 @@ use serde::{Deserialize, Serialize};
 use signing::Signer;
 use std::collections::BTreeMap;
 use vocabulary::{
-    Date, Kind, OrganisationId, PlatformNumber, Problem, Timestamp, ensure, micros, timestamp_from_micros,
+    Date, Kind, OperationName, OrganisationId, PlatformNumber, Problem, Timestamp, ensure, micros,
+    timestamp_from_micros,
 };
 
 /// Requests listed at once at most.
@@ -138,6 +139,8 @@ pub struct AnswerAsk {
     pub reason: Option<String>,
     /// Which columns stay.
     pub columns: Option<Vec<FieldName>>,
+    /// Which operations of a service stay.
+    pub operations: Option<Vec<OperationName>>,
     /// What platforms call it.
     pub numbers: Vec<PlatformNumber>,
 }
@@ -404,6 +407,7 @@ pub async fn answer(
         verdict: ask.verdict,
         reason: ask.reason.clone(),
         columns: ask.columns.clone(),
+        operations: ask.operations.clone(),
         numbers: ask.numbers.clone(),
         at: now,
     };

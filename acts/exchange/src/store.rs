@@ -1,5 +1,8 @@
 //! The tables of the exchange and every statement on them.
 
+mod matters;
+
+pub(crate) use matters::*;
 use serde::Serialize;
 use vocabulary::{Kind, Problem};
 
@@ -135,6 +138,12 @@ pub const MIGRATIONS: &[&str] = &[
         id $TEXT NOT NULL PRIMARY KEY, role $TEXT NOT NULL, about $TEXT NOT NULL, document $TEXT NOT NULL,
         at $INT NOT NULL);
     CREATE INDEX exchange_notice_role ON exchange_notice (role, at)",
+    // Calls that must not be made twice.
+    "
+    CREATE TABLE exchange_call (
+        agreement $TEXT NOT NULL, key $TEXT NOT NULL, digest $TEXT NOT NULL, nonce $TEXT NOT NULL, state $TEXT NOT NULL,
+        receipt $TEXT, answer $BYTES, at $INT NOT NULL, PRIMARY KEY (agreement, key));
+    CREATE INDEX exchange_call_at ON exchange_call (at)",
     cascade::MIGRATION,
 ];
 
@@ -187,9 +196,15 @@ pub(crate) const AGREEMENT_REVOKE: &str = "
 pub(crate) const AGREEMENT_SPEND: &str = "
     UPDATE exchange_agreement
        SET day_rows = CASE WHEN day >= $3 THEN day_rows ELSE 0 END + $4,
-           day = CASE WHEN day > $3 THEN day ELSE $3 END, open = open + 1, delivered = $6
+           day = CASE WHEN day > $3 THEN day ELSE $3 END, open = open + 1,
+           delivered = CASE WHEN delivered > $6 THEN delivered ELSE $6 END
      WHERE id = $1 AND state = 'live' AND revision = $2 AND until >= $3 AND open < $5
        AND (quota IS NULL OR CASE WHEN day >= $3 THEN day_rows ELSE 0 END + $4 <= quota)";
+/// What was not sent counts no more, on its own day.
+pub(crate) const AGREEMENT_UNSPEND: &str = "
+    UPDATE exchange_agreement SET day_rows = day_rows - 1 WHERE id = $1 AND day = $2 AND day_rows > 0";
+pub(crate) const AGREEMENT_OPEN: &str = "
+    UPDATE exchange_agreement SET open = open + 1, delivered = $2 WHERE id = $1";
 pub(crate) const AGREEMENT_CLOSE: &str = "UPDATE exchange_agreement SET open = open - $2 WHERE id = $1 AND open >= $2";
 /// What was delivered in a lost time counts again: on its day if that is the day that counts, and as open.
 pub(crate) const AGREEMENT_RECLAIM: &str = "
@@ -277,12 +292,30 @@ pub(crate) const RECEIPT_ACKNOWLEDGE: &str = "
     UPDATE exchange_receipt SET acknowledgement = $2
      WHERE id = $1 AND side = $3 AND peer = $4 AND leaf = $5 AND acknowledgement IS NULL RETURNING agreement";
 
+// Calls that must not be made twice.
+/// Zero rows: somebody else has just noted it.
+pub(crate) const CALL_ADD: &str = "
+    INSERT INTO exchange_call (agreement, key, digest, nonce, state, at) VALUES ($1, $2, $3, $4, 'sent', $5)
+    ON CONFLICT (agreement, key) DO NOTHING";
+pub(crate) const CALL_GET: &str = "
+    SELECT digest, state, receipt, answer, at FROM exchange_call WHERE agreement = $1 AND key = $2";
+/// By whoever noted it, and only while nothing is known of it.
+pub(crate) const CALL_DONE: &str = "
+    UPDATE exchange_call SET state = 'done', receipt = $4, answer = $5
+     WHERE agreement = $1 AND key = $2 AND nonce = $3 AND state = 'sent'";
+pub(crate) const CALL_LOST: &str = "
+    UPDATE exchange_call SET state = 'lost' WHERE agreement = $1 AND key = $2 AND nonce = $3 AND state = 'sent'";
+pub(crate) const CALL_DROP: &str = "
+    DELETE FROM exchange_call WHERE agreement = $1 AND key = $2 AND nonce = $3 AND state = 'sent'";
+pub(crate) const CALL_FORGET: &str = "DELETE FROM exchange_call WHERE at < $1";
+
 // Batches.
 pub(crate) const PARCEL_ADD: &str = "
     INSERT INTO exchange_parcel (id, agreement, peer, format, state, document, at)
     VALUES ($1, $2, $3, $4, 'making', $5, $6) ON CONFLICT (id) DO NOTHING";
 pub(crate) const PARCEL_GET: &str = "SELECT peer, state, document FROM exchange_parcel WHERE id = $1";
-pub(crate) const PARCEL_READY: &str = "UPDATE exchange_parcel SET state = 'ready' WHERE id = $1 AND state = 'making'";
+pub(crate) const PARCEL_READY: &str = "
+    UPDATE exchange_parcel SET state = 'ready', document = $2 WHERE id = $1 AND state = 'making'";
 pub(crate) const PART_ADD: &str = "
     INSERT INTO exchange_part (parcel, number, digest, rows, bytes) VALUES ($1, $2, $3, $4, $5)
     ON CONFLICT (parcel, number) DO NOTHING";
@@ -331,9 +364,16 @@ pub(crate) const PLAN_GET: &str = "
     SELECT state, wanted, next_at, document, progress FROM exchange_plan WHERE name = $1";
 pub(crate) const PLAN_LIST: &str = "
     SELECT state, wanted, next_at, document, progress FROM exchange_plan ORDER BY at DESC, name LIMIT $1";
+/// Plans whose tables follow; the progress is written by us alone, its stage first.
 pub(crate) const PLAN_DUE: &str = "
     SELECT state, wanted, next_at, document, progress FROM exchange_plan
-     WHERE state = 'active' AND next_at <= $1 ORDER BY next_at, name LIMIT $2";
+     WHERE state = 'active' AND next_at <= $1 AND progress LIKE '{\"stage\":{\"following\"%'
+     ORDER BY next_at, name LIMIT $2";
+/// Plans whose tables a whole set is under way to, or to be begun.
+pub(crate) const PLAN_DUE_WHOLE: &str = "
+    SELECT state, wanted, next_at, document, progress FROM exchange_plan
+     WHERE state = 'active' AND next_at <= $1 AND progress NOT LIKE '{\"stage\":{\"following\"%'
+     ORDER BY next_at, name LIMIT $2";
 pub(crate) const PLAN_UNDER: &str = "
     SELECT state, wanted, next_at, document, progress FROM exchange_plan
      WHERE agreement = $1 AND state <> 'ended' ORDER BY name";
@@ -358,94 +398,6 @@ pub(crate) const MARK_SET: &str = "
 pub(crate) const MARK_NEXT: &str = "
     UPDATE exchange_mark SET next = next + 1 WHERE plan = $1 AND parcel = $2 AND next = $3";
 
-// Objections.
-pub(crate) const OBJECTION_ADD: &str = "
-    INSERT INTO exchange_objection (id, side, peer, agreement, record, stage, version, document, at)
-    VALUES ($1, $2, $3, $4, $5, $6, 1, $7, $8) ON CONFLICT (id) DO NOTHING";
-pub(crate) const OBJECTION_GET: &str = "SELECT version, document FROM exchange_objection WHERE id = $1";
-pub(crate) const OBJECTION_LIST: &str = "SELECT document FROM exchange_objection ORDER BY at DESC, id LIMIT $1";
-pub(crate) const OBJECTION_WAITING: &str = "
-    SELECT document FROM exchange_objection
-     WHERE side = 'received' AND stage IN ('open', 'accepted') ORDER BY at, id LIMIT $1";
-/// Ours, and nobody has ruled on them for good.
-pub(crate) const OBJECTION_UNRULED: &str = "
-    SELECT document FROM exchange_objection
-     WHERE side = 'raised' AND stage IN ('open', 'accepted') ORDER BY at, id LIMIT $1";
-pub(crate) const OBJECTION_SET: &str = "
-    UPDATE exchange_objection SET document = $3, stage = $4, version = version + 1 WHERE id = $1 AND version = $2";
-
-// Corrections.
-/// The agreements under which something may have been delivered, by id.
-pub(crate) const AGREEMENT_HELD: &str = "
-    SELECT id, day, delivered, document FROM exchange_agreement
-     WHERE side = 'provider' AND state <> 'proposed' AND id > $1 ORDER BY id LIMIT $2";
-pub(crate) const PARCEL_LAST: &str = "SELECT MAX(at) AS at FROM exchange_parcel WHERE agreement = $1";
-pub(crate) const CORRECTION_ADD: &str = "
-    INSERT INTO exchange_correction (id, side, peer, agreement, about, telling, document, at, moved)
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $8) ON CONFLICT (id) DO NOTHING";
-pub(crate) const CORRECTION_GET: &str = "
-    SELECT side, telling, document, confirmation FROM exchange_correction WHERE id = $1 AND side = $2";
-pub(crate) const CORRECTION_ABOUT: &str = "
-    SELECT side, telling, document, confirmation FROM exchange_correction
-     WHERE about = $1 AND side = 'provider' ORDER BY id";
-pub(crate) const CORRECTION_LIST: &str = "
-    SELECT side, telling, document, confirmation FROM exchange_correction ORDER BY at DESC, id LIMIT $1";
-pub(crate) const CORRECTION_ASK: &str = "
-    SELECT side, telling, document, confirmation FROM exchange_correction
-     WHERE side = 'consumer' AND telling = 'told' ORDER BY moved, id LIMIT $1";
-pub(crate) const CORRECTION_SET: &str = "
-    UPDATE exchange_correction SET telling = $3, confirmation = COALESCE($4, confirmation), moved = $5
-     WHERE id = $1 AND telling = $2";
-pub(crate) const CORRECTION_UNCONFIRMED: &str = "
-    SELECT document FROM exchange_correction
-     WHERE side = 'provider' AND telling = 'told' AND moved < $1 ORDER BY moved, id LIMIT $2";
-pub(crate) const CORRECTION_ASKED: &str = "UPDATE exchange_correction SET moved = $2 WHERE id = $1";
-pub(crate) const CANDIDATE_ADD: &str = "
-    INSERT INTO exchange_candidate (about, agreement, document, at, until) VALUES ($1, $2, $3, $4, $5)
-    ON CONFLICT (about, agreement) DO NOTHING";
-/// Whoever had a delivery since that began before.
-pub(crate) const CANDIDATE_LIST: &str = "
-    SELECT about, agreement, c.document FROM exchange_candidate AS c JOIN exchange_agreement AS a ON a.id = c.agreement
-     WHERE a.delivered >= c.at AND a.delivered <= c.until ORDER BY about, agreement LIMIT $1";
-pub(crate) const CANDIDATE_TOLD: &str = "DELETE FROM exchange_candidate WHERE about = $1 AND agreement = $2";
-pub(crate) const CANDIDATE_FORGET: &str = "DELETE FROM exchange_candidate WHERE until < $1";
-
-// Letters and notices.
-/// A later one about the same takes the place of one that was not heard.
-pub(crate) const LETTER_ADD: &str = "
-    INSERT INTO exchange_letter (id, about, peer, kind, digest, letter, at, tried)
-    VALUES ($1, $2, $3, $4, $5, $6, $7, 0)
-    ON CONFLICT (id) DO UPDATE SET digest = excluded.digest, letter = excluded.letter, tried = 0";
-pub(crate) const LETTER_COUNT: &str = "SELECT COUNT(*) AS n FROM exchange_letter WHERE peer = $1";
-pub(crate) const LETTER_LIST: &str = "
-    SELECT id, peer, digest, letter FROM exchange_letter ORDER BY tried, at, id LIMIT $1";
-pub(crate) const LETTER_OF: &str = "
-    SELECT peer, kind, problem, at FROM exchange_letter WHERE about = $1 ORDER BY id";
-pub(crate) const LETTER_HEARD: &str = "DELETE FROM exchange_letter WHERE id = $1 AND digest = $2";
-pub(crate) const LETTER_FAILED: &str = "UPDATE exchange_letter SET problem = $2, tried = $3 WHERE id = $1";
-pub(crate) const NOTICE_ADD: &str = "
-    INSERT INTO exchange_notice (id, role, about, document, at) VALUES ($1, $2, $3, $4, $5)
-    ON CONFLICT (id) DO NOTHING";
-pub(crate) const NOTICE_GET: &str = "SELECT at FROM exchange_notice WHERE id = $1";
-pub(crate) const NOTICE_LIST: &str = "
-    SELECT document FROM exchange_notice WHERE role = $1 ORDER BY at DESC, id LIMIT $2";
-
-// Accounts.
-pub(crate) const ACCOUNT_REQUESTS: &str = "
-    SELECT id, document FROM exchange_request WHERE id > $1 AND at < $2 ORDER BY id LIMIT $3";
-pub(crate) const ACCOUNT_OBJECTIONS: &str = "
-    SELECT id, document FROM exchange_objection WHERE id > $1 AND at < $2 ORDER BY id LIMIT $3";
-pub(crate) const ACCOUNT_CORRECTIONS: &str = "
-    SELECT id, side, telling, document, confirmation FROM exchange_correction
-     WHERE side = 'provider' AND id > $1 AND at < $2 ORDER BY id LIMIT $3";
-pub(crate) const ACCOUNT_AGREEMENTS: &str = "SELECT id, offer FROM exchange_agreement WHERE side = 'provider'";
-pub(crate) const ACCOUNT_CALLS: &str = "
-    SELECT peer, agreement, COUNT(*) AS n FROM exchange_receipt
-     WHERE side = 'provider' AND at >= $1 AND at < $2 GROUP BY peer, agreement ORDER BY peer, agreement";
-pub(crate) const ACCOUNT_RECEIPTS: &str = "
-    SELECT id FROM exchange_receipt
-     WHERE side = 'provider' AND peer = $1 AND at >= $2 AND at < $3 AND id > $4 ORDER BY id LIMIT $5";
-
 /// Every statement, for the test that prepares them on both databases.
 #[cfg(test)]
 pub(crate) const ALL: &[&str] = &[
@@ -466,6 +418,14 @@ pub(crate) const ALL: &[&str] = &[
     AGREEMENT_LIVE,
     AGREEMENT_REVOKE,
     AGREEMENT_SPEND,
+    AGREEMENT_UNSPEND,
+    AGREEMENT_OPEN,
+    CALL_ADD,
+    CALL_GET,
+    CALL_DONE,
+    CALL_LOST,
+    CALL_DROP,
+    CALL_FORGET,
     AGREEMENT_CLOSE,
     AGREEMENT_RECLAIM,
     HELD_AGREEMENTS,
@@ -513,6 +473,7 @@ pub(crate) const ALL: &[&str] = &[
     PLAN_GET,
     PLAN_LIST,
     PLAN_DUE,
+    PLAN_DUE_WHOLE,
     PLAN_UNDER,
     PLAN_STATE,
     PLAN_WANT,
@@ -547,10 +508,13 @@ pub(crate) const ALL: &[&str] = &[
     LETTER_ADD,
     LETTER_COUNT,
     LETTER_LIST,
+    LETTER_ABOUT,
+    LETTER_SILENT,
     LETTER_OF,
     LETTER_HEARD,
     LETTER_FAILED,
     NOTICE_ADD,
+    NOTICE_FORGET,
     NOTICE_LIST,
     NOTICE_GET,
     ACCOUNT_REQUESTS,

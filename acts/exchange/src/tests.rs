@@ -28,6 +28,7 @@ pub(crate) fn request() -> AccessRequest {
         provider: OrganisationId::new("js-scjg").unwrap(),
         offer: ResourceId::new("legal-person-operation").unwrap(),
         columns: ["uscc", "staff", "telephone"].map(name).to_vec(),
+        operations: Vec::new(),
         purpose: "惠企政策匹配".to_owned(),
         basis: LegalBasis { law: "江苏省公共数据管理办法".to_owned(), article: "第二十条".to_owned() },
         matter: "惠企政策兑现".to_owned(),
@@ -52,6 +53,8 @@ fn offer() -> Offer {
         purpose: vec!["惠企政策匹配".to_owned()],
         rows: None,
         columns: ["uscc", "staff", "revenue", "telephone"].map(name).to_vec(),
+        operations: Vec::new(),
+        calls: None,
         mask: Default::default(),
         quota: None,
         until: Some(Date::constant(2027, 3, 31)),
@@ -79,6 +82,7 @@ fn answered(step: AnswerStep, verdict: Verdict, reason: Option<&str>, columns: O
         verdict,
         reason: reason.map(str::to_owned),
         columns,
+        operations: None,
         numbers: Vec::new(),
         at: at(),
     };
@@ -135,7 +139,7 @@ proptest! {
             _ => None,
         }).collect();
         match standing(&request(), &STEPS, &story).unwrap() {
-            Standing::Agreed { columns } => {
+            Standing::Agreed { columns, .. } => {
                 prop_assert_eq!(&agreed[..], &STEPS[..]);
                 prop_assert!(!columns.is_empty());
                 prop_assert!(columns.iter().all(|it| request().columns.contains(it)));
@@ -158,7 +162,7 @@ proptest! {
 
 #[test]
 fn a_request_without_steps_is_agreed_at_once() {
-    assert_eq!(standing(&request(), &[], &[]).unwrap(), Standing::Agreed { columns: request().columns });
+    assert_eq!(standing(&request(), &[], &[]).unwrap(), agreed(request().columns));
 }
 
 #[test]
@@ -174,15 +178,16 @@ fn a_request_goes_its_way_with_a_supplement_and_fewer_columns() {
         (supplemented(), waiting(OwnDepartment, true)),
         (answered(OwnDepartment, Verdict::Agree, None, None), waiting(Authority, false)),
         (answered(Authority, Verdict::AgreeInPart, Some("人数无关"), Some(part)), waiting(Provider, false)),
-        (
-            answered(Provider, Verdict::Agree, None, None),
-            Standing::Agreed { columns: ["uscc", "telephone"].map(name).to_vec() },
-        ),
+        (answered(Provider, Verdict::Agree, None, None), agreed(["uscc", "telephone"].map(name).to_vec())),
     ];
     let events: Vec<Event> = story.iter().map(|(event, _)| event.clone()).collect();
     for (number, (_, wanted)) in story.iter().enumerate() {
         assert_eq!(standing(&request(), &STEPS, &events[..=number]).unwrap(), *wanted, "{number}");
     }
+}
+
+fn agreed(columns: Vec<FieldName>) -> Standing {
+    Standing::Agreed { columns, operations: Vec::new() }
 }
 
 fn waiting(step: AnswerStep, accepted: bool) -> Standing {
@@ -213,14 +218,14 @@ fn an_agreement_holds_what_is_left_of_the_request_under_the_offer() {
         request: &request,
         request_digest: Digest::of(b"request"),
         offer: &offer,
-        record: &record,
+        shared: Shared::Records(&record),
         asker: &asker,
         zones: &zones,
         travel: policy::Travel::Direct,
         numbers: &[],
     };
     let id = AgreementId::from_uuid(Uuid::from_u128(2));
-    let agreed = Standing::Agreed { columns: ["telephone", "uscc"].map(name).to_vec() };
+    let agreed = agreed(["telephone", "uscc"].map(name).to_vec());
     let terms = decide::agreement(&ground, &agreed, id, at()).unwrap().terms;
     assert_eq!(terms.columns, ["uscc", "telephone"].map(name), "in the order of the offer");
     assert_eq!(terms.masks, [(name("telephone"), policy::Mask::Middle4)].into());
@@ -302,6 +307,7 @@ fn receipt() -> Receipt {
         agreement,
         agreement_digest: Digest::of(b"agreement"),
         record: request().offer,
+        called: None,
         purpose: request().purpose,
         delivery: None,
         part: None,
@@ -396,9 +402,9 @@ fn a_base_with_two_digests_has_none() {
 #[tokio::test]
 async fn every_statement_prepares_on_both_databases() {
     let folder = tempfile::tempdir().unwrap();
-    let mut stores = vec![store_at(&format!("sqlite:{}", folder.path().join("t.db").display())).await];
+    let mut stores = vec![store_at(&format!("sqlite:{}", folder.path().join("t.db").display()), "all").await];
     if let Ok(url) = std::env::var("YUNHE_TEST_POSTGRES") {
-        stores.push(store_at(&url).await);
+        stores.push(store_at(&url, "all").await);
     }
     for store in stores {
         let word = if store.dialect() == vocabulary::Dialect::Sqlite { "EXPLAIN " } else { "" };
@@ -416,8 +422,8 @@ async fn every_statement_prepares_on_both_databases() {
     }
 }
 
-async fn store_at(url: &str) -> ::store::Store {
-    let store = ::store::Store::open(url, &format!("exchange_{}", std::process::id())).await.unwrap();
+pub(crate) async fn store_at(url: &str, name: &str) -> ::store::Store {
+    let store = ::store::Store::open(url, &format!("exchange_{name}_{}", std::process::id())).await.unwrap();
     store.migrate("exchange", MIGRATIONS).await.unwrap();
     store
 }
@@ -481,13 +487,15 @@ fn story_of(events: Vec<Event>) -> Vec<Event> {
 fn timed(events: &[Event]) -> Vec<Event> {
     let hour = |it: usize| at() + jiff::SignedDuration::from_hours(i64::try_from(it + 1).unwrap());
     let mut events = events.to_vec();
-    for (number, event) in events.iter_mut().enumerate() {
-        match event {
-            Event::Answered(it) => it.body.at = hour(number),
-            Event::Supplemented(it) => it.body.at = hour(number),
-        }
-    }
+    events.iter_mut().enumerate().for_each(|(number, event)| set_time(event, hour(number)));
     events
+}
+
+fn set_time(event: &mut Event, at: Timestamp) {
+    match event {
+        Event::Answered(it) => it.body.at = at,
+        Event::Supplemented(it) => it.body.at = at,
+    }
 }
 
 proptest! {
@@ -530,4 +538,135 @@ proptest! {
             }
         }
     }
+
+    /// Whatever times stand in the events and whenever they were heard, no run ends before it began, no turn begins
+    /// before the one ahead of it was answered, and nothing lies behind what this node has heard.
+    #[test]
+    fn no_run_ends_before_it_began(
+        events in prop::collection::vec(any_event(), 0..12),
+        said in prop::collection::vec(any_time(), 13),
+        heard in prop::collection::vec(prop::option::of(0..400_i64), 13),
+    ) {
+        let mut story = story_of(events);
+        story.iter_mut().zip(&said).for_each(|(event, said)| set_time(event, *said));
+        let asked = AccessRequest { at: said[12], ..request() };
+        let heard = |it: usize| heard[it].map(|it| at() + jiff::SignedDuration::from_hours(it));
+        let turns = turns(&asked, &STEPS, &story, heard).unwrap();
+        let last = heard(story.len()).map(|last| (0..=story.len()).filter_map(heard).fold(last, Timestamp::max));
+        let mut behind = Timestamp::MIN;
+        for turn in &turns {
+            for run in &turn.runs {
+                prop_assert!(run.from >= behind);
+                behind = run.until.unwrap_or(run.from);
+                prop_assert!(behind >= run.from);
+                prop_assert!(last.is_none_or(|it| behind <= it));
+            }
+            behind = turn.answered.unwrap_or(behind).max(behind);
+            prop_assert!(turn.answered.is_none_or(|it| it == behind));
+        }
+    }
+}
+
+fn any_time() -> impl Strategy<Value = Timestamp> {
+    let near = (0..400_i64).prop_map(|it| at() + jiff::SignedDuration::from_hours(it));
+    prop_oneof![4 => near, 1 => Just(Timestamp::UNIX_EPOCH), 1 => Just(Timestamp::MAX), 1 => Just(Timestamp::MIN)]
+}
+
+/// An answer that is dated long before it was heard does not come in time by that.
+#[test]
+fn an_answer_that_is_dated_back_counts_from_when_it_was_heard() {
+    let hour = |it: i64| at() + jiff::SignedDuration::from_hours(it);
+    let ended = |said: Timestamp, heard: Option<Timestamp>| {
+        let mut event = answered(AnswerStep::OwnDepartment, Verdict::Agree, None, None);
+        set_time(&mut event, said);
+        let heard = |it: usize| if it == 0 { None } else { heard };
+        turns(&request(), &STEPS, &[event], heard).unwrap()[0].answered.unwrap()
+    };
+    assert_eq!(ended(hour(5), Some(hour(29))), hour(5), "it was under way for a day");
+    assert_eq!(ended(hour(5), Some(hour(30))), hour(30));
+    assert_eq!(ended(Timestamp::UNIX_EPOCH, Some(hour(400))), hour(400));
+    assert_eq!(ended(Timestamp::UNIX_EPOCH, None), at(), "not before it was asked");
+    assert_eq!(ended(hour(9_999), Some(hour(7))), hour(7), "nothing is heard before it happens");
+}
+
+#[test]
+fn of_a_service_operations_are_asked_for_granted_and_agreed() {
+    let operation = |text: &str| vocabulary::OperationName::new(text).unwrap();
+    let declared = |path: &str| {
+        let it = serde_json::json!({
+            "title": {"zh": "甲", "en": "A"}, "method": "GET", "path": path, "answer": {"media": ["application/json"]},
+        });
+        serde_json::from_value::<policy::Operation>(it).unwrap()
+    };
+    let service = policy::Service {
+        service: ResourceId::new("firm-service").unwrap(),
+        title: Bilingual::new("服务", "Service"),
+        connection: ResourceId::new("market-api").unwrap(),
+        personal: false,
+        operations: [("get", "/firms/{code}"), ("list", "/firms")]
+            .map(|(name, it)| (operation(name), declared(it)))
+            .into(),
+    };
+    let calls = Some(policy::CallQuota { per_day: Some(5), per_second: None });
+    let names = vec![operation("get"), operation("list")];
+    let offer = Offer { of: service.service.clone(), columns: vec![], operations: names.clone(), calls, ..offer() };
+    let asked = AccessRequest { columns: vec![], operations: names, ..request() };
+    let code = |it: &AccessRequest| admissible(it, &offer, &asker(), at()).unwrap_err().code.into_owned();
+    assert!(admissible(&asked, &offer, &asker(), at()).is_ok());
+    assert_eq!(code(&request()), "exchange.restriction", "columns of a service");
+    assert_eq!(code(&AccessRequest { operations: vec![], ..asked.clone() }), "exchange.operations");
+    assert_eq!(code(&AccessRequest { operations: vec![operation("other")], ..asked.clone() }), "exchange.restriction");
+
+    let part = |columns, operations| {
+        let mut event = answered(AnswerStep::OwnDepartment, Verdict::AgreeInPart, Some("因"), columns);
+        if let Event::Answered(answer) = &mut event {
+            answer.body.operations = operations;
+        }
+        event
+    };
+    let after = |event| standing(&asked, &[AnswerStep::OwnDepartment], &[event]);
+    let agreed = after(part(None, Some(vec![operation("get")]))).unwrap();
+    assert_eq!(agreed, Standing::Agreed { columns: vec![], operations: vec![operation("get")] });
+    for wrong in [
+        part(None, Some(vec![])),
+        part(None, Some(vec![operation("other")])),
+        part(Some(vec![name("uscc")]), None),
+        part(Some(vec![]), Some(vec![operation("get")])),
+    ] {
+        assert_eq!(after(wrong).unwrap_err().code, "exchange.columns");
+    }
+
+    let zones = schema::division::Zones::default();
+    let asker = asker();
+    let ground = |service| Ground {
+        request: &asked,
+        request_digest: Digest::of(b"request"),
+        offer: &offer,
+        shared: Shared::Service(service),
+        asker: &asker,
+        zones: &zones,
+        travel: policy::Travel::Direct,
+        numbers: &[],
+    };
+    let id = AgreementId::from_uuid(Uuid::from_u128(2));
+    let terms = decide::agreement(&ground(&service), &agreed, id, at()).unwrap().terms;
+    let agreed_on = terms.service.unwrap();
+    assert_eq!((agreed_on.calls, terms.columns.len(), terms.rows), (calls, 0, rule::Filter::never()));
+    assert_eq!(agreed_on.operations.keys().collect::<Vec<_>>(), [&operation("get")]);
+    let gone = policy::Service { operations: Default::default(), ..service.clone() };
+    assert_eq!(decide::agreement(&ground(&gone), &agreed, id, at()).unwrap_err().code, "exchange.operations");
+}
+
+#[test]
+fn a_receipt_of_a_call_counts_once_and_says_what_was_called() {
+    let mut receipt = receipt();
+    assert_eq!(receipt.body.counts(), 3);
+    let called = Called {
+        operation: vocabulary::OperationName::new("get").unwrap(),
+        method: "GET".to_owned(),
+        path: "/firms/{code}".to_owned(),
+        status: 404,
+    };
+    receipt.body.called = Some(called);
+    assert_eq!(receipt.body.counts(), 1);
 }

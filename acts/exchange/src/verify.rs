@@ -2,7 +2,7 @@
 //!
 //! Pure. The caller brings the keys: those that the membership log names for the two organisations.
 
-use crate::{Receipt, Signed};
+use crate::{Called, Receipt, ReceiptBody, Signed};
 use evidence::{LogProof, Salt, leaf_digest};
 use signing::PublicKey;
 use std::collections::BTreeSet;
@@ -175,6 +175,9 @@ fn words(receipt: &Receipt, unreceived: bool) -> Bilingual {
     } else {
         ("", "")
     };
+    if let Some(called) = &body.called {
+        return call_words(body, called, (zh, en));
+    }
     Bilingual::new(
         format!(
             "{} 于 {} 依协议 {} 向 {}（{}）交付 {} 的 {} 行（{} 字节），用途：{}。{zh}",
@@ -199,6 +202,22 @@ fn words(receipt: &Receipt, unreceived: bool) -> Bilingual {
             body.actor,
             body.agreement,
             body.purpose
+        ),
+    )
+}
+
+fn call_words(body: &ReceiptBody, called: &Called, (zh, en): (&str, &str)) -> Bilingual {
+    let ReceiptBody { provider, consumer, at, agreement, actor, record, bytes, purpose, .. } = body;
+    let Called { operation, method, path, status } = called;
+    Bilingual::new(
+        format!(
+            "{provider} 于 {at} 依协议 {agreement} 为 {consumer}（{actor}）调用服务 {record} 的操作 {operation}（{method} {path}），\
+             服务答复状态 {status}（{bytes} 字节），用途：{purpose}。{zh}"
+        ),
+        format!(
+            "On {at} {provider} called operation {operation} ({method} {path}) of service {record} for {consumer} \
+             ({actor}) under agreement {agreement}; the service answered with status {status} ({bytes} bytes), for: \
+             {purpose}.{en}"
         ),
     )
 }

@@ -73,8 +73,8 @@ pub(crate) fn row_values(record: &RecordType, json: &str) -> Result<Vec<Value>, 
 /// One cell of `COPY … FROM STDIN` in its text format.
 pub(crate) fn copy(kind: &FieldType, value: &Value, out: &mut Vec<u8>) {
     match value {
-        Value::Null => out.extend_from_slice(b"\\N"),
-        Value::Text(text) => copy_text(text, out),
+        Value::Null => out.extend_from_slice(rule::copy::NOTHING),
+        Value::Text(text) => rule::copy::write(text, out),
         Value::Integer(it) => number(*it, out),
         Value::Scaled(it) if *kind == FieldType::Money => number(*it, out),
         Value::Scaled(_) => out.extend_from_slice(kind.render(value).as_bytes()),
@@ -92,24 +92,6 @@ pub(crate) fn copy(kind: &FieldType, value: &Value, out: &mut Vec<u8>) {
 
 pub(crate) fn number(it: i64, out: &mut Vec<u8>) {
     write!(out, "{it}").expect("a Vec takes all bytes");
-}
-
-/// Text with what `COPY` gives a meaning escaped.
-pub(crate) fn copy_text(text: &str, out: &mut Vec<u8>) {
-    let special = |it: &u8| matches!(it, b'\\' | b'\n' | b'\r' | b'\t');
-    if !text.as_bytes().iter().any(special) {
-        out.extend_from_slice(text.as_bytes());
-        return;
-    }
-    for byte in text.bytes() {
-        match byte {
-            b'\\' => out.extend_from_slice(b"\\\\"),
-            b'\n' => out.extend_from_slice(b"\\n"),
-            b'\r' => out.extend_from_slice(b"\\r"),
-            b'\t' => out.extend_from_slice(b"\\t"),
-            other => out.push(other),
-        }
-    }
 }
 
 /// Bytes for a `BYTEA` column of `COPY`.

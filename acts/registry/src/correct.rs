@@ -40,6 +40,9 @@ pub async fn correct(tx: &mut Tx, permit: &Permit<Correct>, now: Timestamp) -> R
     let columns = match fix {
         Fix::Remove => {
             take_out(tx, &record, vec![current.id], &cause).await?;
+            let after = history(tx, &record, key).await?;
+            let by_us = after.last().and_then(|it| it.until.as_ref()).is_some_and(|it| it.cause == cause);
+            ensure!(after.len() == versions.len() && by_us, fault::again());
             record.fields.keys().cloned().collect()
         }
         Fix::Values(values) => {

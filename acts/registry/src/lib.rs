@@ -47,6 +47,8 @@ pub use taking::{
 pub use types::{Installed, install, migrate, record_type, types};
 
 #[cfg(test)]
+mod correct_tests;
+#[cfg(test)]
 mod digest_tests;
 #[cfg(test)]
 mod merge_tests;

@@ -298,7 +298,7 @@ fn copy_lines(record: &RecordType, rows: &[(RowId, &Incoming)], number: i64) -> 
         lines.push(b'\t');
         match row.line {
             Some(line) => cell::number(line, &mut lines),
-            None => lines.extend_from_slice(b"\\N"),
+            None => lines.extend_from_slice(rule::copy::NOTHING),
         }
         for (field, value) in record.fields.values().zip(&row.values) {
             lines.push(b'\t');

@@ -72,7 +72,7 @@ pub enum Phase {
     Gone,
     /// All is done.
     Done,
-    /// Another run took its place.
+    /// Another run took its place, or its source is gone.
     Dropped,
 }
 
@@ -147,7 +147,7 @@ pub struct Taking {
     pub begun: Timestamp,
     /// When it ended.
     pub ended: Option<Timestamp>,
-    /// Why it does not go on at the moment, in Chinese and English.
+    /// Why it does not go on at the moment, or was dropped, in Chinese and English.
     pub stuck: Option<vocabulary::Bilingual>,
     /// Its count of steps in the database; guards each move.
     #[serde(skip)]
@@ -206,7 +206,7 @@ impl Taking {
             next.rejecting.push(plan.import);
         }
         next.after.clone_from(&plan.next);
-        next.plan = None;
+        (next.plan, next.stuck) = (None, None);
         if plan.next.is_none() { next.behind(now) } else { next }
     }
 
@@ -221,6 +221,12 @@ impl Taking {
     #[must_use]
     pub fn stuck(&self, why: vocabulary::Bilingual) -> Self {
         Self { stuck: Some(why), ..self.clone() }
+    }
+
+    /// It ends here, for want of what it would go on with.
+    #[must_use]
+    pub fn dropped(&self, why: vocabulary::Bilingual, now: Timestamp) -> Self {
+        Self { phase: Phase::Dropped, ended: Some(now), stuck: Some(why), ..self.clone() }
     }
 
     fn counted(&self, counts: Counts) -> Self {
@@ -302,11 +308,12 @@ pub async fn take_over(tx: &mut Tx, permit: &Permit<TakeOver>, now: Timestamp) -
     let ask = permit.ask();
     crate::import::check_review(Some(&ask.review))?;
     if let Some(open) = open_taking(tx, &ask.source).await? {
-        if open.mode == ask.mode && (open.may_shrink || !ask.may_shrink) {
+        let may_shrink = open.may_shrink || ask.may_shrink;
+        if open.mode == ask.mode && open.stuck.is_none() && may_shrink == open.may_shrink {
             return Ok(open);
         }
         if open.mode == ask.mode {
-            return move_taking(tx, &Taking { may_shrink: true, stuck: None, ..open }).await;
+            return move_taking(tx, &Taking { may_shrink, stuck: None, ..open }).await;
         }
         let dropped = Taking { phase: Phase::Dropped, ended: Some(now), ..open };
         move_taking(tx, &dropped).await?;

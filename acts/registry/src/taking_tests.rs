@@ -119,3 +119,16 @@ fn a_run_goes_back_by_the_overlap() {
     assert_eq!(since("1234567890"), "1234567890", "a counter of ten digits");
     assert_eq!(Taking::begin(&ask(Mode::Full), String::new(), Some("1".to_owned()), NOW).since, None);
 }
+
+/// What a run was stuck for is not told of it any more once it has gone on.
+#[test]
+fn a_run_that_went_on_is_not_stuck() {
+    let why = vocabulary::Bilingual::new("连接不上", "cannot connect");
+    let begun = Taking::begin(&ask(Mode::Changes), String::new(), None, NOW).looked(None);
+    let plan = Plan { import: ImportId::from_uuid(Uuid::from_u128(7)), next: None };
+    let stuck = begun.planned(plan).stuck(why.clone());
+    let done = stuck.took(Counts::default(), NOW);
+    assert_eq!((done.phase, done.stuck), (Phase::Done, None));
+    let dropped = stuck.dropped(why.clone(), NOW);
+    assert_eq!((dropped.phase, dropped.ended, dropped.stuck), (Phase::Dropped, Some(NOW), Some(why)));
+}

@@ -33,6 +33,12 @@ pub struct ConnectionConfig {
     /// Whether deliveries may write tables there; left out: it is only read.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub writes: bool,
+    /// Of an HTTP service: the field in which the password goes along; left out, user and password are shown as Basic.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub header: Option<String>,
+    /// Of an HTTPS service: a file with the certificates (PEM) that vouch for it; left out: those of this machine.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub certificates: Option<PathBuf>,
 }
 
 /// An address. It prints as its scheme alone.
@@ -95,6 +101,17 @@ pub(crate) fn unfit(name: &ResourceId, zh: &str, en: &str) -> Problem {
 }
 
 impl ConnectionConfig {
+    /// A connection of that name, with nothing said of it yet.
+    pub fn new(name: ResourceId) -> Self {
+        let url = Address::new("");
+        Self { name, url, password_file: None, writes: false, header: None, certificates: None }
+    }
+
+    /// Whether it is an HTTP service, and no database.
+    pub fn is_service(&self) -> bool {
+        ["http", "https"].contains(&self.url.scheme())
+    }
+
     /// The password, where one is declared.
     ///
     /// # Errors

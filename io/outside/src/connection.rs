@@ -1,31 +1,25 @@
 //! One system of others, guarded: a few connections, a bounded queue before them, a deadline, a breaker.
 
 use crate::{
-    Admission, Breaker, Name, Table, TableName,
+    Name, Service, Table, TableName,
     address::{ConnectionConfig, unfit},
-    driver::{Ask, CONNECTIONS_MAX, Driver, Rows},
+    driver::{Ask, Driver, Rows},
+    gate::{Lane, Lanes},
     mysql, postgres,
-    problem::{Trouble, away, busy, slow},
+    problem::Trouble,
     sqlite::Files,
 };
 use serde::Serialize;
-use sqlx::postgres::PgConnectOptions;
+use sqlx::{mysql::MySqlConnectOptions, postgres::PgConnectOptions};
 use std::{
     collections::{BTreeMap, HashMap},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
-use tokio::{sync::Semaphore, time::timeout};
 use vocabulary::{Kind, Problem, ResourceId, ensure};
 
-/// A caller waits this long for a free connection, then hears `source.busy`.
-const WAIT_MAX: Duration = Duration::from_secs(3);
-/// So many may wait for one at once; whoever comes then hears `source.busy` immediately.
-const WAITING_MAX: usize = 64;
 /// A whole call may take this long, whatever the system itself promises.
 const CALL_MAX: Duration = Duration::from_secs(30);
-/// Calls that write to one system at once.
-const WRITING_MAX: usize = 4;
 /// What a table looks like is remembered for this long.
 const SHAPE_MAX: Duration = Duration::from_secs(60);
 /// Shapes remembered at once.
@@ -43,13 +37,13 @@ pub enum System {
     Sqlite,
 }
 
-/// Which places a call takes: reads and writes have their own.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Lane {
-    /// One of the pool.
-    Read,
-    /// One of the few that write.
-    Write,
+/// How to connect for writing; it holds the password, and is never printed.
+#[derive(Clone)]
+pub(crate) enum Target {
+    /// PostgreSQL.
+    Postgres(PgConnectOptions),
+    /// MySQL and MariaDB.
+    MySql(MySqlConnectOptions),
 }
 
 /// A system of others by its name. Cheap to clone.
@@ -65,12 +59,8 @@ pub(crate) struct Inner {
     /// Whether deliveries may write there.
     pub(crate) writes: bool,
     /// How to connect for writing, where that can be done.
-    pub(crate) target: Option<PgConnectOptions>,
-    free: Semaphore,
-    writing: Semaphore,
-    waiting: Semaphore,
-    breaker: Mutex<Breaker>,
-    begun: Instant,
+    pub(crate) target: Option<Target>,
+    lanes: Lanes,
     pub(crate) shapes: Mutex<HashMap<TableName, (Instant, Arc<Table>)>>,
 }
 
@@ -97,10 +87,12 @@ impl Connection {
         let (system, driver, target) = match config.url.scheme() {
             "postgres" | "postgresql" => {
                 let options = postgres::options(url, password.as_deref()).ok_or_else(wrong)?;
-                (System::Postgres, Driver::Postgres(postgres::pool(options.clone())), Some(options))
+                let pool = Driver::Postgres(postgres::pool(options.clone()));
+                (System::Postgres, pool, Some(Target::Postgres(options)))
             }
             "mysql" | "mariadb" => {
-                (System::MySql, Driver::MySql(mysql::pool(url, password.as_deref()).ok_or_else(wrong)?), None)
+                let options = mysql::options(url, password.as_deref()).ok_or_else(wrong)?;
+                (System::MySql, Driver::MySql(mysql::pool(options.clone())), Some(Target::MySql(options)))
             }
             "sqlite" => (System::Sqlite, Driver::Sqlite(Files::new(config.url.path().to_owned())), None),
             _ => {
@@ -118,11 +110,7 @@ impl Connection {
                 driver,
                 writes: config.writes,
                 target,
-                writing: Semaphore::new(WRITING_MAX),
-                free: Semaphore::new(CONNECTIONS_MAX as usize),
-                waiting: Semaphore::new(WAITING_MAX),
-                breaker: Mutex::default(),
-                begun: Instant::now(),
+                lanes: Lanes::new(name.clone()),
                 shapes: Mutex::default(),
             }),
         })
@@ -140,7 +128,7 @@ impl Connection {
 
     /// Whether it is asked at present: `closed`, `open`, `half-open`.
     pub fn state(&self) -> &'static str {
-        held(&self.inner.breaker).word()
+        self.inner.lanes.state()
     }
 
     /// Ends its connections.
@@ -150,7 +138,8 @@ impl Connection {
 
     /// Runs one statement, guarded.
     pub(crate) async fn rows(&self, ask: Ask) -> Result<Rows, Problem> {
-        self.guard(Lane::Read, CALL_MAX, self.inner.driver.rows(ask)).await
+        // Boxed: what is beneath it is deep, and is no part of the callers' futures then.
+        self.guard(Lane::Read, CALL_MAX, Box::pin(self.inner.driver.rows(ask))).await
     }
 
     /// Makes a call with a place of its lane, within its time, where the breaker lets it through.
@@ -160,39 +149,7 @@ impl Connection {
         most: Duration,
         call: impl Future<Output = Result<T, Trouble>>,
     ) -> Result<T, Problem> {
-        let inner = &self.inner;
-        let places = if lane == Lane::Read { &inner.free } else { &inner.writing };
-        if let Some(rest) = held(&inner.breaker).rests(inner.begun.elapsed()) {
-            return Err(away(&inner.name, Some(rest)));
-        }
-        let Ok(_place) = inner.waiting.try_acquire() else { return Err(busy(&inner.name)) };
-        let Ok(Ok(_free)) = timeout(WAIT_MAX, places.acquire()).await else { return Err(busy(&inner.name)) };
-        self.admit()?;
-        let got = timeout(most, call).await;
-        let answered = match &got {
-            Ok(Ok(_)) => true,
-            Ok(Err(trouble)) => trouble.answered(),
-            Err(_) => false,
-        };
-        {
-            let mut breaker = held(&inner.breaker);
-            *breaker = breaker.heard(answered, inner.begun.elapsed());
-        }
-        match got {
-            Ok(got) => got.map_err(|it| it.problem(&inner.name)),
-            Err(_) => Err(slow(&inner.name)),
-        }
-    }
-
-    fn admit(&self) -> Result<(), Problem> {
-        let inner = &self.inner;
-        let mut breaker = held(&inner.breaker);
-        let (admission, next) = breaker.ask(inner.begun.elapsed());
-        *breaker = next;
-        match admission {
-            Admission::Go => Ok(()),
-            Admission::Rest(rest) => Err(away(&inner.name, Some(rest))),
-        }
+        self.inner.lanes.guard(lane, most, call).await
     }
 
     /// What `table` looks like; remembered for a minute.
@@ -231,24 +188,37 @@ impl Connection {
 /// Every connection of one organisation. One that cannot serve says so when it is asked for, and keeps no other from
 /// serving.
 #[derive(Debug, Default)]
-pub struct Connections(BTreeMap<ResourceId, Result<Connection, Problem>>);
+pub struct Connections {
+    databases: BTreeMap<ResourceId, Result<Connection, Problem>>,
+    services: BTreeMap<ResourceId, Result<Service, Problem>>,
+}
 
 impl Connections {
     /// Makes all of them ready.
     pub fn open(configs: &[ConnectionConfig]) -> Self {
-        let opened = configs.iter().map(|config| {
-            let opened = Connection::open(config);
-            if let Err(problem) = &opened {
+        let mut all = Self::default();
+        for config in configs {
+            let name = config.name.clone();
+            let problem = if config.is_service() {
+                all.services.entry(name).or_insert_with(|| Service::open(config)).as_ref().err()
+            } else {
+                all.databases.entry(name).or_insert_with(|| Connection::open(config)).as_ref().err()
+            };
+            if let Some(problem) = problem {
                 tracing::error!(connection = %config.name, %problem, "a declared connection cannot serve");
             }
-            (config.name.clone(), opened)
-        });
-        Self(opened.collect())
+        }
+        all
     }
 
-    /// Those that can serve.
+    /// The databases that can serve.
     pub fn iter(&self) -> impl Iterator<Item = &Connection> {
-        self.0.values().flatten()
+        self.databases.values().flatten()
+    }
+
+    /// The HTTP services that can.
+    pub fn services(&self) -> impl Iterator<Item = &Service> {
+        self.services.values().flatten()
     }
 
     /// The one of that name.
@@ -256,19 +226,24 @@ impl Connections {
     /// # Errors
     /// `source.no_connection`, or why it cannot serve.
     pub fn get(&self, name: &ResourceId) -> Result<&Connection, Problem> {
-        match self.0.get(name) {
+        match self.databases.get(name) {
             Some(Ok(connection)) => Ok(connection),
             Some(Err(problem)) => Err(problem.clone()),
-            None => Err(Problem::new(
-                Kind::Missing,
-                "source.no_connection",
-                format!("没有连接 {name}；请在 yunhe.toml 以 [[organisation.connection]] 声明后重启"),
-                format!(
-                    "there is no connection {name}; declare it in yunhe.toml as [[organisation.connection]], \
-                     then restart"
-                ),
-            )
-            .with("connection", name.as_str())),
+            None if self.services.contains_key(name) => Err(other_sort(name)),
+            None => Err(undeclared(name)),
+        }
+    }
+
+    /// The HTTP service of that name.
+    ///
+    /// # Errors
+    /// `source.no_connection`, or why it cannot serve.
+    pub fn service(&self, name: &ResourceId) -> Result<&Service, Problem> {
+        match self.services.get(name) {
+            Some(Ok(service)) => Ok(service),
+            Some(Err(problem)) => Err(problem.clone()),
+            None if self.databases.contains_key(name) => Err(other_sort(name)),
+            None => Err(undeclared(name)),
         }
     }
 
@@ -283,4 +258,22 @@ impl Connections {
         }
         Ok(())
     }
+}
+
+fn undeclared(name: &ResourceId) -> Problem {
+    Problem::new(
+        Kind::Missing,
+        "source.no_connection",
+        format!("没有连接 {name}；请在 yunhe.toml 以 [[organisation.connection]] 声明后重启"),
+        format!("there is no connection {name}; declare it in yunhe.toml as [[organisation.connection]], then restart"),
+    )
+    .with("connection", name.as_str())
+}
+
+fn other_sort(name: &ResourceId) -> Problem {
+    unfit(
+        name,
+        "数据库以 postgres://、mysql:// 或 sqlite: 声明，服务以 http:// 或 https:// 声明，二者不能互换",
+        "postgres://, mysql:// or sqlite: declares a database, http:// or https:// a service; neither is the other",
+    )
 }

@@ -82,7 +82,8 @@ const SQLITE_COLUMNS: &str = "
            CASE WHEN \"notnull\" <> 0 OR pk = 1 AND upper(type) = 'INTEGER' THEN '0' ELSE '1' END, NULL
       FROM pragma_table_info(?2) WHERE ?1 = '' ORDER BY cid LIMIT ";
 
-/// Keys: name of the index (the primary key's comes first), its column, in the order within it.
+/// Keys: name of the index (the primary key's comes first), its column, in the order within it; no column where a part
+/// is an expression or the beginning of a column, for then it says nothing about whole values.
 const POSTGRES_KEYS: &str = "
     SELECT CASE WHEN i.indisprimary THEN '' ELSE CAST(k.relname AS text) END, CAST(a.attname AS text)
       FROM pg_index i JOIN pg_class c ON c.oid = i.indrelid JOIN pg_namespace n ON n.oid = c.relnamespace
@@ -94,9 +95,10 @@ const POSTGRES_KEYS: &str = "
        AND CAST(c.relname AS text) = CAST($2 AS text)
      ORDER BY 1, u.place LIMIT ";
 const MYSQL_KEYS: &str = "
-    SELECT CAST(CASE index_name WHEN 'PRIMARY' THEN '' ELSE index_name END AS CHAR), CAST(column_name AS CHAR)
+    SELECT CAST(CASE index_name WHEN 'PRIMARY' THEN '' ELSE index_name END AS CHAR),
+           CAST(CASE WHEN sub_part IS NULL THEN column_name END AS CHAR)
       FROM information_schema.statistics
-     WHERE non_unique = 0 AND sub_part IS NULL
+     WHERE non_unique = 0
        AND table_schema = CASE WHEN ? = '' THEN DATABASE() ELSE ? END AND BINARY table_name = ? AND ? <> ''
      ORDER BY 1, seq_in_index LIMIT ";
 const SQLITE_KEYS: &str = "
@@ -104,7 +106,7 @@ const SQLITE_KEYS: &str = "
      UNION ALL
     SELECT name, of FROM (
         SELECT l.name AS name, i.name AS of FROM pragma_index_list(?2) AS l, pragma_index_info(l.name) AS i
-         WHERE l.\"unique\" = 1 AND l.origin <> 'pk' AND l.partial = 0 AND i.name IS NOT NULL AND ?1 = ''
+         WHERE l.\"unique\" = 1 AND l.origin <> 'pk' AND l.partial = 0 AND ?1 = ''
          ORDER BY l.name, i.seqno)
      LIMIT ";
 
@@ -199,18 +201,22 @@ impl Connection {
     }
 }
 
-/// The primary key, and what else is unique.
+/// The primary key, and what else is unique. Without one of its parts a key is none.
 fn split(cells: Vec<Cells>) -> (Vec<Name>, Vec<Vec<Name>>) {
-    let mut keys: BTreeMap<String, Vec<Name>> = BTreeMap::new();
+    let mut keys: BTreeMap<String, Option<Vec<Name>>> = BTreeMap::new();
+    // What the bound of the list may have cut in two is left out.
+    let cut = (cells.len() >= COLUMNS_MAX).then(|| cells.last().and_then(|it| it.first().cloned().flatten())).flatten();
     for row in cells {
-        if let [Some(key), Some(column)] = row.as_slice()
-            && let Ok(column) = Name::new(column.as_str())
-        {
-            keys.entry(key.clone()).or_default().push(column);
-        }
+        let [Some(key), column] = row.as_slice() else { continue };
+        let parts = keys.entry(key.clone()).or_insert_with(|| Some(Vec::new()));
+        let column = column.as_ref().and_then(|it| Name::new(it.as_str()).ok()).filter(|_| cut.as_ref() != Some(key));
+        *parts = parts.take().zip(column).map(|(mut parts, column)| {
+            parts.push(column);
+            parts
+        });
     }
-    let primary = keys.remove("").unwrap_or_default();
-    (primary, keys.into_values().collect())
+    let primary = keys.remove("").flatten().unwrap_or_default();
+    (primary, keys.into_values().flatten().collect())
 }
 
 fn column(system: System, cells: Cells, primary: &[Name]) -> Option<Column> {
@@ -248,9 +254,7 @@ fn kind(system: System, base: &str, native: &str) -> Native {
             "datetime" => Native::DateTime,
             "timestamp" => Native::Instant,
             "time" => Native::Time,
-            "char" | "varchar" | "tinytext" | "text" | "mediumtext" | "longtext" | "enum" | "set" | "json" => {
-                Native::Text
-            }
+            "char" | "varchar" | "tinytext" | "text" | "mediumtext" | "longtext" | "enum" | "set" => Native::Text,
             "bit" | "binary" | "varbinary" | "tinyblob" | "blob" | "mediumblob" | "longblob" => Native::Bytes,
             _ => Native::Other,
         },
@@ -266,7 +270,8 @@ fn sqlite_kind(declared: &str) -> Native {
         () if has(&["date"]) => Native::Date,
         () if has(&["bool"]) => Native::Boolean,
         () if has(&["int"]) => Native::Integer,
-        () if declared.is_empty() || has(&["char", "clob", "text"]) => Native::Text,
+        () if declared.is_empty() => Native::Other,
+        () if has(&["char", "clob", "text"]) => Native::Text,
         () if has(&["blob"]) => Native::Bytes,
         () if has(&["real", "floa", "doub"]) => Native::Float,
         () => Native::Decimal,

@@ -1,6 +1,6 @@
 //! One face for three drivers: a statement whose columns are all text, its arguments as text, rows within bounds.
 
-use crate::{mysql, postgres, problem::Trouble, sqlite};
+use crate::{lent, problem::Trouble, sqlite};
 use std::time::Duration;
 
 /// Connections to one system at once.
@@ -60,8 +60,8 @@ pub(crate) enum Driver {
 impl Driver {
     pub(crate) async fn rows(&self, ask: Ask) -> Result<Rows, Trouble> {
         match self {
-            Self::Postgres(pool) => postgres::rows(pool, ask).await,
-            Self::MySql(pool) => mysql::rows(pool, ask).await,
+            Self::Postgres(pool) => lent::rows(pool, ask).await,
+            Self::MySql(pool) => lent::rows(pool, ask).await,
             Self::Sqlite(files) => files.rows(ask).await,
         }
     }

@@ -1,13 +1,8 @@
 //! PostgreSQL of others: sessions that only read, in UTC and ISO forms, with time limits of their own.
 
-use crate::{
-    driver::{Ask, CONNECT_MAX, CONNECTIONS_MAX, IDLE_MAX, Rows, STATEMENT_MAX, STATEMENTS_MAX, trouble},
-    problem::Trouble,
-};
-use futures::TryStreamExt as _;
+use crate::driver::{CONNECT_MAX, CONNECTIONS_MAX, IDLE_MAX, STATEMENT_MAX, STATEMENTS_MAX};
 use sqlx::{
-    AssertSqlSafe, Executor as _, PgPool, Postgres, Row as _, SqlSafeStr as _,
-    pool::PoolConnection,
+    AssertSqlSafe, Executor as _, PgPool, SqlSafeStr as _,
     postgres::{PgConnectOptions, PgPoolOptions},
 };
 use std::str::FromStr as _;
@@ -37,44 +32,4 @@ pub(crate) fn pool(options: PgConnectOptions) -> PgPool {
             Box::pin(async move { connection.execute(sqlx::raw_sql(settings)).await.map(|_| ()) })
         })
         .connect_lazy_with(options.statement_cache_capacity(STATEMENTS_MAX))
-}
-
-/// A connection that does not go back to the pool in the middle of an answer.
-struct Lent {
-    connection: PoolConnection<Postgres>,
-    whole: bool,
-}
-
-impl Drop for Lent {
-    fn drop(&mut self) {
-        if !self.whole {
-            self.connection.close_on_drop();
-        }
-    }
-}
-
-pub(crate) async fn rows(pool: &PgPool, ask: Ask) -> Result<Rows, Trouble> {
-    let connection = pool.acquire().await.map_err(|it| trouble(&it))?;
-    let mut lent = Lent { connection, whole: false };
-    let got = fetch(&mut lent.connection, ask).await;
-    lent.whole = match &got {
-        Ok(rows) => !rows.cut,
-        Err(it) => matches!(it, Trouble::Refused(_)),
-    };
-    got
-}
-
-async fn fetch(connection: &mut PoolConnection<Postgres>, ask: Ask) -> Result<Rows, Trouble> {
-    let mut query = sqlx::query(AssertSqlSafe(ask.sql.clone()).into_sql_str());
-    for arg in &ask.args {
-        query = query.bind(arg.clone());
-    }
-    let (mut found, mut rows) = (Rows::default(), query.fetch(&mut **connection));
-    while let Some(row) = rows.try_next().await.map_err(|it| trouble(&it))? {
-        let cells: Result<Vec<Option<String>>, _> = (0..row.len()).map(|at| row.try_get(at)).collect();
-        if !found.take(cells.map_err(|it| trouble(&it))?, &ask)? {
-            break;
-        }
-    }
-    Ok(found)
 }

@@ -81,7 +81,10 @@ impl Connection {
             ensure!(!twice, self.ambiguous(read));
         }
         rows.truncate(limit);
-        let next = rows.last().filter(|_| more && keyed).and_then(|it| it[width..].iter().cloned().collect());
+        let next: Option<Vec<String>> =
+            rows.last().filter(|_| more && keyed).and_then(|it| it[width..].iter().cloned().collect());
+        // What does not compare as it reads (a float that is rounded) would be read for ever.
+        ensure!(next.is_none() || next != read.after, self.ambiguous(read));
         for row in &mut rows {
             row.truncate(width);
         }
@@ -165,9 +168,9 @@ impl Connection {
         Problem::new(
             Kind::Unprocessable,
             "source.key",
-            format!("连接 {}：表 {table} 中有两行的 {key} 相同，不能作主键；请在数据源中另指 key", self.name()),
+            format!("连接 {}：表 {table} 的 {key} 不能区分各行，不能作主键；请在数据源中另指 key", self.name()),
             format!(
-                "connection {}: two rows of {table} have the same {key}; name another key in the source",
+                "connection {}: {key} does not tell the rows of {table} apart; name another key in the source",
                 self.name()
             ),
         )

@@ -2,32 +2,33 @@
 //! fit, and changed in one transaction with the mark beside them that says how far they are.
 //!
 //! Cells are text as a registry writes them; the database makes values of them. Columns that are not delivered are
-//! somebody's own and stay as they are. A connection is opened for a call and closed behind it; calls pass the same
-//! breaker as reads, and have a few places of their own, so that neither holds the other up.
+//! somebody's own and stay as they are. One delivery fills a table: the mark's table says which, whatever name and
+//! connection it calls the table by. A connection is opened for a call (for a whole set: for its transaction) and
+//! closed behind it; calls pass the same breaker as reads, and have a few places of their own, so that neither holds
+//! the other up.
 
 use crate::{
-    Connection, Name, TableName,
-    address::unfit,
-    connection::Lane,
-    problem::Trouble,
-    sink_postgres::{self as postgres, Prepared},
+    Connection, Name, TableName, address::unfit, connection::Target, gate::Lane, problem::Trouble, sink_mysql as mysql,
+    sink_postgres as postgres, sink_shape::Prepared,
 };
-use sqlx::postgres::PgConnectOptions;
 use std::time::Duration;
 use vocabulary::{Kind, Problem, ensure};
 
-/// Rows read back at once at most.
-pub const SINK_PAGE_ROWS_MAX: u32 = 5_000;
 /// A call may take this long; the database itself ends its statements a little sooner.
 const CALL_MAX: Duration = Duration::from_secs(60);
 /// Putting a whole set in place of another may take this long: a million rows are merged by one statement.
 const FILL_MAX: Duration = Duration::from_secs(300);
+/// Reading a table back may take this long.
+const READ_MAX: Duration = Duration::from_secs(300);
 
 /// What a delivered column holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SinkKind {
     /// Text.
-    Text,
+    Text {
+        /// The most characters.
+        chars: u32,
+    },
     /// Whole numbers of 64 bits.
     Integer,
     /// Exact decimals.
@@ -89,8 +90,56 @@ pub struct SinkMark {
     pub next: u32,
 }
 
-/// A row: its cells in the order of the columns.
-pub type SinkRow = Vec<Option<String>>;
+/// Rows that are written, cell by cell.
+pub trait SinkRows: Sync {
+    /// How many there are.
+    fn count(&self) -> usize;
+
+    /// Puts the text of a cell behind what is in `out`; false where there is nothing.
+    fn cell(&self, row: usize, column: usize, out: &mut String) -> bool;
+}
+
+/// A cell as a text of its own.
+pub(crate) fn own(rows: &dyn SinkRows, row: usize, column: usize) -> Option<String> {
+    let mut text = String::new();
+    rows.cell(row, column, &mut text).then_some(text)
+}
+
+/// Rows that are read back: instants lose the zeros at their end, as a registry writes them; all else is so already.
+pub(crate) struct Texts {
+    instants: Vec<usize>,
+    width: usize,
+}
+
+impl Texts {
+    pub(crate) fn of(table: &SinkTable) -> Self {
+        let kinds = table.columns.iter().enumerate();
+        let instants = kinds.filter(|it| it.1.kind == SinkKind::Instant).map(|it| it.0).collect();
+        Self { instants, width: table.columns.len() }
+    }
+
+    /// Hands a row on.
+    pub(crate) fn give(&self, cells: &[Option<&str>], take: &mut dyn FnMut(&[Option<&str>])) -> Result<(), Trouble> {
+        if cells.len() != self.width {
+            return Err(Trouble::Unreadable);
+        }
+        let plain = |at: &usize| Some((*at, format!("{}Z", trimmed(cells[*at]?))));
+        let instants: Vec<(usize, String)> = self.instants.iter().filter_map(plain).collect();
+        let mut cells = cells.to_vec();
+        for (at, text) in &instants {
+            cells[*at] = Some(text);
+        }
+        take(&cells);
+        Ok(())
+    }
+}
+
+fn trimmed(moment: &str) -> &str {
+    match moment.contains('.') {
+        true => moment.trim_end_matches('0').trim_end_matches('.'),
+        false => moment,
+    }
+}
 
 /// What a change did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -105,7 +154,7 @@ pub struct SinkDone {
 #[derive(Clone)]
 pub struct Sink {
     connection: Connection,
-    options: PgConnectOptions,
+    target: Target,
 }
 
 impl std::fmt::Debug for Sink {
@@ -118,7 +167,7 @@ impl Connection {
     /// The same database, to be written to.
     ///
     /// # Errors
-    /// `source.connection` where `yunhe.toml` does not say that it is written to, or it is not PostgreSQL.
+    /// `source.connection` where `yunhe.toml` does not say that it is written to, or it is a file.
     pub fn sink(&self) -> Result<Sink, Problem> {
         ensure!(
             self.inner.writes,
@@ -128,31 +177,55 @@ impl Connection {
                 "it is only read; to have it written to, the system administrator says writes = true and restarts",
             )
         );
-        let options = self.inner.target.clone().ok_or_else(|| {
+        let target = self.inner.target.clone().ok_or_else(|| {
             unfit(
                 self.name(),
-                "交付目标须为 postgres://user@host/db",
-                "a delivery's target is a postgres://user@host/db",
+                "交付目标须为 postgres://user@host/db 或 mysql://user@host/db",
+                "a delivery's target is a postgres://user@host/db or a mysql://user@host/db",
             )
         })?;
-        Ok(Sink { connection: self.clone(), options })
+        Ok(Sink { connection: self.clone(), target })
     }
 }
 
 impl Sink {
     async fn call<T>(&self, most: Duration, call: impl Future<Output = Result<T, Trouble>>) -> Result<T, Problem> {
-        self.connection.guard(Lane::Write, most, call).await
+        self.connection.guard(Lane::Write, most, Box::pin(call)).await
     }
 
-    /// Makes the table where it is absent, checks it where it is there; says how many rows it holds.
+    /// Makes the table where it is absent, checks it where it is there, and claims it for this delivery: from another
+    /// one only where that is said. Says how many rows it holds.
     ///
     /// # Errors
-    /// `sink.shape` with everything that does not fit; `source.away`, `source.refused`, `source.slow`, `source.busy`.
-    pub async fn prepare(&self, table: &SinkTable) -> Result<u64, Problem> {
-        match self.call(CALL_MAX, postgres::prepare(&self.options, CALL_MAX, table)).await? {
+    /// `sink.shape` with everything that does not fit; `sink.taken`; `source.away`, `source.refused`, `source.slow`,
+    /// `source.busy`.
+    pub async fn prepare(&self, table: &SinkTable, takes_over: bool) -> Result<u64, Problem> {
+        let prepared = match &self.target {
+            Target::Postgres(it) => self.call(CALL_MAX, postgres::prepare(it, CALL_MAX, table, takes_over)).await?,
+            Target::MySql(it) => self.call(CALL_MAX, mysql::prepare(it, CALL_MAX, table, takes_over)).await?,
+        };
+        match prepared {
             Prepared::Rows(rows) => Ok(rows),
             Prepared::Flaws(flaws) => Err(self.shape(table, &flaws)),
+            Prepared::Taken(other) => Err(self.taken(table, &other)),
         }
+    }
+
+    fn taken(&self, table: &SinkTable, other: &str) -> Problem {
+        let (name, table) = (self.connection.name(), &table.name);
+        Problem::new(
+            Kind::Conflict,
+            "sink.taken",
+            format!(
+                "连接 {name} 的表 {table} 由交付 {other} 写入；请换表，或先结束该交付，再以 takes_over（--takes-over）新建"
+            ),
+            format!(
+                "table {table} of connection {name} is filled by delivery {other}; name another table, or end that \
+                 delivery first and say takes_over (--takes-over)"
+            ),
+        )
+        .field("/target")
+        .with("delivery", other)
     }
 
     fn shape(&self, table: &SinkTable, flaws: &[(String, String)]) -> Problem {
@@ -180,28 +253,29 @@ impl Sink {
     /// # Errors
     /// Those of asking the database.
     pub async fn mark(&self, table: &SinkTable) -> Result<Option<SinkMark>, Problem> {
-        self.call(CALL_MAX, postgres::mark(&self.options, CALL_MAX, table)).await
+        match &self.target {
+            Target::Postgres(it) => self.call(CALL_MAX, postgres::mark(it, CALL_MAX, table)).await,
+            Target::MySql(it) => self.call(CALL_MAX, mysql::mark(it, CALL_MAX, table)).await,
+        }
     }
 
-    /// Lays rows of a whole set aside, behind so many; the first of a set, behind none, takes the place of whatever lay
-    /// there. Says how many these are then.
+    /// Begins the transaction in which a whole set takes the place of what is in the table. Dropped before its end, it
+    /// leaves no trace.
     ///
     /// # Errors
-    /// Those of asking the database; `source.refused` where somebody else laid rows aside meanwhile.
-    pub async fn stage(&self, table: &SinkTable, rows: &[SinkRow], behind: u64) -> Result<u64, Problem> {
-        self.call(CALL_MAX, postgres::stage(&self.options, CALL_MAX, table, (rows, behind))).await
-    }
-
-    /// Puts the `staged` rows that were laid aside in place of what is there, with the mark, in one transaction.
-    ///
-    /// # Errors
-    /// Those of asking the database; `source.refused` where other rows lie there.
-    pub async fn fill(&self, table: &SinkTable, mark: &SinkMark, staged: u64) -> Result<SinkDone, Problem> {
-        self.call(FILL_MAX, postgres::fill(&self.options, FILL_MAX, table, (mark, staged))).await
+    /// Those of asking the database.
+    pub async fn begin(&self, table: &SinkTable) -> Result<SinkFilling, Problem> {
+        let filling = match &self.target {
+            Target::Postgres(it) => {
+                Filling::Postgres(self.call(CALL_MAX, postgres::Filling::begin(it, FILL_MAX, table)).await?)
+            }
+            Target::MySql(it) => Filling::MySql(self.call(CALL_MAX, mysql::Filling::begin(it, FILL_MAX, table)).await?),
+        };
+        Ok(SinkFilling { sink: self.clone(), table: table.clone(), filling, rows: 0 })
     }
 
     /// Brings a page of changes in, with the mark, in one transaction; one that is in already changes nothing. `None`
-    /// where the mark is not one that the page goes on from.
+    /// where the mark is not one that the page goes on from. Of `gone` only the key's columns are given, in its order.
     ///
     /// # Errors
     /// Those of asking the database.
@@ -209,17 +283,72 @@ impl Sink {
         &self,
         table: &SinkTable,
         page: &SinkMark,
-        put: &[SinkRow],
-        gone: &[SinkRow],
+        put: &dyn SinkRows,
+        gone: &dyn SinkRows,
     ) -> Result<Option<SinkDone>, Problem> {
-        self.call(CALL_MAX, postgres::merge(&self.options, CALL_MAX, table, (page, put, gone))).await
+        let change = (page, put, gone);
+        match &self.target {
+            Target::Postgres(it) => self.call(CALL_MAX, postgres::merge(it, CALL_MAX, table, change)).await,
+            Target::MySql(it) => self.call(CALL_MAX, mysql::merge(it, CALL_MAX, table, change)).await,
+        }
     }
 
-    /// Rows as they stand there, in the order of their keys, behind a key; at most [`SINK_PAGE_ROWS_MAX`].
+    /// Gives every row as it stands there to `take`, in no order: its cells in the order of the columns, as texts in
+    /// the form in which they were written.
     ///
     /// # Errors
     /// Those of asking the database.
-    pub async fn page(&self, table: &SinkTable, after: Option<&[String]>) -> Result<Vec<SinkRow>, Problem> {
-        self.call(CALL_MAX, postgres::page(&self.options, CALL_MAX, table, after)).await
+    pub async fn read(&self, table: &SinkTable, take: &mut (dyn FnMut(&[Option<&str>]) + Send)) -> Result<(), Problem> {
+        match &self.target {
+            Target::Postgres(it) => self.call(READ_MAX, postgres::read(it, READ_MAX, table, take)).await,
+            Target::MySql(it) => self.call(READ_MAX, mysql::read(it, READ_MAX, table, take)).await,
+        }
+    }
+}
+
+/// The driver's side of a whole set.
+enum Filling {
+    Postgres(postgres::Filling),
+    MySql(mysql::Filling),
+}
+
+/// A whole set on its way into a table: one transaction from the first row to the mark.
+pub struct SinkFilling {
+    sink: Sink,
+    table: SinkTable,
+    filling: Filling,
+    rows: u64,
+}
+
+impl SinkFilling {
+    /// Rows that were given so far.
+    pub fn rows(&self) -> u64 {
+        self.rows
+    }
+
+    /// Some rows more.
+    ///
+    /// # Errors
+    /// Those of asking the database.
+    pub async fn put(&mut self, rows: &dyn SinkRows) -> Result<(), Problem> {
+        let (sink, table) = (self.sink.clone(), &self.table);
+        match &mut self.filling {
+            Filling::Postgres(it) => sink.call(CALL_MAX, it.put(table, rows)).await?,
+            Filling::MySql(it) => sink.call(CALL_MAX, it.put(table, rows)).await?,
+        }
+        self.rows += rows.count() as u64;
+        Ok(())
+    }
+
+    /// Puts them in place of what is there, with the mark.
+    ///
+    /// # Errors
+    /// Those of asking the database.
+    pub async fn end(self, mark: &SinkMark) -> Result<SinkDone, Problem> {
+        let Self { sink, table, filling, rows } = self;
+        match filling {
+            Filling::Postgres(it) => sink.call(FILL_MAX, it.end(&table, mark, rows)).await,
+            Filling::MySql(it) => sink.call(FILL_MAX, it.end(&table, mark, rows)).await,
+        }
     }
 }

@@ -66,16 +66,31 @@ impl Writer {
         }
     }
 
+    /// Whether the database would compare the column's values otherwise than the text that they are read as: bytes
+    /// against their digits, `ENUM` by its index, a column without a type by the type of each value.
+    fn reads_otherwise(&self, column: &Column) -> bool {
+        match self.system {
+            System::Postgres => matches!(column.kind, Native::Other | Native::Bytes | Native::Time),
+            System::MySql => {
+                let listed = ["enum(", "set("].iter().any(|it| column.native.to_lowercase().starts_with(it));
+                matches!(column.kind, Native::Other | Native::Bytes) || listed
+            }
+            System::Sqlite => matches!(column.kind, Native::Other | Native::Bytes),
+        }
+    }
+
     /// A column as it is compared: by its own index where it is unique by its own rules, else byte by byte.
     pub(crate) fn column(&self, column: &Column, own: bool) -> String {
         let name = self.name(&column.name);
+        let own = own && !self.reads_otherwise(column);
         match (self.system, column.kind) {
             (System::Postgres, Native::Other | Native::Bytes | Native::Time) => self.text(column),
             (System::Postgres, Native::Text) if !own => format!("CAST({name} AS text) COLLATE \"C\""),
             (System::MySql, Native::Text | Native::Other | Native::Time | Native::Bytes) if !own => {
                 format!("CAST({} AS BINARY)", self.text(column))
             }
-            (System::Sqlite, Native::Text | Native::Other) if !own => format!("CAST({name} AS TEXT) COLLATE BINARY"),
+            (System::Sqlite, Native::Text) if !own => format!("CAST({name} AS TEXT) COLLATE BINARY"),
+            (System::Sqlite, Native::Other | Native::Bytes) => self.bytes(&self.text(column)),
             _ => name,
         }
     }
@@ -83,6 +98,7 @@ impl Writer {
     /// A parameter to compare with [`Writer::column`].
     pub(crate) fn value(&mut self, column: &Column, own: bool, value: &str) -> String {
         let place = self.place(value);
+        let own = own && !self.reads_otherwise(column);
         let cast = match (self.system, column.kind) {
             (System::Postgres, Native::Integer) => "bigint",
             (System::Postgres, Native::Decimal | Native::Float) => "numeric",
@@ -91,6 +107,7 @@ impl Writer {
             (System::Postgres, Native::DateTime) => "timestamp",
             (System::Postgres, Native::Instant) => "timestamptz",
             (System::Postgres, Native::Text) if own && column.native.starts_with("character(") => "bpchar",
+            (System::MySql, Native::Integer) if column.native.contains("unsigned") => "DECIMAL(65)",
             (System::MySql, Native::Integer) => "SIGNED",
             (System::MySql, Native::Decimal) => "DECIMAL(65,30)",
             (System::MySql, Native::Float) => "DOUBLE",
@@ -98,8 +115,7 @@ impl Writer {
             (System::MySql, Native::Date) => "DATE",
             (System::MySql, Native::DateTime | Native::Instant) => "DATETIME(6)",
             (System::MySql, Native::Text | Native::Other | Native::Time | Native::Bytes) if !own => "BINARY",
-            (System::Sqlite, Native::Integer | Native::Boolean) => "INTEGER",
-            (System::Sqlite, Native::Decimal | Native::Float) => "NUMERIC",
+            // SQLite gives the parameter the column's affinity, and a text that is no number stays one.
             _ => return place,
         };
         format!("CAST({place} AS {cast})")

@@ -6,7 +6,9 @@ use crate::{
 };
 use rusqlite::{Connection, ErrorCode, OpenFlags, types::ValueRef};
 use std::{
-    path::PathBuf,
+    fs,
+    os::unix::fs::MetadataExt as _,
+    path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
@@ -20,7 +22,19 @@ const STEPS: i32 = 10_000;
 #[derive(Clone)]
 pub(crate) struct Files {
     path: PathBuf,
-    idle: Arc<Mutex<Vec<Connection>>>,
+    idle: Arc<Mutex<Vec<Lent>>>,
+}
+
+/// A connection, and which file it has open: a program that writes a new file and renames it over the old one must not
+/// leave us with the old one.
+struct Lent {
+    connection: Connection,
+    file: (u64, u64),
+}
+
+/// Device and number of the file that is there now.
+fn file(path: &Path) -> Option<(u64, u64)> {
+    fs::metadata(path).ok().map(|it| (it.dev(), it.ino()))
 }
 
 impl Files {
@@ -31,27 +45,31 @@ impl Files {
     pub(crate) async fn rows(&self, ask: Ask) -> Result<Rows, Trouble> {
         let files = self.clone();
         let read = move || {
-            let mut connection = files.lend()?;
-            let rows = fetch(&mut connection, &ask)?;
+            let mut lent = files.lend()?;
+            let rows = fetch(&mut lent.connection, &ask)?;
             let mut idle = files.idle.lock().unwrap_or_else(PoisonError::into_inner);
             if idle.len() < CONNECTIONS_MAX as usize {
-                idle.push(connection);
+                idle.push(lent);
             }
             Ok(rows)
         };
         tokio::task::spawn_blocking(read).await.map_err(|_| Trouble::Away("the reading thread ended"))?
     }
 
-    fn lend(&self) -> Result<Connection, Trouble> {
-        let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        if let Some(connection) = idle {
-            return Ok(connection);
+    fn lend(&self) -> Result<Lent, Trouble> {
+        // Asked before it is opened: renamed over in between, the next one opens it anew.
+        let file = file(&self.path).ok_or(Trouble::Away("there is no such file"))?;
+        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        idle.retain(|it| it.file == file);
+        if let Some(lent) = idle.pop() {
+            return Ok(lent);
         }
+        drop(idle);
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let connection = Connection::open_with_flags(&self.path, flags).map_err(|it| trouble(&it))?;
         connection.busy_timeout(LOCK_MAX).map_err(|it| trouble(&it))?;
         connection.pragma_update(None, "trusted_schema", false).map_err(|it| trouble(&it))?;
-        Ok(connection)
+        Ok(Lent { connection, file })
     }
 }
 

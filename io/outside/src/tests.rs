@@ -9,12 +9,8 @@ use std::{os::unix::fs::PermissionsExt, path::PathBuf, time::Duration};
 use vocabulary::ResourceId;
 
 fn config(url: &str, password_file: Option<PathBuf>) -> ConnectionConfig {
-    ConnectionConfig {
-        name: ResourceId::new("market-db").unwrap(),
-        url: Address::new(url),
-        password_file,
-        writes: false,
-    }
+    let name = ResourceId::new("market-db").unwrap();
+    ConnectionConfig { url: Address::new(url), password_file, ..ConnectionConfig::new(name) }
 }
 
 fn name(text: &str) -> Name {
@@ -133,6 +129,30 @@ fn a_page_goes_on_behind_its_key() {
     );
 }
 
+/// What a database orders otherwise than it reads is compared as it reads, its own key or not.
+#[test]
+fn a_key_is_compared_as_it_is_read() {
+    let native = |kind, native: &str| Column { native: native.to_owned(), ..column("a", kind) };
+    let page = |system, about: &Column| {
+        let mut writer = Writer::new(system);
+        format!("{} > {}", writer.column(about, true), writer.value(about, true, "x"))
+    };
+    let binary = native(Native::Bytes, "binary(16)");
+    assert_eq!(
+        page(System::MySql, &binary),
+        "CAST(CAST(LOWER(HEX(`a`)) AS CHAR CHARACTER SET utf8mb4) AS BINARY) > CAST(? AS BINARY)"
+    );
+    let listed = native(Native::Text, "enum('b','a')");
+    assert_eq!(
+        page(System::MySql, &listed),
+        "CAST(CAST(`a` AS CHAR CHARACTER SET utf8mb4) AS BINARY) > CAST(? AS BINARY)"
+    );
+    assert_eq!(page(System::MySql, &native(Native::Integer, "bigint(20) unsigned")), "`a` > CAST(? AS DECIMAL(65))");
+    assert_eq!(page(System::Sqlite, &native(Native::Integer, "INT")), "\"a\" > ?1");
+    assert!(page(System::Sqlite, &native(Native::Other, "")).starts_with("(CASE typeof(\"a\")"));
+    assert_eq!(page(System::Sqlite, &native(Native::Text, "TEXT")), "\"a\" > ?1");
+}
+
 #[test]
 fn days_and_moments_take_one_form() {
     let (wall, moment, text) = (column("a", Native::DateTime), column("a", Native::Instant), column("a", Native::Text));
@@ -210,8 +230,12 @@ proptest! {
                     breaker = next;
                 }
                 Some(answered) => {
+                    let closed = matches!(before, Breaker::Closed { .. });
                     failures = if answered { 0 } else { failures + 1 };
                     breaker = breaker.heard(answered, now);
+                    if closed && failures >= FAILURES_MAX {
+                        prop_assert!(matches!(breaker, Breaker::Open { .. }), "{:?} after {}", breaker, failures);
+                    }
                     if answered {
                         prop_assert_eq!(breaker, Breaker::default());
                     }

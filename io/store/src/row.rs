@@ -106,8 +106,32 @@ impl Row {
     }
 }
 
-/// Column names, taken once per result set.
-pub(crate) struct Names(Option<Arc<[String]>>);
+/// Column names, and what the columns hold, looked at once per result set.
+pub(crate) struct Names(Option<(Arc<[String]>, Vec<Form>)>);
+
+/// How PostgreSQL sends a column's values.
+#[derive(Clone, Copy)]
+enum Form {
+    Int8,
+    Int4,
+    Int2,
+    Bool,
+    Bytes,
+    Text,
+}
+
+impl Form {
+    fn of(name: &str) -> Self {
+        match name {
+            "INT8" => Self::Int8,
+            "INT4" => Self::Int4,
+            "INT2" => Self::Int2,
+            "BOOL" => Self::Bool,
+            "BYTEA" => Self::Bytes,
+            _ => Self::Text,
+        }
+    }
+}
 
 impl Names {
     pub(crate) fn new() -> Self {
@@ -118,8 +142,11 @@ impl Names {
         statement.column_names().map(str::to_owned).collect()
     }
 
-    fn of(&mut self, row: &PgRow) -> Arc<[String]> {
-        self.0.get_or_insert_with(|| row.columns().iter().map(|it| it.name().to_owned()).collect()).clone()
+    fn of(&mut self, row: &PgRow) -> &(Arc<[String]>, Vec<Form>) {
+        self.0.get_or_insert_with(|| {
+            let names = row.columns().iter().map(|it| it.name().to_owned()).collect();
+            (names, row.columns().iter().map(|it| Form::of(it.type_info().name())).collect())
+        })
     }
 }
 
@@ -139,22 +166,19 @@ pub(crate) fn from_sqlite(row: &rusqlite::Row<'_>, names: &Arc<[String]>) -> Res
 }
 
 pub(crate) fn from_postgres(row: &PgRow, names: &mut Names) -> Result<Row, sqlx::Error> {
-    let mut cells = Vec::with_capacity(row.len());
-    for position in 0..row.len() {
-        let raw = row.try_get_raw(position)?;
-        let cell = if raw.is_null() {
-            Arg::Null
-        } else {
-            match raw.type_info().name() {
-                "INT8" => Arg::Int(row.try_get(position)?),
-                "INT4" => Arg::Int(row.try_get::<i32, _>(position)?.into()),
-                "INT2" => Arg::Int(row.try_get::<i16, _>(position)?.into()),
-                "BOOL" => Arg::Int(row.try_get::<bool, _>(position)?.into()),
-                "BYTEA" => Arg::Bytes(row.try_get(position)?),
-                _ => Arg::Text(row.try_get(position)?),
-            }
-        };
-        cells.push(cell);
-    }
-    Ok(Row { names: names.of(row), cells })
+    let (names, forms) = names.of(row);
+    let cell = |(position, form): (usize, &Form)| {
+        Ok(match form {
+            _ if row.try_get_raw(position)?.is_null() => Arg::Null,
+            Form::Int8 => Arg::Int(row.try_get_unchecked(position)?),
+            Form::Int4 => Arg::Int(row.try_get_unchecked::<i32, _>(position)?.into()),
+            Form::Int2 => Arg::Int(row.try_get_unchecked::<i16, _>(position)?.into()),
+            Form::Bool => Arg::Int(row.try_get_unchecked::<bool, _>(position)?.into()),
+            Form::Bytes => Arg::Bytes(row.try_get_unchecked(position)?),
+            // What is no text is refused here, as ever.
+            Form::Text => Arg::Text(row.try_get(position)?),
+        })
+    };
+    let cells: Result<Vec<Arg>, sqlx::Error> = forms.iter().enumerate().map(cell).collect();
+    Ok(Row { names: names.clone(), cells: cells? })
 }

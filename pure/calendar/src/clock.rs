@@ -6,7 +6,7 @@
 use crate::{Calendar, Due, end_of};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use vocabulary::{Bilingual, Problem, Timestamp, date_in_shanghai};
+use vocabulary::{Bilingual, Timestamp, date_in_shanghai};
 
 /// When the signals of a clock come on, in working days before the last day, and when its delay is told upwards.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -109,16 +109,14 @@ pub struct Reading {
     pub in_time: Option<bool>,
 }
 
-/// What `clock` shows at `now`.
-///
-/// # Errors
-/// `calendar.too_far`.
-pub fn read(calendar: &Calendar, clock: &Clock<'_>, now: Timestamp) -> Result<Reading, Problem> {
+/// What `clock` shows at `now`. Whatever its times are, it shows something: distances are counted as far as
+/// [`Calendar::between`] counts.
+pub fn read(calendar: &Calendar, clock: &Clock<'_>, now: Timestamp) -> Reading {
     let mut left = clock.working_days;
     let mut due = None;
     for run in clock.runs {
         let from = date_in_shanghai(run.from);
-        let ends = calendar.due(from, left)?;
+        let ends = calendar.due(from, left);
         let Some(until) = run.until.map(date_in_shanghai) else {
             due = Some(ends);
             break;
@@ -128,24 +126,24 @@ pub fn read(calendar: &Calendar, clock: &Clock<'_>, now: Timestamp) -> Result<Re
             due = Some(ends);
             break;
         }
-        left -= calendar.between(from, until)?.days.min(left);
+        left -= calendar.between(from, until).days.min(left);
     }
     let at = clock.answered.unwrap_or(now);
     let Some(due) = due else {
         let light = light_before(left, clock.signals);
-        return Ok(Reading { due: None, left, late: 0, light, stopped: true, in_time: None });
+        return Reading { due: None, left, late: 0, light, stopped: true, in_time: None };
     };
     let today = date_in_shanghai(at);
     let overdue = at >= end_of(due.day);
     let (left, late) =
-        if overdue { (0, calendar.between(due.day, today)?.days) } else { (calendar.between(today, due.day)?.days, 0) };
+        if overdue { (0, calendar.between(due.day, today).days) } else { (calendar.between(today, due.day).days, 0) };
     let light = match overdue {
         true if late > clock.signals.escalate => Light::Escalated,
         true => Light::Overdue,
         false => light_before(left, clock.signals),
     };
     let in_time = clock.answered.map(|_| !overdue);
-    Ok(Reading { due: Some(due), left, late, light, stopped: false, in_time })
+    Reading { due: Some(due), left, late, light, stopped: false, in_time }
 }
 
 fn light_before(left: u16, signals: Signals) -> Light {

@@ -17,9 +17,10 @@ pub use clock::{Clock, Light, Reading, Run, Signals, read};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use vocabulary::{Bilingual, Date, Kind, Problem, ResourceId, SHANGHAI, Timestamp, ensure};
+use vocabulary::{Bilingual, Date, ResourceId, SHANGHAI, Timestamp};
 
-/// Working days are counted over at most this many days ahead.
+/// Working days are counted over at most this many days ahead: times may be such as somebody else wrote, and whatever
+/// they are, a clock is read.
 const DAYS_AHEAD_MAX: usize = 1_000;
 /// From this day of December on, the notice of the year after may move a day: New Year's Day is bridged with it.
 const NEXT_NOTICE_FROM: i8 = 28;
@@ -115,54 +116,37 @@ impl Calendar {
         Day { working: !is_weekend(day) && !festival, estimated: !sure }
     }
 
-    /// The last day of a term of `days` working days that begins on the day after `from`, as terms do in law.
-    ///
-    /// # Errors
-    /// `calendar.too_far` for a term beyond a few years.
-    pub fn due(&self, from: Date, days: u16) -> Result<Due, Problem> {
+    /// The last day of a term of `days` working days that begins on the day after `from`, as terms do in law. A term
+    /// that lies further ahead than is counted ends with the last day counted, and is an estimate.
+    pub fn due(&self, from: Date, days: u16) -> Due {
         let mut due = Due { day: from, estimated: false };
         let mut left = days;
         for _ in 0..DAYS_AHEAD_MAX {
-            if left == 0 {
-                return Ok(due);
-            }
-            due.day = due.day.tomorrow().map_err(|_| too_far(from, due.day))?;
+            let Some(next) = due.day.tomorrow().ok().filter(|_| left > 0) else { break };
+            due.day = next;
             let day = self.on(due.day);
             due.estimated |= day.estimated;
             left -= u16::from(day.working);
         }
-        ensure!(left == 0, too_far(from, due.day));
-        Ok(due)
+        due.estimated |= left > 0;
+        due
     }
 
-    /// The number of working days after `from` up to and with `to`; none when `to` is not later.
-    ///
-    /// # Errors
-    /// `calendar.too_far` beyond a few years.
-    pub fn between(&self, from: Date, to: Date) -> Result<Span, Problem> {
+    /// The number of working days after `from` up to and with `to`; none when `to` is not later. Days that lie further
+    /// apart than is counted are counted up to there, and that is an estimate.
+    pub fn between(&self, from: Date, to: Date) -> Span {
         let mut span = Span { days: 0, estimated: false };
         let mut at = from;
         for _ in 0..DAYS_AHEAD_MAX {
-            if at >= to {
-                return Ok(span);
-            }
-            at = at.tomorrow().map_err(|_| too_far(from, to))?;
+            let Some(next) = at.tomorrow().ok().filter(|_| at < to) else { break };
+            at = next;
             let day = self.on(at);
             span.days += u16::from(day.working);
             span.estimated |= day.estimated;
         }
-        ensure!(at >= to, too_far(from, to));
-        Ok(span)
+        span.estimated |= at < to;
+        span
     }
-}
-
-fn too_far(from: Date, to: Date) -> Problem {
-    Problem::new(
-        Kind::Unprocessable,
-        "calendar.too_far",
-        format!("{from} 与 {to} 相隔超过 {DAYS_AHEAD_MAX} 天"),
-        format!("{from} and {to} are more than {DAYS_AHEAD_MAX} days apart"),
-    )
 }
 
 #[cfg(test)]

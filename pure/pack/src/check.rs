@@ -3,7 +3,8 @@
 use crate::finding::{Finding, Place, Report};
 use crate::read::{Draft, Part};
 use crate::shape::nearest;
-use crate::{Calendar, check_data, check_offer, check_source};
+use crate::{Calendar, check_data, check_offer, check_service, check_source};
+use policy::Service;
 use schema::{CodeList, FieldType, RecordType};
 use std::collections::BTreeMap;
 use vocabulary::{PackId, ResourceId};
@@ -63,6 +64,16 @@ impl<'a> Scope<'a> {
         self.all().flat_map(|it| &it.records).map(|it| &it.value).find(|it| it.name == *name)
     }
 
+    /// The service of that name.
+    pub fn service(&self, name: &ResourceId) -> Option<&'a Service> {
+        self.all().flat_map(|it| &it.services).map(|it| &it.value).find(|it| it.service == *name)
+    }
+
+    /// Names of services to choose from, in a finding.
+    pub fn service_names(&self) -> Vec<&'a str> {
+        self.all().flat_map(|it| &it.services).map(|it| it.value.service.as_str()).collect()
+    }
+
     /// The calendar of that name.
     pub fn calendar(&self, name: &ResourceId) -> Option<&'a Calendar> {
         self.all().flat_map(|it| &it.calendars).map(|it| &it.value).find(|it| it.calendar == *name)
@@ -89,12 +100,17 @@ pub(crate) fn check(draft: &Draft, around: Around<'_>, findings: &mut Vec<Findin
     twins(&draft.records, "record", |it| &it.name, findings);
     twins(&draft.offers, "offer", |it| &it.offer, findings);
     twins(&draft.sources, "source", |it| &it.source, findings);
+    twins(&draft.services, "service", |it| &it.service, findings);
     twins(&draft.lists, "list", CodeList::list, findings);
     twins(&draft.calendars, "calendar", |it| &it.calendar, findings);
     twins(&draft.deadlines, "deadlines", |it| &it.deadlines, findings);
     file_names(&draft.records, "record", |it| &it.name, findings);
     file_names(&draft.offers, "offer", |it| &it.offer, findings);
     file_names(&draft.sources, "source", |it| &it.source, findings);
+    file_names(&draft.services, "service", |it| &it.service, findings);
+    for part in &draft.services {
+        check_service::check(part, &scope, &mut Report::new(&part.file, findings));
+    }
     for part in &draft.records {
         record(part, &scope, &mut Report::new(&part.file, findings));
     }
@@ -189,8 +205,9 @@ pub(crate) fn across(drafts: &[(&str, Draft)], findings: &mut Vec<Finding>) {
         let records = draft.records.iter().map(|it| named("record", it.value.name.as_str(), &it.file, &it.node));
         let offers = draft.offers.iter().map(|it| named("offer", it.value.offer.as_str(), &it.file, &it.node));
         let sources = draft.sources.iter().map(|it| named("source", it.value.source.as_str(), &it.file, &it.node));
+        let services = draft.services.iter().map(|it| named("service", it.value.service.as_str(), &it.file, &it.node));
         let lists = draft.lists.iter().map(|it| named("list", it.value.list().as_str(), &it.file, &it.node));
-        for (key, id, file, node) in records.chain(offers).chain(sources).chain(lists) {
+        for (key, id, file, node) in records.chain(offers).chain(sources).chain(services).chain(lists) {
             let first = *taken.entry((key, id)).or_insert(folder);
             if first != *folder {
                 let fact = (

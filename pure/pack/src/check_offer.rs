@@ -1,6 +1,7 @@
 //! Offers against their record types: columns, masks, rows, answers.
 
 use crate::check::{Scope, choice};
+use crate::check_service;
 use crate::finding::{Place, Report};
 use crate::read::Part;
 use policy::{Offer, Sharing};
@@ -15,6 +16,9 @@ pub(crate) fn check(part: &Part<Offer>, scope: &Scope<'_>, report: &mut Report<'
     purposes(part, report);
     quota(part, report);
     let offer = &part.value;
+    if offer.is_service() || offer.calls.is_some() || scope.service(&offer.of).is_some() {
+        return check_service::offer(part, scope, report);
+    }
     match scope.record(&offer.of) {
         Some(record) => {
             columns(part, record, report);
@@ -46,6 +50,11 @@ fn columns(part: &Part<Offer>, record: &RecordType, report: &mut Report<'_>) {
             let fact = (format!("列 {column} 重复"), format!("column {column} stands twice"));
             report.add(place, "pack.twice", (&fact.0, &fact.1), ("删去一个", "remove one"));
         }
+    }
+    if offer.columns.is_empty() {
+        let remedy = ("列出共享哪些列", "name the columns that are shared");
+        report.add(part.node.place, "pack.columns", ("没有 columns", "there are no columns"), remedy);
+        return;
     }
     for key in record.key.iter().filter(|it| !offer.columns.contains(it)) {
         let fact = (format!("缺少主键列 {key}"), format!("key column {key} is missing"));

@@ -7,6 +7,7 @@
 mod check;
 mod check_data;
 mod check_offer;
+mod check_service;
 mod check_source;
 mod deadline;
 mod entry;

@@ -2,7 +2,7 @@
 
 use crate::{Calendar, Deadlines, Entry, Source, Thing};
 use indexmap::IndexMap;
-use policy::Offer;
+use policy::{Offer, Service};
 use schema::{CodeBook, RecordType, division::Zones};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -50,6 +50,8 @@ pub struct Pack {
     pub offers: IndexMap<ResourceId, Offer>,
     /// Sources by name.
     pub sources: IndexMap<ResourceId, Source>,
+    /// Services by name.
+    pub services: IndexMap<ResourceId, Service>,
     /// Code lists.
     pub lists: CodeBook,
     /// Functional zones.

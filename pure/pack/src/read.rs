@@ -6,7 +6,7 @@ use crate::node::Node;
 use crate::pack::{FILES_MAX, PACK_BYTES_MAX};
 use crate::schemas::{ChainFile, EntriesFile, FileKind, ZonesFile};
 use crate::{Calendar, Deadlines, Entry, Files, Manifest, Pack, Source, check, shape};
-use policy::Offer;
+use policy::{Offer, Service};
 use schema::{CodeList, Flaw, RecordType};
 use serde::de::DeserializeOwned;
 use std::collections::BTreeMap;
@@ -25,6 +25,7 @@ pub(crate) struct Draft {
     pub records: Vec<Part<RecordType>>,
     pub offers: Vec<Part<Offer>>,
     pub sources: Vec<Part<Source>>,
+    pub services: Vec<Part<Service>>,
     pub lists: Vec<Part<CodeList>>,
     pub zones: Vec<Part<ZonesFile>>,
     pub calendars: Vec<Part<Calendar>>,
@@ -98,6 +99,7 @@ fn finish(draft: Draft, mut findings: Vec<Finding>) -> Result<Pack, Vec<Finding>
         records: draft.records.into_iter().map(|it| (it.value.name.clone(), it.value)).collect(),
         offers: draft.offers.into_iter().map(|it| (it.value.offer.clone(), it.value)).collect(),
         sources: draft.sources.into_iter().map(|it| (it.value.source.clone(), it.value)).collect(),
+        services: draft.services.into_iter().map(|it| (it.value.service.clone(), it.value)).collect(),
         lists: draft.lists.into_iter().map(|it| it.value).collect(),
         zones,
         things: draft.chain.into_iter().flat_map(|it| it.value.things).collect(),
@@ -144,6 +146,7 @@ fn draft(files: &Files, findings: &mut Vec<Finding>) -> Draft {
             ["records", name] if yaml(name) => draft.records.extend(record(text, &mut report)),
             ["offers", name] if yaml(name) => draft.offers.extend(part(FileKind::Offer, text, &mut report)),
             ["sources", name] if yaml(name) => draft.sources.extend(part(FileKind::Source, text, &mut report)),
+            ["services", name] if yaml(name) => draft.services.extend(part(FileKind::Service, text, &mut report)),
             ["data", "catalogue", name] if yaml(name) => {
                 let entries = part::<EntriesFile>(FileKind::Entries, text, &mut report);
                 draft.entries.extend(entries.map(|it| Part { file: it.file, node: it.node, value: it.value.entries }));
@@ -179,10 +182,10 @@ fn unknown_file(report: &mut Report<'_>) {
         "pack.unknown_file",
         ("业务包中没有这样的文件", "a pack has no such file"),
         (
-            "可用：pack.yaml，records、offers、sources、data、data/catalogue、data/chain 下的 *.yaml，data/*.csv，\
+            "可用：pack.yaml，records、offers、sources、services、data、data/catalogue、data/chain 下的 *.yaml，data/*.csv，\
              README.md，scenario.hurl",
-            "known: pack.yaml; *.yaml in records, offers, sources, data, data/catalogue and data/chain; data/*.csv; \
-             README.md; scenario.hurl",
+            "known: pack.yaml; *.yaml in records, offers, sources, services, data, data/catalogue and data/chain; \
+             data/*.csv; README.md; scenario.hurl",
         ),
     );
 }

@@ -2,7 +2,7 @@
 
 use crate::list_file::ListFile;
 use crate::{Calendar, Deadlines, Entry, Manifest, Source, Thing};
-use policy::Offer;
+use policy::{Offer, Service};
 use schema::RecordType;
 use schemars::{JsonSchema, SchemaGenerator};
 use serde::{Deserialize, Serialize};
@@ -41,6 +41,7 @@ pub(crate) enum FileKind {
     Record,
     Offer,
     Source,
+    Service,
     List,
     Zones,
     Calendar,
@@ -50,11 +51,12 @@ pub(crate) enum FileKind {
 }
 
 impl FileKind {
-    const ALL: [Self; 10] = [
+    const ALL: [Self; 11] = [
         Self::Manifest,
         Self::Record,
         Self::Offer,
         Self::Source,
+        Self::Service,
         Self::List,
         Self::Zones,
         Self::Calendar,
@@ -69,6 +71,7 @@ impl FileKind {
             Self::Record => "record",
             Self::Offer => "offer",
             Self::Source => "source",
+            Self::Service => "service",
             Self::List => "code-list",
             Self::Zones => "zones",
             Self::Calendar => "calendar",
@@ -87,6 +90,7 @@ impl FileKind {
             Self::Record => root::<RecordType>(),
             Self::Offer => root::<Offer>(),
             Self::Source => root::<Source>(),
+            Self::Service => root::<Service>(),
             Self::List => root::<ListFile>(),
             Self::Zones => root::<ZonesFile>(),
             Self::Calendar => root::<Calendar>(),

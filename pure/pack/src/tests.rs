@@ -180,7 +180,7 @@ fn a_small_pack_is_read_whole() {
     assert_eq!(pack.sources[&id("firms")].nulls, ["NA"]);
     assert!(pack.lists.get(&id("kinds")).unwrap().has("b", None));
     assert!(pack.zones.under("320171", "3201"));
-    assert_eq!(pack.calendars[0].due(Date::constant(2026, 1, 1), 1).unwrap().day, Date::constant(2026, 1, 2));
+    assert_eq!(pack.calendars[0].due(Date::constant(2026, 1, 1), 1).day, Date::constant(2026, 1, 2));
     assert_eq!(pack.deadlines[0].term(policy::AnswerStep::Provider).unwrap().working_days, 10);
     assert_eq!(pack.entries[0].theme, id("credit"));
 }
@@ -715,8 +715,19 @@ fn schemas_have_no_words_that_the_check_does_not_know() {
     }
     let schemas = json_schemas();
     let names: Vec<&str> = schemas.iter().map(|(name, _)| *name).collect();
-    let files =
-        ["pack", "record", "offer", "source", "code-list", "zones", "calendar", "deadlines", "catalogue", "chain"];
+    let files = [
+        "pack",
+        "record",
+        "offer",
+        "source",
+        "service",
+        "code-list",
+        "zones",
+        "calendar",
+        "deadlines",
+        "catalogue",
+        "chain",
+    ];
     assert_eq!(names, files, "as docs/schemas has them");
     for (name, schema) in &schemas {
         walk(schema, name, false);
@@ -893,4 +904,78 @@ fn foreign_records_are_cut_and_sorted() {
     use ItemType::{Boolean, Instant, Money, Number, Text};
     assert_eq!(kinds, [Number, Number, Money, Instant, Instant, Boolean, Text]);
     assert_eq!(table.keywords, ["x", "y", "z"]);
+}
+
+const SERVICE: &str = r"
+service: firm-service
+title: {zh: 企业查询服务, en: Firm service}
+connection: market-api
+operations:
+  get-firm:
+    title: {zh: 查询, en: Get}
+    method: GET
+    path: /firms/{code}
+    parameters: {code: {type: word, max: 18}}
+    query: {fields: {}}
+    headers: [accept-language]
+    answer: {media: [application/json], bytes: 65536}
+    timeout_seconds: 5
+  declare:
+    title: {zh: 申报, en: Declare}
+    method: POST
+    path: /declarations
+    body: {media: [application/json], bytes: 10000}
+    answer: {media: [application/json]}
+";
+const SERVICE_OFFER: &str = r"
+offer: firm-calls
+of: firm-service
+share: conditional
+operations: [get-firm, declare]
+calls: {per_day: 1000, per_second: 20}
+answer: [provider]
+";
+
+#[test]
+fn a_service_and_its_offer_are_checked() {
+    let with = |file: &str, from: &str, to: &str| {
+        let mut files = small();
+        for (name, text) in [("services/firm-service.yaml", SERVICE), ("offers/firm-calls.yaml", SERVICE_OFFER)] {
+            let mut text = text.trim_start().to_owned();
+            if name.starts_with(file) {
+                assert!(text.contains(from), "{from}");
+                text = text.replacen(from, to, 1);
+            }
+            files.insert(name.to_owned(), text);
+        }
+        codes(read(&files)).into_iter().map(|it| it.split(' ').next().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(with("services", "GET", "GET"), [""; 0]);
+    let wrong = [
+        ("services", "method: GET", "method: TRACE", "pack.word"),
+        ("services", "/firms/{code}", "/firms/../{code}", "pack.value"),
+        ("services", "/firms/{code}", "/firms", "pack.parameter"),
+        ("services", "path: /declarations", "path: '/firms/{x}'", ""),
+        ("services", "method: POST\n    path: /declarations", "method: GET\n    path: '/firms/{x}'", "pack.twice"),
+        ("services", "accept-language", "authorization", "pack.header"),
+        ("services", "accept-language", "Accept-Language", "pack.header"),
+        ("services", "accept-language", "yunhe-consumer", "pack.header"),
+        ("services", "fields: {}", "'a b': {}", "pack.parameter"),
+        ("services", "[application/json], bytes: 65536", "['*/*']", "pack.media"),
+        ("services", "bytes: 65536", "bytes: 99999999", "pack.range"),
+        ("services", "timeout_seconds: 5", "timeout_seconds: 60", "pack.range"),
+        ("services", "service: firm-service", "service: firm", "pack.twice"),
+        ("services", "get-firm", "Get-Firm", "pack.name"),
+        ("offers", "[get-firm, declare]", "[get-frim]", "pack.unknown_operation"),
+        ("offers", "[get-firm, declare]", "[get-firm, get-firm]", "pack.twice"),
+        ("offers", "operations: [get-firm, declare]\n", "", "pack.operations"),
+        ("offers", "of: firm-service", "of: firm-servize", "pack.unknown_service"),
+        ("offers", "per_day: 1000", "per_day: 0", "pack.quota"),
+        ("offers", "calls:", "quota: {rows_per_day: 5}\ncalls:", "pack.service"),
+        ("offers", "calls:", "columns: [uscc]\ncalls:", "pack.service"),
+    ];
+    for (file, from, to, code) in wrong {
+        let found = with(file, from, to);
+        assert!(if code.is_empty() { found.is_empty() } else { found.iter().any(|it| it == code) }, "{to}: {found:?}");
+    }
 }

@@ -1,12 +1,12 @@
 //! Deliveries under an agreement: is it live, is the purpose the agreed one, is the quota left, and what may be shown.
 
-use crate::{Mask, Quota, Restriction};
+use crate::{CallQuota, Mask, Quota, Restriction, ServiceTerms};
 use rule::Filter;
 use schema::FieldName;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use vocabulary::{Date, Kind, OrganisationId, Problem, ResourceId, Timestamp, date_in_shanghai, ensure};
+use vocabulary::{Date, Kind, OperationName, OrganisationId, Problem, ResourceId, Timestamp, date_in_shanghai, ensure};
 
 /// What both sides signed: everything that a delivery is measured by.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -26,6 +26,9 @@ pub struct Terms {
     /// How much.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub quota: Option<Quota>,
+    /// What may be called, where `record` names a service; there are no columns and no rows then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub service: Option<ServiceTerms>,
     /// The last day, in Asia/Shanghai.
     #[schemars(with = "String")]
     pub until: Date,
@@ -52,7 +55,7 @@ pub struct AgreementFacts {
     pub state: AgreementState,
     /// What was agreed.
     pub terms: Terms,
-    /// Rows delivered under it on the legal day of `now`.
+    /// Rows delivered under it on the legal day of `now`; of a service, calls.
     pub rows_today: u64,
 }
 
@@ -67,6 +70,8 @@ pub struct DeliveryNeed<'a> {
     pub columns: &'a [FieldName],
     /// Which of the permitted rows.
     pub filter: &'a Filter,
+    /// Which operation of a service, where it is a call.
+    pub operation: Option<&'a OperationName>,
 }
 
 fn refused(code: &'static str, zh: impl Into<String>, en: impl Into<String>) -> Problem {
@@ -88,6 +93,7 @@ pub(crate) fn judge(
     if let Some(quota) = terms.quota {
         ensure!(agreement.rows_today < quota.rows_per_day, quota_spent(quota));
     }
+    call(need.operation, terms, agreement.rows_today)?;
     let outside = need.columns.iter().find(|it| !terms.columns.contains(it));
     if let Some(column) = outside {
         return Err(restriction(column, "不在协议列内", "is not among the agreed columns").field("/columns"));
@@ -109,6 +115,55 @@ pub(crate) fn judge(
     let columns = if need.columns.is_empty() { terms.columns.clone() } else { need.columns.to_vec() };
     let masks = terms.masks.iter().filter(|(it, _)| columns.contains(it)).map(|(it, mask)| (it.clone(), *mask));
     Ok(Restriction { masks: masks.collect(), filter: terms.rows.clone().and(need.filter.clone()), columns })
+}
+
+/// A call needs an agreement over a service with its operation and calls left; anything else needs one over records.
+fn call(operation: Option<&OperationName>, terms: &Terms, calls_today: u64) -> Result<(), Problem> {
+    let (Some(operation), Some(service)) = (operation, &terms.service) else {
+        ensure!(operation.is_none() && terms.service.is_none(), other_kind(terms));
+        return Ok(());
+    };
+    ensure!(service.operations.contains_key(operation), not_agreed(operation, service));
+    match service.calls {
+        Some(quota) if quota.per_day.is_some_and(|it| calls_today >= it) => Err(quota.spent()),
+        _ => Ok(()),
+    }
+}
+
+fn other_kind(terms: &Terms) -> Problem {
+    let record = &terms.record;
+    let (zh, en) = match terms.service {
+        Some(_) => ("服务接口；请调用（yunhe call）", "a service: call it (yunhe call)"),
+        None => ("数据，不是服务接口；请查询（yunhe query）", "records and no service: query them (yunhe query)"),
+    };
+    refused(
+        "exchange.service",
+        format!("协议所共享的 {record} 是{zh}"),
+        format!("{record}, which was agreed on, is {en}"),
+    )
+}
+
+fn not_agreed(operation: &OperationName, service: &ServiceTerms) -> Problem {
+    let all = service.operations.keys().map(OperationName::as_str).collect::<Vec<_>>().join(", ");
+    refused(
+        "exchange.restriction",
+        format!("操作 {operation} 不在协议内；协议许可：{all}"),
+        format!("operation {operation} is not among those agreed on: {all}"),
+    )
+}
+
+impl CallQuota {
+    /// The problem of whoever calls past it.
+    pub fn spent(self) -> Problem {
+        let most = self.per_day.unwrap_or(u64::MAX);
+        Problem::new(
+            Kind::TooMany,
+            "exchange.quota",
+            format!("今日配额 {most} 次调用已用完；明日零时（北京时间）恢复"),
+            format!("today's quota of {most} calls is spent; it is renewed at midnight in Shanghai"),
+        )
+        .with("calls_per_day", most)
+    }
 }
 
 fn no_agreement() -> Problem {

@@ -1,12 +1,12 @@
 //! Offers: which part of a record type is shared, with whom, for what, and who answers a request.
 
-use crate::Mask;
+use crate::{CallQuota, Mask};
 use rule::{AskType, AskValues, Filter, Finding, Scope, compile};
 use schema::{FieldName, FieldType, RecordType, Value};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use vocabulary::{Bilingual, Date, OrganisationId, Problem, ResourceId};
+use vocabulary::{Bilingual, Date, OperationName, OrganisationId, Problem, ResourceId};
 
 /// How a resource is shared (共享类型); independent of its grade.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
@@ -118,7 +118,7 @@ pub enum AnswerStep {
 pub struct Offer {
     /// Its name.
     pub offer: ResourceId,
-    /// The record type it shows.
+    /// The record type it shows, or the service that may be called.
     pub of: ResourceId,
     /// Its title; left out, it is the record type's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -134,8 +134,15 @@ pub struct Offer {
     /// Which rows, in CEL; left out: all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rows: Option<String>,
-    /// Which columns.
+    /// Which columns; of a service, none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub columns: Vec<FieldName>,
+    /// Which operations of a service.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub operations: Vec<OperationName>,
+    /// How often a service may be called.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub calls: Option<CallQuota>,
     /// What is masked.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub mask: BTreeMap<FieldName, Mask>,
@@ -202,6 +209,11 @@ impl Offer {
             .with("purpose", Value::Text(purpose.to_owned()))
             .zones(zones.clone());
         rule.bind(&values)
+    }
+
+    /// Whether what it shares is a service.
+    pub fn is_service(&self) -> bool {
+        !self.operations.is_empty()
     }
 
     /// Whether the offer is meant for `asker`.

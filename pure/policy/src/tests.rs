@@ -3,7 +3,7 @@ use proptest::prelude::*;
 use rule::{By, Filter};
 use schema::{FieldName, FieldType, RecordType, Value, division::Zones};
 use std::collections::BTreeMap;
-use vocabulary::{Date, OrganisationId, Timestamp};
+use vocabulary::{Date, OperationName, OrganisationId, Timestamp};
 
 const RECORD: &str = r#"
 record: legal-person-operation
@@ -59,6 +59,7 @@ fn terms() -> Terms {
         masks: BTreeMap::from([(name("telephone"), Mask::Middle4)]),
         purpose: "惠企政策匹配".to_owned(),
         quota: Some(Quota { rows_per_day: 10 }),
+        service: None,
         until: Date::constant(2026, 11, 24),
     }
 }
@@ -72,6 +73,7 @@ struct Fetch {
     purpose: String,
     columns: Vec<FieldName>,
     filter: Filter,
+    operation: Option<OperationName>,
 }
 
 impl Ask for Fetch {
@@ -81,6 +83,7 @@ impl Ask for Fetch {
             purpose: &self.purpose,
             columns: &self.columns,
             filter: &self.filter,
+            operation: self.operation.as_ref(),
         })
     }
 }
@@ -91,6 +94,7 @@ fn fetch() -> Fetch {
         purpose: "惠企政策匹配".to_owned(),
         columns: vec![name("uscc"), name("telephone")],
         filter: Filter::always(),
+        operation: None,
     }
 }
 
@@ -371,4 +375,35 @@ proptest! {
             prop_assert!(!restriction.filter.matches(&record(), &row));
         }
     }
+}
+
+/// An agreement over a service with one operation.
+fn over_service(calls: Option<CallQuota>) -> AgreementFacts {
+    let operation: Operation = serde_json::from_value(serde_json::json!({
+        "title": {"zh": "查询", "en": "Get"}, "method": "GET", "path": "/firms/{code}",
+        "answer": {"media": ["application/json"]},
+    }))
+    .unwrap();
+    let operations = BTreeMap::from([(OperationName::new("get-firm").unwrap(), operation)]);
+    let service = Some(ServiceTerms { operations, calls });
+    let terms =
+        Terms { columns: vec![], rows: Filter::never(), masks: BTreeMap::new(), quota: None, service, ..terms() };
+    AgreementFacts { terms, ..live() }
+}
+
+#[test]
+fn a_call_is_of_an_agreed_operation_and_of_nothing_else() {
+    let call = |name: &str| Fetch { columns: vec![], operation: OperationName::new(name).ok(), ..fetch() };
+    let permit = decide(&facts(Some(over_service(None))), call("get-firm")).unwrap();
+    assert!(permit.restriction().columns.is_empty() && permit.restriction().masks.is_empty());
+    assert_eq!(refusal(&facts(Some(over_service(None))), call("declare")), "exchange.restriction");
+    // Records are not called, a service is not queried.
+    assert_eq!(refusal(&facts(Some(live())), call("get-firm")), "exchange.service");
+    assert_eq!(refusal(&facts(Some(over_service(None))), Fetch { columns: vec![], ..fetch() }), "exchange.service");
+    let quota = CallQuota { per_day: Some(3), per_second: None };
+    let spent = |rows_today| facts(Some(AgreementFacts { rows_today, ..over_service(Some(quota)) }));
+    assert!(decide(&spent(2), call("get-firm")).is_ok());
+    assert_eq!(refusal(&spent(3), call("get-firm")), "exchange.quota");
+    let revoked = AgreementFacts { state: AgreementState::Revoked, ..over_service(None) };
+    assert_eq!(refusal(&facts(Some(revoked)), call("get-firm")), "exchange.revoked");
 }

@@ -12,6 +12,7 @@
 mod ask;
 mod bind;
 mod constant;
+pub mod copy;
 mod filter;
 mod finding;
 mod kind;

@@ -2,6 +2,7 @@
 
 use crate::{CodeLists, Fault, FieldType, Value};
 use serde_json::Value as Json;
+use std::fmt;
 
 /// JSON numbers beyond this are read as floats by JavaScript and lose digits; they travel as text.
 const JSON_INTEGER_MAX: i64 = (1 << 53) - 1;
@@ -9,15 +10,23 @@ const JSON_INTEGER_MAX: i64 = (1 << 53) - 1;
 impl FieldType {
     /// As it stands in CSV; `Null` is empty. [`FieldType::parse`] reads it back.
     pub fn render(&self, value: &Value) -> String {
-        match value {
-            Value::Null => String::new(),
-            Value::Text(text) => text.clone(),
-            Value::Integer(number) => number.to_string(),
-            Value::Scaled(number) => render_fixed(*number, self.scale()),
-            Value::Boolean(it) => it.to_string(),
-            Value::Date(date) => date.to_string(),
-            Value::Timestamp(at) => at.to_string(),
-        }
+        let mut text = String::new();
+        self.write(value, &mut text);
+        text
+    }
+
+    /// What [`FieldType::render`] says, put behind what is in `out` already: for many values in one buffer.
+    pub fn write(&self, value: &Value, out: &mut impl fmt::Write) {
+        let written = match value {
+            Value::Null => Ok(()),
+            Value::Text(text) => out.write_str(text),
+            Value::Integer(number) => write!(out, "{number}"),
+            Value::Scaled(number) => write_fixed(*number, self.scale(), out),
+            Value::Boolean(it) => out.write_str(if *it { "true" } else { "false" }),
+            Value::Date(date) => write!(out, "{date}"),
+            Value::Timestamp(at) => write!(out, "{at}"),
+        };
+        written.expect("a buffer in memory takes everything");
     }
 
     /// As it stands in JSON: money, decimals and integers beyond 2^53 as text, so that no reader loses a digit.
@@ -63,13 +72,12 @@ fn kind_fault(zh: &str, en: &str, json: &Json) -> Fault {
     Fault::new("value.json", format!("JSON 类型为 {kind}，应为{zh}"), format!("JSON holds a {kind}, should be {en}"))
 }
 
-fn render_fixed(number: i64, scale: u8) -> String {
+fn write_fixed(number: i64, scale: u8, out: &mut impl fmt::Write) -> fmt::Result {
     if scale == 0 {
-        return number.to_string();
+        return write!(out, "{number}");
     }
-    let scale = usize::from(scale);
     let sign = if number < 0 { "-" } else { "" };
-    let digits = format!("{:0width$}", number.unsigned_abs(), width = scale + 1);
-    let (whole, fraction) = digits.split_at(digits.len() - scale);
-    format!("{sign}{whole}.{fraction}")
+    let unit = 10_u64.saturating_pow(u32::from(scale));
+    let (whole, fraction) = (number.unsigned_abs() / unit, number.unsigned_abs() % unit);
+    write!(out, "{sign}{whole}.{fraction:0width$}", width = usize::from(scale))
 }

@@ -21,7 +21,7 @@ pub use dialect::Dialect;
 pub use digest::{Digest, Hash, Hasher, Signature, Suite, hash, hash_all};
 pub use id::IdError;
 pub use money::{Currency, Money};
-pub use name::{FederationName, OrganisationId, PackId, ResourceId};
+pub use name::{FederationName, OperationName, OrganisationId, PackId, ResourceId};
 pub use number::{NUMBER_CHARS_MAX, NUMBERS_MAX, NumberKind, PlatformNumber, add_numbers};
 pub use personal::Personal;
 pub use problem::{Kind, Problem};

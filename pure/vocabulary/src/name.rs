@@ -91,3 +91,7 @@ name!(
     /// Names a record type, an offer or a code list within an organisation (`legal-person-operation`).
     ResourceId, "resource"
 );
+name!(
+    /// Names an operation of a service (`get-enterprise`), within that service.
+    OperationName, "operation"
+);

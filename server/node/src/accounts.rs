@@ -19,7 +19,7 @@ const PROOF_MAX: usize = 1_000;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum FigureName {
-    /// 编制: entries in the catalogue at the end of the month.
+    /// 编制: entries in the catalogue when counted (按统计时间计); none are told of a month that is over.
     EntriesCompiled,
     /// 挂接: of them those that something can be had through.
     EntriesAttached,
@@ -238,7 +238,9 @@ impl Organisation {
         let mut tally = Tally::default();
         self.tally_requests(month, &mut tally).await?;
         self.tally_objections(month, &mut tally).await?;
-        self.tally_entries(month, &mut tally).await?;
+        if self.now() < month.until {
+            self.tally_entries(month, &mut tally).await?;
+        }
         Ok(tally)
     }
 
@@ -259,7 +261,7 @@ impl Organisation {
                 tally.add(FigureName::RequestsAnswered, &who, id.clone());
                 let Some(term) = packs.deadlines().and_then(|(it, _)| it.term(turn.step)) else { continue };
                 let ran = Ran { runs: &turn.runs, answered: Some(answered) };
-                let Some(reading) = packs.reading(term.working_days, &ran, now)? else { continue };
+                let Some(reading) = packs.reading(term.working_days, &ran, now) else { continue };
                 tally.estimated |= reading.due.is_some_and(|it| it.estimated);
                 if reading.in_time == Some(true) {
                     tally.add(FigureName::RequestsInTime, &who, id);
@@ -292,7 +294,7 @@ impl Organisation {
             }
             let Some(allowed) = &allowed else { return Ok(()) };
             let ran = Ran { runs: &[Run { from: view.at, until: None }], answered: Some(ruled) };
-            let Some(reading) = packs.reading(allowed.working_days, &ran, now)? else { return Ok(()) };
+            let Some(reading) = packs.reading(allowed.working_days, &ran, now) else { return Ok(()) };
             tally.estimated |= reading.due.is_some_and(|it| it.estimated);
             if reading.in_time == Some(true) {
                 tally.add(FigureName::ObjectionsInTime, me, id);
@@ -313,7 +315,7 @@ impl Organisation {
         .await
     }
 
-    /// Entries of the catalogue that is kept here.
+    /// Entries of the catalogue that is kept here, as it is now.
     async fn tally_entries(&self, month: &Month, tally: &mut Tally) -> Result<(), Problem> {
         let mut reader = self.store.read().await?;
         let calls = exchange::calls(&mut reader, month.from, month.until).await?;
@@ -347,21 +349,18 @@ fn bad_after() -> Problem {
     .field("/after")
 }
 
-/// The rates that people look at.
+/// The rates that people look at: part and whole.
+pub const RATES: [(FigureName, FigureName); 5] = [
+    (FigureName::EntriesAttached, FigureName::EntriesCompiled),
+    (FigureName::RequestsInTime, FigureName::RequestsAnswered),
+    (FigureName::ObjectionsInTime, FigureName::ObjectionsRuled),
+    (FigureName::ObjectionsCorrected, FigureName::ObjectionsRuled),
+    (FigureName::CorrectionsConfirmed, FigureName::CorrectionsTold),
+];
+
 fn rates(counts: &BTreeMap<(FigureName, OrganisationId), u64>) -> Vec<Rate> {
-    use FigureName::{
-        CorrectionsConfirmed, CorrectionsTold, EntriesAttached, EntriesCompiled, ObjectionsCorrected, ObjectionsInTime,
-        ObjectionsRuled, RequestsAnswered, RequestsInTime,
-    };
-    let pairs = [
-        (EntriesAttached, EntriesCompiled),
-        (RequestsInTime, RequestsAnswered),
-        (ObjectionsInTime, ObjectionsRuled),
-        (ObjectionsCorrected, ObjectionsRuled),
-        (CorrectionsConfirmed, CorrectionsTold),
-    ];
     let rate = |((whole, department), of): (&(FigureName, OrganisationId), &u64)| {
-        let rates = pairs.iter().filter(|it| it.1 == *whole && *of > 0).map(|(part, whole)| {
+        let rates = RATES.iter().filter(|it| it.1 == *whole && *of > 0).map(|(part, whole)| {
             let count = counts.get(&(*part, department.clone())).copied().unwrap_or(0);
             Rate { part: *part, whole: *whole, department: department.clone(), per_10000: count * 10_000 / of }
         });

@@ -6,7 +6,7 @@ use crate::{
 };
 use exchange::{
     Accept, Agreement, AgreementId, AgreementView, Countersign, Ground, Offerer, RequestId, RequestView, Revocation,
-    Revoke, RevokeByPeer, Signed, Standing, Untold,
+    Revoke, RevokeByPeer, Shared, Signed, Standing, Untold,
 };
 use peer::Call;
 use policy::{Principal, Role};
@@ -21,11 +21,16 @@ impl Organisation {
         let offer = packs.offer(&request.offer)?;
         let asker = self.member(&request.consumer)?.organisation.facts();
         let numbers = exchange::numbers(request, &view.events)?;
+        let shared = if offer.is_service() {
+            Shared::Service(packs.service(&offer.of)?)
+        } else {
+            Shared::Records(packs.record(&offer.of)?)
+        };
         let ground = Ground {
             request,
             request_digest: view.request.digest()?,
             offer,
-            record: packs.record(&offer.of)?,
+            shared,
             asker: &asker,
             zones: &packs.zones,
             travel: self.members()?.genesis().travel,
@@ -223,7 +228,9 @@ fn check_terms(request: &RequestView, agreement: &Agreement) -> Result<(), Probl
         && agreement.terms.purpose == asked.purpose
         && agreement.terms.until <= asked.until
         && agreement.terms.columns.iter().all(|it| asked.columns.contains(it))
-        && agreement.numbers == exchange::numbers(asked, &request.events)?;
+        && agreement.numbers == exchange::numbers(asked, &request.events)?
+        && agreement.terms.service.is_some() != asked.operations.is_empty()
+        && agreement.terms.service.iter().flat_map(|it| it.operations.keys()).all(|it| asked.operations.contains(it));
     ensure!(
         fits,
         Problem::new(

@@ -1,6 +1,6 @@
 //! Attachments 附件 of requests: kept under their digests at the asker's, fetched from there when somebody looks.
 
-use crate::{Incoming, Organisation, Outcome, requests::authority};
+use crate::{Incoming, Organisation, Outcome, organisation::fault, requests::authority};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use bytes::Bytes;
 use exchange::{
@@ -9,7 +9,7 @@ use exchange::{
 use peer::Call;
 use policy::Principal;
 use serde::Deserialize;
-use vocabulary::{Digest, Kind, Problem, ensure};
+use vocabulary::{Digest, Kind, Problem, Suite, ensure};
 
 /// A file as it is handed in.
 #[derive(Clone, Deserialize, schemars::JsonSchema)]
@@ -42,17 +42,14 @@ impl Files {
 }
 
 impl Organisation {
-    /// Reads and checks what is handed in.
-    pub(crate) fn files(&self, drafts: Vec<AttachmentDraft>) -> Result<Files, Problem> {
-        let mut files = Vec::with_capacity(drafts.len());
-        for draft in drafts {
-            let bytes = STANDARD.decode(&draft.content).map_err(|_| not_base64(&draft.name))?;
-            let digest = Digest::by(self.suite(), &bytes);
-            files.push((Attachment { name: draft.name, bytes: bytes.len() as u64, digest }, Bytes::from(bytes)));
+    /// Reads and checks what is handed in, beside everything else that the node does: it may be many megabytes.
+    pub(crate) async fn files(&self, drafts: Vec<AttachmentDraft>) -> Result<Files, Problem> {
+        if drafts.is_empty() {
+            return Ok(Files(Vec::new()));
         }
-        let files = Files(files);
-        check_attachments(&files.listed())?;
-        Ok(files)
+        let suite = self.suite();
+        let read = tokio::task::spawn_blocking(move || read_files(suite, drafts));
+        read.await.map_err(|it| fault("attachments", &it))?
     }
 
     /// Keeps them, before anything names them: a name without its file there never is.
@@ -118,6 +115,18 @@ impl Organisation {
         ensure!(file.digest.fits(&bytes), other_attachment(file));
         Ok(bytes)
     }
+}
+
+fn read_files(suite: Suite, drafts: Vec<AttachmentDraft>) -> Result<Files, Problem> {
+    let mut files = Vec::with_capacity(drafts.len());
+    for draft in drafts {
+        let bytes = STANDARD.decode(&draft.content).map_err(|_| not_base64(&draft.name))?;
+        let digest = Digest::by(suite, &bytes);
+        files.push((Attachment { name: draft.name, bytes: bytes.len() as u64, digest }, Bytes::from(bytes)));
+    }
+    let files = Files(files);
+    check_attachments(&files.listed())?;
+    Ok(files)
 }
 
 fn nth(view: &RequestView, number: usize) -> Result<Attachment, Problem> {

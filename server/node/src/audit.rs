@@ -305,7 +305,7 @@ impl Organisation {
         self.permit(principal, ReadActs)?;
         let (salt, now) = (draw_salt()?, self.now());
         act::check_period(ask.from, ask.to)?;
-        let to = ask.to.min(now);
+        let to = ask.to.min(now).max(ask.from);
         let (export, period) = transact!(self.store, None, |tx| {
             let (first, last) = act::period(tx, ask.from, to).await?;
             let acts = (last + 1).saturating_sub(first);

@@ -6,14 +6,14 @@ use catalog::report::{
     LevelPeer, NumberEntry, PAGES_MAX, ReadAnew, Report, ReportPage, ReportView, Reported, ReportsAsk, ReturnEntry,
     RulingBody, RulingPage, TakeReports, TakeRulings, Verdict,
 };
-use exchange::Notice;
+use exchange::{AnswerAsk, Notice, RequestView, Verdict as AnswerVerdict};
 use federation::View;
 use peer::Call;
-use policy::{Ask, Need, Permit, Principal, Role};
+use policy::{AnswerStep, Ask, Need, Permit, Principal, Role};
 use serde::{Deserialize, Serialize};
 use std::sync::atomic::Ordering;
 use store::transact;
-use vocabulary::{Bilingual, Kind, OrganisationId, Problem, ResourceId, Timestamp, ensure};
+use vocabulary::{Bilingual, Kind, OrganisationId, PlatformNumber, Problem, ResourceId, Timestamp, ensure};
 
 /// What is done about an entry that was reported up to this level.
 #[derive(Clone, Debug, Deserialize, schemars::JsonSchema)]
@@ -80,6 +80,33 @@ impl Organisation {
     /// As [`Organisation::tell_letters`].
     pub(crate) async fn pass_on(&self) -> Result<bool, Problem> {
         Ok(self.passing.swap(false, Ordering::Relaxed) && self.tell_letters().await? > 0)
+    }
+
+    /// Over levels nobody waits for our answer to a message: what the offer does not take is sent back by an answer.
+    pub(crate) async fn return_unfit(&self, view: RequestView, problem: &Problem) -> Result<RequestView, Problem> {
+        let ask = AnswerAsk {
+            request: view.request.body.id,
+            step: AnswerStep::Provider,
+            by: self.id().clone(),
+            verdict: AnswerVerdict::Return,
+            reason: Some(format!("{} / {}", problem.detail.zh, problem.detail.en)),
+            columns: None,
+            operations: None,
+            numbers: Vec::new(),
+        };
+        let permit = self.permit(&self.job("return", [Role::ProviderOfficer]), ask)?;
+        let now = self.now();
+        let view = transact!(self.store, None, |tx| exchange::answer(tx, &permit, &*self.message_key(), now).await)?;
+        self.pass_on_soon();
+        Ok(view)
+    }
+
+    /// Each member gives its own numbers; what a platform outside the federation gave is passed on by whoever has it.
+    pub(crate) fn check_givers(&self, numbers: &[PlatformNumber], who: &OrganisationId) -> Result<(), Problem> {
+        let members = self.members()?;
+        let foreign = numbers.iter().find(|it| it.by != *who && members.member(&it.by).is_ok());
+        ensure!(foreign.is_none(), others_number(foreign.map(|it| &it.by), who));
+        Ok(())
     }
 
     /// Fetches what subordinates report and what the superior said; one that does not answer holds nobody up.
@@ -329,4 +356,25 @@ fn not_superior(who: &OrganisationId) -> Problem {
         format!("{who} 与本单位不是直接上下级；上报和退回只在直接上下级之间"),
         format!("{who} is neither our superior nor our subordinate; reports go between those alone"),
     )
+}
+
+pub(crate) fn other_way(way: &[OrganisationId]) -> Problem {
+    Problem::new(
+        Kind::Conflict,
+        "exchange.way",
+        "申请的流转路径与成员日志中的上下级不符；请重新申请",
+        "the way of the request is not the one that superiors make; ask anew",
+    )
+    .with("way", serde_json::json!(way))
+}
+
+fn others_number(by: Option<&OrganisationId>, who: &OrganisationId) -> Problem {
+    let by = by.map(ToString::to_string).unwrap_or_default();
+    Problem::new(
+        Kind::Refused,
+        "number.giver",
+        format!("编号写明由 {by} 给出，{who} 不得代给；各级只添加自己的编号"),
+        format!("the number is said to be given by {by}; {who} gives its own only"),
+    )
+    .field("/numbers")
 }

@@ -112,6 +112,9 @@ fn entry_of(entry: &pack::Entry, pack: &Pack) -> Result<Entry, Problem> {
     let offer = pack.offers.get(&entry.entry);
     if let Some(offer) = offer {
         value["offer"] = json!(offer.offer);
+        if offer.is_service() {
+            value["method"] = json!("service");
+        }
         if let Some(record) = pack.records.get(&offer.of) {
             value["synthetic"] = json!(record.about.synthetic);
         }

@@ -22,26 +22,26 @@ impl Packs {
     }
 
     /// What a clock of so many working days shows.
-    pub(crate) fn reading(&self, working_days: u16, ran: &Ran<'_>, now: Timestamp) -> Result<Option<Reading>, Problem> {
-        let Some((deadlines, calendar)) = self.deadlines() else { return Ok(None) };
+    pub(crate) fn reading(&self, working_days: u16, ran: &Ran<'_>, now: Timestamp) -> Option<Reading> {
+        let (deadlines, calendar) = self.deadlines()?;
         let clock = Clock { working_days, runs: ran.runs, answered: ran.answered, signals: deadlines.signals };
-        calendar::read(calendar, &clock, now).map(Some)
+        Some(calendar::read(calendar, &clock, now))
     }
 
     /// The clocks of one turn.
-    fn of_turn(&self, turn: &AnswerTurn, who: &OrganisationId, now: Timestamp) -> Result<Vec<StepClock>, Problem> {
-        let Some(term) = self.deadlines().and_then(|(it, _)| it.term(turn.step)) else { return Ok(Vec::new()) };
+    fn of_turn(&self, turn: &AnswerTurn, who: &OrganisationId, now: Timestamp) -> Vec<StepClock> {
+        let Some(term) = self.deadlines().and_then(|(it, _)| it.term(turn.step)) else { return Vec::new() };
         let statutory = (ClockKind::Statutory, term.working_days);
         let promised = term.promised.map(|it| (ClockKind::Promised, it));
         let ran = Ran { runs: &turn.runs, answered: turn.answered };
         let mut clocks = Vec::new();
         for (kind, working_days) in [Some(statutory), promised].into_iter().flatten() {
-            if let Some(reading) = self.reading(working_days, &ran, now)? {
+            if let Some(reading) = self.reading(working_days, &ran, now) {
                 let (step, basis) = (turn.step, term.basis.clone());
                 clocks.push(StepClock { step, who: who.clone(), kind, working_days, basis, reading });
             }
         }
-        Ok(clocks)
+        clocks
     }
 }
 
@@ -83,7 +83,7 @@ impl Organisation {
         (view.due, view.clocks, view.undelivered) = Default::default();
         for turn in &turns {
             let Some(who) = self.who_answers(body, turn) else { continue };
-            view.clocks.extend(packs.of_turn(turn, &who, now)?);
+            view.clocks.extend(packs.of_turn(turn, &who, now));
         }
         let statutory = view.clocks.iter().filter(|it| it.kind == ClockKind::Statutory);
         view.due = statutory.filter_map(|it| Some((it.step, it.reading.due?.day))).collect();

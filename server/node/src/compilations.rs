@@ -10,7 +10,8 @@ use catalog::{
     },
     propose::SecondSource,
 };
-use policy::{Principal, Role};
+use evidence::Salt;
+use policy::{Permit, Principal, Role};
 use schema::Grade;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -215,8 +216,12 @@ impl Organisation {
     ) -> Result<Compiled, Problem> {
         let act = self.act(name, ask)?;
         let permit = self.permit(principal, Compile { entry: name.clone(), act })?;
-        let (salts, now) = ([draw_salt()?, draw_salt()?], self.now());
-        transact!(self.store, None, |tx| compile::compile(tx, &permit, salts, now).await)
+        let (salts, now, packs) = ([draw_salt()?, draw_salt()?], self.now(), self.packs());
+        let today = date_in_shanghai(now);
+        transact!(self.store, None, |tx| {
+            let due = |days| packs.working_days_after(today, days);
+            compile::compile(tx, &permit, due, salts, now).await
+        })
     }
 
     fn act(&self, name: &ResourceId, ask: CompileAsk) -> Result<Act, Problem> {
@@ -318,19 +323,20 @@ impl Organisation {
         Ok(json!({"changed": changed, "same": count - changed}))
     }
 
-    /// Registers the duties, matters and systems of a pack.
-    pub(crate) async fn register_things(&self, pack: &pack::Pack) -> Result<(), Problem> {
+    /// What registers the duties, matters and systems of a pack, each with its salt.
+    pub(crate) fn things_of(&self, pack: &pack::Pack) -> Result<Vec<(Permit<PutThings>, Salt)>, Problem> {
         let things = serde_json::to_value(&pack.things).map_err(|it| fault("things", &it))?;
         let things: Vec<Thing> = serde_json::from_value(things).map_err(|it| fault("things", &it))?;
         let principal = self.job("install", [Role::Cataloguer]);
         // Duties first, then what leads to them: each list is whole by itself.
         let mut things = things;
         things.sort_by_key(|it| it.kind);
-        for part in things.chunks(THINGS_MAX) {
-            let why = format!("数据包 {} 第 {} 版", pack.id(), pack.manifest.version);
-            self.put_things(&principal, ThingsAsk { things: part.to_vec(), why }).await?;
-        }
-        Ok(())
+        let why = format!("数据包 {} 第 {} 版", pack.id(), pack.manifest.version);
+        let put = |part: &[Thing]| {
+            let ask = PutThings { things: part.to_vec(), why: why.clone() };
+            Ok((self.permit(&principal, ask)?, draw_salt()?))
+        };
+        things.chunks(THINGS_MAX).map(put).collect()
     }
 
     /// A page of duties, matters or systems.

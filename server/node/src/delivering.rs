@@ -16,20 +16,24 @@ use crate::{
 };
 use bytes::Bytes;
 use exchange::{
-    Act, AgreementView, DeliveryId, Input, Mark, OpenPull, PlanState, PlanView, Pull, PullState, Reconciliation, Run,
-    RunOutcome, Schedule, Stage, from_rows, page_type, step,
+    Act, AgreementView, DeliveryId, Input, Lane, Mark, OpenPull, PlanState, PlanView, Pull, PullState, Reconciliation,
+    Run, RunOutcome, Schedule, Stage, from_rows, page_type, step,
 };
 use futures::{StreamExt as _, stream::FuturesUnordered};
 use jiff::SignedDuration;
 use peer::Call;
 use policy::{AgreementState, Role};
-use schema::RecordType;
-use std::sync::Arc;
+use schema::{RecordType, Value};
+use std::sync::{Arc, PoisonError};
 use store::transact;
+use tokio::task::JoinHandle;
 use vocabulary::{Date, Kind, Problem, ResourceId, SHANGHAI, Timestamp, date_in_shanghai, ensure};
 
-/// Deliveries carried at once.
-const TURNS_AT_ONCE: usize = 4;
+/// Deliveries that follow carried at once.
+const FOLLOWING_AT_ONCE: usize = 4;
+/// Whole sets put into their tables at once. They have places of their own, for a database that stalls in the middle of
+/// one may hold its place for minutes: whatever follows goes on meanwhile.
+const WHOLE_AT_ONCE: usize = 2;
 /// Turns in one step of the job; then it looks up, should it have to stop.
 const TURNS_MAX: usize = 64;
 /// Pages that a delivery takes in one turn; then others have theirs.
@@ -64,7 +68,29 @@ struct Turn {
     shape: RecordType,
     table: Table,
     run: Run,
+    lane: Lane,
     moved: bool,
+}
+
+/// That a delivery has its turn: while a plan goes over from one lane to the other, no two turns are about it.
+struct Place {
+    org: Arc<Organisation>,
+    name: ResourceId,
+}
+
+impl Place {
+    /// For a plan that has none.
+    fn take(org: &Arc<Organisation>, view: PlanView) -> Option<(PlanView, Self)> {
+        let name = view.plan.name.clone();
+        let free = org.carrying.lock().unwrap_or_else(PoisonError::into_inner).insert(name.clone());
+        free.then(|| (view, Self { org: Arc::clone(org), name }))
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.org.carrying.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.name);
+    }
 }
 
 impl Organisation {
@@ -73,19 +99,31 @@ impl Organisation {
     /// # Errors
     /// Those of the store; what a peer says is kept with its plan.
     pub async fn carry_deliveries(self: &Arc<Self>) -> Result<bool, Problem> {
+        let (following, whole) = tokio::join!(self.carry_lane(Lane::Following), self.carry_lane(Lane::Whole));
+        Ok(following? | whole?)
+    }
+
+    /// The same for one lane: a job of its own carries each.
+    ///
+    /// # Errors
+    /// As [`Organisation::carry_deliveries`].
+    pub(crate) async fn carry_lane(self: &Arc<Self>, lane: Lane) -> Result<bool, Problem> {
+        let at_once = if lane == Lane::Following { FOLLOWING_AT_ONCE } else { WHOLE_AT_ONCE };
         let mut moved = false;
         let mut seen: Vec<ResourceId> = Vec::new();
         let mut under_way = FuturesUnordered::new();
         loop {
-            if under_way.len() < TURNS_AT_ONCE && seen.len() < TURNS_MAX {
+            if under_way.len() < at_once && seen.len() < TURNS_MAX {
                 let most = u32::try_from(TURNS_MAX).unwrap_or(u32::MAX);
-                let due = exchange::due_plans(&mut self.store.read().await?, self.now(), most).await?;
-                let free = TURNS_AT_ONCE - under_way.len();
-                let next: Vec<PlanView> =
-                    due.into_iter().filter(|it| !seen.contains(&it.plan.name)).take(free).collect();
-                for view in next {
+                let due = exchange::due_plans(&mut self.store.read().await?, lane, self.now(), most).await?;
+                let free = at_once - under_way.len();
+                let unseen: Vec<PlanView> = due.into_iter().filter(|it| !seen.contains(&it.plan.name)).collect();
+                for (view, place) in unseen.into_iter().filter_map(|it| Place::take(self, it)).take(free) {
                     seen.push(view.plan.name.clone());
-                    under_way.push(self.carry_delivery(view));
+                    under_way.push(async move {
+                        let _place = place;
+                        self.carry_delivery(view, lane).await
+                    });
                 }
             }
             match under_way.next().await {
@@ -95,7 +133,7 @@ impl Organisation {
         }
     }
 
-    async fn carry_delivery(self: &Arc<Self>, view: PlanView) -> Result<bool, Problem> {
+    async fn carry_delivery(self: &Arc<Self>, view: PlanView, lane: Lane) -> Result<bool, Problem> {
         let name = view.plan.name.clone();
         let waits = view.progress.resumes.is_some_and(|it| date_in_shanghai(self.now()) < it);
         if waits && view.wanted.is_empty() {
@@ -103,7 +141,7 @@ impl Organisation {
             transact!(self.store, None, |tx| exchange::save_plan(tx, &view, next, "").await)?;
             return Ok(false);
         }
-        match Turn::begin(self, view.clone()).await {
+        match Turn::begin(self, view.clone(), lane).await {
             Ok(turn) => turn.carry().await,
             Err(problem) => {
                 tracing::info!(plan = %name, %problem, "a delivery could not begin");
@@ -129,7 +167,7 @@ fn midnight(day: Date) -> Option<Timestamp> {
 }
 
 impl Turn {
-    async fn begin(org: &Arc<Organisation>, view: PlanView) -> Result<Self, Problem> {
+    async fn begin(org: &Arc<Organisation>, view: PlanView, lane: Lane) -> Result<Self, Problem> {
         let agreement = org.agreement(view.plan.agreement).await?;
         // Whether or not the provider has heard of a revocation of ours, we ask for nothing more.
         ensure!(agreement.state != AgreementState::Revoked, revoked(view.plan.agreement));
@@ -152,7 +190,7 @@ impl Turn {
             Some(run) if run.outcome == RunOutcome::Running => run,
             _ => Run::next_of(&view, org.now()),
         };
-        Ok(Self { org: Arc::clone(org), view, agreement, shape, table, run, moved: false })
+        Ok(Self { org: Arc::clone(org), view, agreement, shape, table, run, lane, moved: false })
     }
 
     async fn carry(mut self) -> Result<bool, Problem> {
@@ -201,6 +239,7 @@ impl Turn {
     async fn act(&mut self, act: Act) -> Result<Step, Problem> {
         match act {
             Act::Fetch(parcel) => self.fetch(parcel).await,
+            Act::Fill(_) if self.lane != Lane::Whole => Ok(Step::End(End::More)),
             Act::Fill(parcel) => self.fill(parcel).await,
             Act::Ask(_) if self.run.pages >= TURN_PAGES_MAX && self.moved => Ok(Step::End(End::More)),
             Act::Ask(mark) => self.ask(mark).await,
@@ -251,6 +290,7 @@ impl Turn {
         let (org, now) = (&self.org, self.org.now());
         let permit = org.permit(&org.job("deliver", [Role::Application]), OpenPull { pull })?;
         transact!(org.store, None, |tx| exchange::open_pull(tx, &permit, now).await)?;
+        org.wakes.pull.notify_one();
         self.moved = true;
         org.pull_state(parcel).await
     }
@@ -259,13 +299,12 @@ impl Turn {
         let parts = self.org.pull_state(parcel).await?.parts;
         self.table.ready().await?;
         let mut staged = 0;
+        // The next part is read while this one is written.
+        let mut next = (parts > 0).then(|| self.part(parcel, 0));
         for number in 0..parts {
-            let bytes = self.org.blobs.get(&part_name(parcel, number)).await?;
-            let shape = self.shape.clone();
-            let rows = tokio::task::spawn_blocking(move || decode(&shape, bytes))
-                .await
-                .map_err(|it| fault("delivery", &it))??
-                .0;
+            let Some(rows) = next.take() else { break };
+            let rows = rows.await.map_err(|it| fault("delivery", &it))??;
+            next = (number + 1 < parts).then(|| self.part(parcel, number + 1));
             staged = self.table.stage(&rows, staged).await?;
         }
         if parts == 0 {
@@ -280,6 +319,16 @@ impl Turn {
             self.org.blobs.delete(&part_name(parcel, number)).await?;
         }
         Ok(Step::Next(Input::Filled(mark)))
+    }
+
+    /// The rows of a part that is here.
+    fn part(&self, parcel: DeliveryId, number: u32) -> JoinHandle<Result<Vec<Vec<Value>>, Problem>> {
+        let (blobs, shape) = (self.org.blobs.clone(), self.shape.clone());
+        tokio::spawn(async move {
+            let bytes = blobs.get(&part_name(parcel, number)).await?;
+            let read = tokio::task::spawn_blocking(move || decode(&shape, bytes)).await;
+            Ok(read.map_err(|it| fault("delivery", &it))??.0)
+        })
     }
 
     fn count(&mut self, done: Done) {

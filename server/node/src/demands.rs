@@ -56,7 +56,8 @@ impl Organisation {
         Ok(view(done, Vec::new(), today))
     }
 
-    /// A page of demands (需求清单); `unheard`: those of the caller's own that ended and that he has not read yet.
+    /// A page of demands (需求清单), the next one behind its last name; a page shorter than its limit is the last.
+    /// `unheard`: those of the caller's own that ended and that he has not read yet.
     ///
     /// # Errors
     /// `catalog.state` when there is no such state, `policy.role`.
@@ -71,11 +72,23 @@ impl Organisation {
             crate::compilations::known_word(state, &DemandState::ALL.map(DemandState::word))?;
         }
         let today = date_in_shanghai(self.now());
-        let found = compile::demands(&mut self.store.read().await?, &Listing::from(ask)).await?;
         let own = principal.actor.to_string();
         let ended = |it: &Demand| matches!(it.state, DemandState::Fulfilled | DemandState::Refused);
         let wanted = |it: &Dossier<Demand>| !unheard || (it.body.asker == own && ended(&it.body) && !it.body.heard);
-        Ok(found.into_iter().filter(wanted).map(|it| view(it, Vec::new(), today)).collect())
+        let mut which = Listing::from(ask);
+        let limit = which.limit as usize;
+        let (mut reader, mut views) = (self.store.read().await?, Vec::new());
+        loop {
+            let page = compile::demands(&mut reader, &which).await?;
+            let Some(last) = page.last() else { break };
+            which.after = last.name.to_string();
+            views.extend(page.into_iter().filter(wanted).map(|it| view(it, Vec::new(), today)));
+            if views.len() >= limit {
+                break;
+            }
+        }
+        views.truncate(limit);
+        Ok(views)
     }
 
     /// One demand with its history.

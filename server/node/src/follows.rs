@@ -270,7 +270,7 @@ impl Organisation {
                 },
             );
             let page = NewPage { parcel: parcel.id, number: follow.next, behind, upto: window.upto, as_of };
-            let receipt = self.issue_as(incoming, permit, body, Some(page)).await?;
+            let receipt = self.issue_as(incoming, permit, body, (Some(page), None)).await?;
             let receipt = Some(STANDARD.encode(to_json(&receipt)?));
             return Ok(Outcome { body: bytes.into(), media: PAGE_MEDIA, receipt });
         }
@@ -300,9 +300,11 @@ impl Organisation {
         let window = look.window(&mut reader, from, PAGE_ROWS, incoming.now).await?;
         let rows = look.changes(&mut reader, &window.runs, from, window.upto).await?.len() as u64;
         drop(reader);
-        let tally = match ask.tally {
-            true => Some(self.tally_at(&look, &view.digest, behind).await?),
-            false => None,
+        let tally = match parcel.tally {
+            _ if !ask.tally => None,
+            // Nothing was given behind it: it is what was counted when it was made.
+            Some(tally) if behind == parcel.position => Some(tally),
+            _ => Some(self.tally_at(&look, &view.digest, behind).await?),
         };
         Outcome::json(&Standing { waiting: Waiting { rows, more: !window.whole }, tally })
     }

@@ -2,6 +2,7 @@
 //! step; it ends when the node stops.
 
 use crate::Organisation;
+use exchange::Lane;
 use signing::Signer;
 use std::{
     collections::BTreeMap,
@@ -10,7 +11,7 @@ use std::{
     time::Duration,
 };
 use store::transact;
-use tokio::task::JoinHandle;
+use tokio::{sync::Notify, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 use vocabulary::{Problem, Suite};
 
@@ -33,6 +34,22 @@ const FORGET_REST: Duration = Duration::from_secs(600);
 /// After a failure a job rests longer, up to this.
 const FAILURE_REST_MAX: Duration = Duration::from_secs(30);
 
+/// What the jobs of a delivery tell one another: there is something to do now, the rest need not be over.
+#[derive(Debug, Default)]
+pub(crate) struct Wakes {
+    /// A batch is to be fetched.
+    pub(crate) pull: Notify,
+    /// A whole set is there.
+    pub(crate) fill: Notify,
+}
+
+/// What wakes a job before its rest is over.
+type Waker = fn(&Organisation) -> &Notify;
+
+/// Jobs that wait for other members one after another; each unit of work of theirs is whole, and so they end anywhere
+/// when the node stops.
+const TALKS: [&str; 2] = ["letters", "remind"];
+
 /// One bounded step; says whether it found work.
 type Step = fn(Arc<Organisation>) -> Pin<Box<dyn Future<Output = Result<bool, Problem>> + Send>>;
 
@@ -49,8 +66,15 @@ impl Jobs {
         let stop = CancellationToken::new();
         let tasks = vec![
             run(organisation, &stop, SEQUENCE_REST, "sequence", |it| Box::pin(async move { it.sequence_once().await })),
-            run(organisation, &stop, WORK_REST, "pull", |it| Box::pin(async move { it.carry_pulls().await })),
-            run(organisation, &stop, WORK_REST, "deliver", |it| Box::pin(async move { it.carry_deliveries().await })),
+            run_woken(organisation, &stop, WORK_REST, "pull", Some(|it| &it.wakes.pull), |it| {
+                Box::pin(async move { it.carry_pulls().await })
+            }),
+            run(organisation, &stop, WORK_REST, "deliver", |it| {
+                Box::pin(async move { it.carry_lane(Lane::Following).await })
+            }),
+            run_woken(organisation, &stop, WORK_REST, "fill", Some(|it| &it.wakes.fill), |it| {
+                Box::pin(async move { it.carry_lane(Lane::Whole).await })
+            }),
             run(organisation, &stop, WORK_REST, "acknowledge", |it| {
                 Box::pin(async move { Ok(!it.acknowledge_due().await?.is_empty()) })
             }),
@@ -61,7 +85,11 @@ impl Jobs {
                 Box::pin(async move { Ok(it.tell_revocations().await? > 0) })
             }),
             run(organisation, &stop, SETTLE_REST, "letters", |it| {
-                Box::pin(async move { Ok(it.follow_corrections().await? + it.tell_letters().await? > 0) })
+                Box::pin(async move {
+                    // What keeps one from being done keeps nobody from hearing.
+                    let (followed, told) = (it.follow_corrections().await, it.tell_letters().await);
+                    Ok(followed? + told? > 0)
+                })
             }),
             run(organisation, &stop, WORK_REST, "pass-on", |it| Box::pin(async move { it.pass_on().await })),
             run(organisation, &stop, SETTLE_REST, "remind", |it| {
@@ -85,7 +113,7 @@ impl Jobs {
         Self { organisation: Arc::clone(organisation), stop, tasks }
     }
 
-    /// Stops them and waits for the steps under way.
+    /// Stops them and waits for the steps under way, but for those that wait for other members.
     pub async fn stop(self) {
         self.stop.cancel();
         for task in self.tasks {
@@ -103,11 +131,31 @@ fn run(
     name: &'static str,
     step: Step,
 ) -> JoinHandle<()> {
+    run_woken(organisation, stop, rest, name, None, step)
+}
+
+/// A job whose rest ends when `woken` says so.
+fn run_woken(
+    organisation: &Arc<Organisation>,
+    stop: &CancellationToken,
+    rest: Duration,
+    name: &'static str,
+    woken: Option<Waker>,
+    step: Step,
+) -> JoinHandle<()> {
     let (organisation, stop) = (Arc::clone(organisation), stop.clone());
     tokio::spawn(async move {
         let mut wait = rest;
         while !stop.is_cancelled() {
-            let done = step(Arc::clone(&organisation)).await;
+            let work = step(Arc::clone(&organisation));
+            let done = if TALKS.contains(&name) {
+                tokio::select! {
+                    done = work => done,
+                    () = stop.cancelled() => return,
+                }
+            } else {
+                work.await
+            };
             organisation.note_job(name, done.is_ok());
             match done {
                 Ok(true) => {
@@ -121,9 +169,16 @@ fn run(
                     tracing::warn!(job = name, %organisation, %problem, "a job failed, it will go on");
                 }
             }
+            let wake = async {
+                match woken {
+                    Some(woken) => woken(&organisation).notified().await,
+                    None => std::future::pending().await,
+                }
+            };
             tokio::select! {
                 () = stop.cancelled() => {}
                 () = tokio::time::sleep(wait) => {}
+                () = wake => {}
             }
         }
     })
@@ -172,7 +227,8 @@ impl Organisation {
         self.behind.load(Ordering::Relaxed)
     }
 
-    /// Forgets nonces, revocations that nobody wants to hear, and idempotency keys whose time is over, and signs
+    /// Forgets nonces, revocations that nobody wants to hear, notices of years ago, calls and idempotency keys whose
+    /// time is over, and signs
     /// receipts whose signature was not kept.
     ///
     /// # Errors
@@ -181,6 +237,8 @@ impl Organisation {
         let now = self.now();
         transact!(self.store, None, |tx| exchange::forget_nonces(tx, now).await)?;
         transact!(self.store, None, |tx| exchange::forget_untold(tx, now).await)?;
+        transact!(self.store, None, |tx| exchange::forget_notices(tx, now).await)?;
+        transact!(self.store, None, |tx| exchange::forget_calls(tx, now).await)?;
         self.store.forget_keys(now).await?;
         // Not a matter of forgetting, but as seldom: signatures that were made and whose commit was lost.
         self.finish_receipts().await?;

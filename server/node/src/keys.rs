@@ -4,6 +4,7 @@
 //! still names. A certificate only carries its key, and is renewed before its end.
 
 use crate::{Organisation, organisation::CERTIFICATE_DAYS};
+use evidence::act::{self, ActFilter, StoredAct};
 use jiff::SignedDuration;
 use peer::Hosts;
 use signing::{Certificate, KeyRing, PublicKey, Rotated, Signer, SigningKey, TlsKey};
@@ -13,6 +14,10 @@ use vocabulary::{OrganisationId, Problem, Signature, Timestamp};
 
 /// Members hear of an entry within a minute where the hub can be reached; the next key is used only after this.
 pub const SPREAD: SignedDuration = SignedDuration::from_secs(600);
+/// The act of putting a key to use.
+const USED: &str = "key.use";
+/// So many of the latest such acts tell whether a key stands in the log: of each kind of key one is under way.
+const LOOKED_AT: u32 = 8;
 /// A certificate is renewed so many days before its end.
 const RENEW_DAYS: i32 = 30;
 
@@ -121,14 +126,18 @@ impl Organisation {
         Ok(changed)
     }
 
-    /// No key is put to use unless it stands in the log.
+    /// No key is put to use unless it stands in the log; once, however often putting it to use fails behind that.
     async fn note_key(&self, which: Rotated, public: &str) -> Result<(), Problem> {
         let (principal, salt, now) = (self.job("keys", []), crate::draw_salt()?, self.now());
         let about = serde_json::json!({"key": which.word(), "public": public});
         transact!(self.store, None, |tx| {
-            crate::audit::leave(tx, &principal, ("key.use", about.clone()), salt, now).await
-        })?;
-        Ok(())
+            let of_keys = ActFilter { act: USED.to_owned(), ..ActFilter::default() };
+            let latest = act::acts(tx, &of_keys, None, LOOKED_AT).await?;
+            if latest.iter().filter_map(StoredAct::body).any(|it| it.about == about) {
+                return Ok(());
+            }
+            crate::audit::leave(tx, &principal, (USED, about.clone()), salt, now).await.map(drop)
+        })
     }
 
     /// Whether we have known for long enough that membership names the next key.

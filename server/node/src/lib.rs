@@ -12,6 +12,7 @@ mod attachments;
 mod audit;
 mod backup;
 mod batch;
+mod calls;
 mod cascade;
 mod catalogs;
 mod clock;
@@ -59,7 +60,7 @@ mod targets;
 mod templates;
 
 pub use access::{Incoming, Outcome};
-pub use accounts::{Accounts, AccountsAsk, Figure, FigureName, Proof, ProofAsk, Rate};
+pub use accounts::{Accounts, AccountsAsk, Figure, FigureName, Proof, ProofAsk, RATES, Rate};
 pub use administrators::{OFFICES, appoint, office_word};
 pub use attachments::AttachmentDraft;
 pub use audit::{
@@ -67,6 +68,7 @@ pub use audit::{
     act_title, leave_on_machine,
 };
 pub use backup::{FeedState, FileState, LogState, Manifest, back_up, organisations_in, verify_backup};
+pub use calls::{CallAnswer, CallAsk};
 pub use cascade::{Followed, LevelsAsk, ReportAct};
 pub use catalogs::SearchAsk;
 pub use clock::{Clock, ManualClock, SystemClock};
@@ -98,11 +100,11 @@ pub use queries::{QueryAnswer, QueryAsk};
 pub use reclaim::Reclaimed;
 pub use records::{Page, PageAsk, TypeView};
 pub use reminders::RequestsAsk;
-pub use requests::{AnswerDraft, OfferView, RequestDraft};
+pub use requests::{AnswerDraft, OfferView, RequestDraft, ServiceView};
 pub use restore::{BACKUP_DAYS_MAX, RestoreAsk, Restored, restore};
 pub use rows::{DigestAsk, Outcome as RowOutcome, PutAsk, PutReport, RemoveAsk};
 pub use sources::{SourceCheck, SourceView, TakeAsk, TakingView};
-pub use systems::{Connection, SystemLine, SystemsAsk};
+pub use systems::{Connection, SLEEPING_DAYS, SystemLine, SystemsAsk};
 pub use templates::{ExportAsk, LegalList, ListAsk, ListLine, ListPage, TemplateAsk};
 
 /// Organisations in one process at most.

@@ -4,7 +4,7 @@
 use crate::{
     Incoming, Organisation, Outcome, clocks::Ran, draw_salt, draw_uuid, records::key_values, requests::to_json,
 };
-use calendar::Run;
+use calendar::{Reading, Run};
 use exchange::{
     AgreementId, Case, ClockKind, Confirm, CorrectionCause, CorrectionId, CorrectionView, Fixed, Happening, Letter,
     Notice, Objection, ObjectionClock, ObjectionId, ObjectionSide, ObjectionView, Outgoing, Raise, ReadObjections,
@@ -17,9 +17,12 @@ use registry::{Correct, Corrected, Fix, RowId};
 use schema::{FieldName, RecordType};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json};
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, time::Duration};
 use store::transact;
 use vocabulary::{Kind, OrganisationId, Problem, Timestamp, ensure};
+
+/// Whoever rules waits so long for those who are to hear of it; the job tells the rest.
+const TELL_NOW: Duration = Duration::from_secs(5);
 
 /// An objection as it is filled in.
 #[derive(Clone, Debug, Deserialize, schemars::JsonSchema)]
@@ -137,7 +140,7 @@ impl Organisation {
         let permit = self.permit(principal, Raise { objection })?;
         let salt = draw_salt()?;
         transact!(self.store, None, |tx| exchange::raise(tx, &permit, salt, now).await)?;
-        self.tell_letters_now().await;
+        self.tell_letters_now(&id.to_string()).await;
         self.objection(id).await
     }
 
@@ -169,7 +172,7 @@ impl Organisation {
     /// `objection.missing`.
     pub async fn objection(&self, id: ObjectionId) -> Result<ObjectionView, Problem> {
         let view = exchange::objection(&mut self.store.read().await?, id).await?;
-        self.objection_clocked(view)
+        Ok(self.objection_clocked(view))
     }
 
     /// One objection, for whoever may look at it.
@@ -188,36 +191,39 @@ impl Organisation {
     pub async fn objections(&self, principal: &Principal, ask: &ObjectionsAsk) -> Result<Vec<ObjectionView>, Problem> {
         self.permit(principal, ReadObjections)?;
         let mut reader = self.store.read().await?;
-        let views = if ask.waiting || ask.overdue {
+        let mut views = if ask.waiting || ask.overdue {
             exchange::objections_waiting(&mut reader).await?
         } else {
             exchange::objections(&mut reader).await?
         };
+        if ask.overdue && !ask.waiting {
+            views.extend(exchange::objections_unruled(&mut reader).await?);
+        }
         drop(reader);
-        let views = views.into_iter().map(|it| self.objection_clocked(it)).collect::<Result<Vec<_>, _>>()?;
+        let views = views.into_iter().map(|it| self.objection_clocked(it));
         let late =
-            |it: &ObjectionView| it.clocks.iter().any(|it| it.kind == ClockKind::Statutory && it.reading.late > 0);
-        Ok(views.into_iter().filter(|it| !ask.overdue || late(it)).collect())
+            |it: &ObjectionView| it.clocks.iter().any(|it| it.kind == ClockKind::Statutory && is_late(&it.reading));
+        Ok(views.filter(|it| !ask.overdue || late(it)).collect())
     }
 
-    /// An objection with its clocks as they are now.
-    pub(crate) fn objection_clocked(&self, mut view: ObjectionView) -> Result<ObjectionView, Problem> {
+    /// An objection with its clocks as they are now: ours, or that of the department which has it.
+    pub(crate) fn objection_clocked(&self, mut view: ObjectionView) -> ObjectionView {
         let (packs, now) = (self.packs(), self.now());
-        let Some(allowed) = packs.deadlines().and_then(|(it, _)| it.objection.clone()) else { return Ok(view) };
-        let judge = match view.side {
-            ObjectionSide::Received => self.id(),
-            ObjectionSide::Raised => &view.objection.body.provider,
+        let Some(allowed) = packs.deadlines().and_then(|(it, _)| it.objection.clone()) else { return view };
+        let (judge, from) = match view.side {
+            ObjectionSide::Received => (self.id(), view.at),
+            ObjectionSide::Raised => view.judge(),
         };
-        let runs = [Run { from: view.at, until: None }];
-        let ran = Ran { runs: &runs, answered: view.ruled(judge) };
+        let runs = [Run { from, until: None }];
+        let ran = Ran { runs: &runs, answered: view.ruled(judge).map(|it| it.max(from)) };
         let statutory = (ClockKind::Statutory, allowed.working_days);
         let promised = allowed.promised.map(|it| (ClockKind::Promised, it));
         for (kind, working_days) in [Some(statutory), promised].into_iter().flatten() {
-            if let Some(reading) = packs.reading(working_days, &ran, now)? {
+            if let Some(reading) = packs.reading(working_days, &ran, now) {
                 view.clocks.push(ObjectionClock { kind, working_days, basis: allowed.basis.clone(), reading });
             }
         }
-        Ok(view)
+        view
     }
 
     /// Rules on an objection. A correction is written, signed and put on its way to every past recipient in one unit of
@@ -256,7 +262,7 @@ impl Organisation {
             let fixed = found.as_ref().map(|it| Fixed { cause, wrong: wrong(it), key: key.clone() });
             exchange::rule(tx, &permit, fixed.as_ref(), &seal, now).await.map(|_| ())
         })?;
-        self.tell_letters_now().await;
+        self.tell_letters_now(&id.to_string()).await;
         self.objection(id).await
     }
 
@@ -329,7 +335,7 @@ impl Organisation {
         let (salt, now) = (draw_salt()?, self.now());
         let view =
             transact!(self.store, None, |tx| exchange::confirm(tx, &permit, &*self.message_key(), salt, now).await)?;
-        self.tell_letters_now().await;
+        self.tell_letters_now(&correction.to_string()).await;
         Ok(view)
     }
 
@@ -341,10 +347,17 @@ impl Organisation {
         exchange::notices(&mut self.store.read().await?, principal.roles.iter().copied()).await
     }
 
-    /// What was put on its way is told at once where that goes; the job tells the rest.
-    pub(crate) async fn tell_letters_now(&self) {
-        if let Err(problem) = self.tell_letters().await {
-            tracing::warn!(%problem, "letters wait for the next step of their job");
+    /// What was put on its way about a matter is told at once where that goes, for a few seconds; the job tells the
+    /// rest, and everything else.
+    pub(crate) async fn tell_letters_now(&self, about: &str) {
+        let told = async {
+            let letters = exchange::letters_about(&mut self.store.read().await?, about).await?;
+            self.tell_each(letters).await
+        };
+        match tokio::time::timeout(TELL_NOW, told).await {
+            Ok(Ok(_)) => {}
+            Ok(Err(problem)) => tracing::warn!(%problem, "letters wait for the next step of their job"),
+            Err(_) => tracing::info!(about, "letters wait for the next step of their job: a member is slow"),
         }
     }
 
@@ -354,6 +367,10 @@ impl Organisation {
     /// Those of the store; a member that does not answer is told another time.
     pub async fn tell_letters(&self) -> Result<usize, Problem> {
         let letters = exchange::letters(&mut self.store.read().await?).await?;
+        self.tell_each(letters).await
+    }
+
+    async fn tell_each(&self, letters: Vec<Outgoing>) -> Result<usize, Problem> {
         let mut silent = BTreeSet::new();
         let mut heard = 0;
         for letter in letters {
@@ -413,7 +430,8 @@ impl Organisation {
             Letter::Rulings(rulings) => {
                 self.check_rulings(&rulings)?;
                 let from = incoming.member.organisation.id.clone();
-                let permit = self.permit_with(incoming.principal(), None, TakeRulings { from, rulings })?;
+                let permit =
+                    self.permit_with(incoming.principal(), None, TakeRulings { us: self.id().clone(), from, rulings })?;
                 let (salt, now, nonce) = (draw_salt()?, incoming.now, incoming.nonce());
                 transact!(self.store, None, |tx| {
                     exchange::claim(tx, &nonce).await?;
@@ -443,6 +461,7 @@ impl Organisation {
             Letter::Escalation(escalation) => {
                 escalation.check(&self.keys_at(&escalation.body.by, escalation.body.at)?)?;
                 ensure!(self.config.roles.contains(&MemberRole::Authority), foreign());
+                self.member(&escalation.body.who)?;
                 let permit = self.permit_with(incoming.principal(), None, TakeEscalation { escalation })?;
                 let (salt, now, nonce) = (draw_salt()?, incoming.now, incoming.nonce());
                 transact!(self.store, None, |tx| {
@@ -478,6 +497,11 @@ impl Organisation {
         ensure!(!rulings.is_empty(), foreign());
         rulings.iter().try_for_each(|it| it.check(&self.keys_at(&it.body.by, it.body.at)?))
     }
+}
+
+/// Whether it is late and nobody has answered.
+pub(crate) fn is_late(reading: &Reading) -> bool {
+    reading.late > 0 && reading.in_time.is_none()
 }
 
 fn foreign() -> Problem {

@@ -9,7 +9,7 @@ use crate::{
 };
 use blob::Blobs;
 use evidence::Origin;
-use exchange::DeliveryId;
+use exchange::{AgreementId, DeliveryId, Pace, RequestId};
 use federation::{Member, View};
 use peer::{Carrier, ClientLimits, Peer, PeerClient, PinSet};
 use policy::{Principal, Role};
@@ -20,7 +20,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError, RwLock, atomic::AtomicU64},
 };
 use store::{Store, transact};
-use vocabulary::{FederationName, Kind, OrganisationId, Problem, Timestamp};
+use vocabulary::{FederationName, Kind, OrganisationId, Problem, ResourceId, Timestamp};
 
 /// A certificate lives this long; membership pins keys, so its end is housekeeping only.
 pub(crate) const CERTIFICATE_DAYS: u32 = 3_650;
@@ -45,6 +45,8 @@ pub struct Organisation {
     pub(crate) keys: KeyRing,
     pub(crate) client: PeerClient,
     pub(crate) outside: outside::Connections,
+    /// How often agreements over services are called in this second.
+    pub(crate) paces: Mutex<BTreeMap<AgreementId, Pace>>,
     /// Rows of live sources that did not fit their record type since this process began.
     pub(crate) unfit: std::sync::atomic::AtomicU64,
     /// Runs that this process carries.
@@ -57,6 +59,10 @@ pub struct Organisation {
     pub(crate) passing: std::sync::atomic::AtomicBool,
     /// Batches being made by this process.
     pub(crate) making: Mutex<BTreeSet<DeliveryId>>,
+    /// Deliveries into tables that have a turn at this moment.
+    pub(crate) carrying: Mutex<BTreeSet<ResourceId>>,
+    /// Wakes the jobs that carry deliveries.
+    pub(crate) wakes: crate::jobs::Wakes,
     /// Batches being fetched that rest after a fault of their provider's.
     pub(crate) resting: Mutex<BTreeMap<DeliveryId, crate::pulls::Rest>>,
     /// What signs messages now.
@@ -69,6 +75,8 @@ pub struct Organisation {
     pub(crate) jobs: Mutex<BTreeMap<&'static str, crate::jobs::JobState>>,
     /// Calls of administrators that were written down lately.
     pub(crate) noted: Mutex<crate::audit::Noted>,
+    /// When news of requests that are late was asked for last.
+    pub(crate) asked: Mutex<BTreeMap<RequestId, Timestamp>>,
     /// Digests over what a consumer should hold are made one at a time.
     pub(crate) tallying: tokio::sync::Semaphore,
     folder: PathBuf,
@@ -183,16 +191,20 @@ impl Organisation {
             outside: outside::Connections::open(&config.connection),
             carried: crate::taking::Carried::default(),
             unfit: std::sync::atomic::AtomicU64::default(),
+            paces: Mutex::default(),
             config: config.clone(),
             behind: AtomicU64::new(0),
             passing: std::sync::atomic::AtomicBool::default(),
             making: Mutex::default(),
+            carrying: Mutex::default(),
+            wakes: crate::jobs::Wakes::default(),
             jobs: Mutex::default(),
             seen: Mutex::default(),
             messages,
             tls: LiveTls { own: RwLock::new((keys.tls.clone(), certificate)), hosts: RwLock::default() },
             resting: Mutex::default(),
             noted: Mutex::default(),
+            asked: Mutex::default(),
             tallying: tokio::sync::Semaphore::new(1),
             federation: federation.clone(),
             store,

@@ -39,6 +39,8 @@ pub struct InstalledPack {
     pub records: Vec<ResourceId>,
     /// Its offers.
     pub offers: Vec<ResourceId>,
+    /// Its services.
+    pub services: Vec<ResourceId>,
     /// How many catalogue entries it has.
     pub entries: usize,
     /// How many of them this installation published: none without the secrecy review's confirmation.
@@ -53,6 +55,7 @@ impl From<&Pack> for InstalledPack {
             version: pack.manifest.version.clone(),
             records: pack.records.keys().cloned().collect(),
             offers: pack.offers.keys().cloned().collect(),
+            services: pack.services.keys().cloned().collect(),
             entries: pack.entries.len(),
             published: 0,
         }
@@ -130,7 +133,7 @@ impl Packs {
     /// The day that lies so many working days behind `from`; `None` where no calendar is installed.
     pub fn working_days_after(&self, from: Date, days: u16) -> Option<Date> {
         let calendar = self.all.iter().flat_map(|it| &it.calendars).next()?;
-        calendar.due(from, days).ok().map(|it| it.day)
+        Some(calendar.due(from, days).day)
     }
 }
 
@@ -182,11 +185,15 @@ impl Organisation {
             .values()
             .map(|it| self.permit(principal, registry::Install { record: it.clone() }))
             .collect::<Result<Vec<_>, _>>()?;
+        let things = self.things_of(&pack)?;
         let salt = draw_salt()?;
         let about = json!({"pack": id, "version": pack.manifest.version, "files": digest, "review": review.is_some()});
         let done = transact!(self.store, None, |tx| {
             for install in &installs {
                 registry::install(tx, install, now).await?;
+            }
+            for (permit, salt) in &things {
+                catalog::compile::put_things(tx, permit, *salt, now).await?;
             }
             tx.execute(PACK_SET, args![id.as_str(), digest.to_string(), &text, micros(now)]).await?;
             crate::audit::leave(tx, principal, ("pack.install", about.clone()), salt, now).await?;
@@ -198,7 +205,6 @@ impl Organisation {
             return Err(problem);
         }
         self.set_packs(packs);
-        self.register_things(&pack).await?;
         let published = match &review {
             Some(review) => self.publish_entries(&pack, review).await?,
             None => 0,

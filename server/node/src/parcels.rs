@@ -12,11 +12,11 @@ use crate::{
     requests::to_json,
 };
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use exchange::{AgreementId, Deliver, DeliveryId, Parcel, Part, Receipt, ReceiptId};
+use exchange::{AgreementId, Deliver, DeliveryId, Parcel, Part, Receipt, ReceiptId, Tally};
 use policy::{Permit, Restriction};
 use registry::Selection;
 use rule::Filter;
-use schema::Value;
+use schema::{RecordType, Value};
 use serde::{Deserialize, Serialize};
 use std::sync::{Arc, PoisonError};
 use store::transact;
@@ -77,6 +77,7 @@ impl Organisation {
             purpose: purpose.to_owned(),
             columns: Vec::new(),
             filter: Filter::always(),
+            operation: None,
         };
         let permit = self.permit_with(incoming.principal(), facts, deliver)?;
         Ok((permit, view.ok_or_else(|| fault("agreement", &"vanished"))?))
@@ -104,6 +105,7 @@ impl Organisation {
             position,
             epoch: head.map(|it| it.epoch),
             revision: view.agreement.body.revision.into(),
+            tally: None,
             ready: false,
             parts: Vec::new(),
         };
@@ -174,20 +176,43 @@ impl Organisation {
             })
         };
         let mut parts = Vec::new();
+        let mut tally = self.tally_of(parcel, &record).await?;
         while let Some(rows) = chunks.recv().await {
             let number = u32::try_from(parts.len()).unwrap_or(u32::MAX);
             let (record, columns) = (record.clone(), parcel.columns.clone());
             let count = rows.len() as u64;
-            let bytes = tokio::task::spawn_blocking(move || encode(format, &record, &columns, &rows))
-                .await
-                .map_err(|it| fault("encode", &it))??;
+            let mut all = tally.take();
+            let encoding = tokio::task::spawn_blocking(move || {
+                if let Some((shape, tally)) = &mut all {
+                    rows.iter().for_each(|it| tally.add(shape, it));
+                }
+                encode(format, &record, &columns, &rows).map(|it| (it, all))
+            });
+            let (bytes, all) = encoding.await.map_err(|it| fault("encode", &it))??;
+            tally = all;
             let part =
                 Part { number, digest: Digest::by(self.suite(), &bytes), rows: count, bytes: bytes.len() as u64 };
             self.blobs.put(&part_name(parcel.id, number), bytes.into()).await?;
             parts.push(part);
         }
         reading.await.map_err(|it| fault("batch", &it))??;
-        transact!(self.store, None, |tx| exchange::keep_parts(tx, parcel.id, &parts).await)
+        let parcel = Parcel { tally: tally.map(|it| it.1.end()), ..parcel.clone() };
+        transact!(self.store, None, |tx| exchange::keep_parts(tx, &parcel, &parts).await)
+    }
+
+    /// What is counted while a batch is made, so that nobody reads it all once more to compare: none where its rows
+    /// could not be told apart, or changes do not follow it.
+    async fn tally_of(&self, parcel: &Parcel, record: &RecordType) -> Result<Option<(RecordType, Tally)>, Problem> {
+        let view = self.agreement(parcel.agreement).await?;
+        let terms = &view.agreement.body.terms;
+        let same = parcel.revision == Some(view.agreement.body.revision) && terms.columns == parcel.columns;
+        match exchange::shape(record, terms) {
+            Ok(shape) if same && parcel.format == "arrow" => {
+                let tally = Tally::begin(&view.digest, &shape)?;
+                Ok(Some((shape, tally)))
+            }
+            _ => Ok(None),
+        }
     }
 
     /// How a batch stands; opening it again sets a new maker to work where the first one died.

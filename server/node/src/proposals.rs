@@ -13,6 +13,8 @@ use vocabulary::{Kind, Problem, ResourceId, date_in_shanghai, ensure};
 
 /// A table has at most this many columns to propose from.
 const COLUMNS_MAX: usize = 500;
+/// A name of a table or a column, and a type, has at most this many characters.
+const NAME_CHARS_MAX: usize = 255;
 /// Code lists with more entries than this are not compared with values.
 const LIST_ENTRIES_MAX: usize = 5_000;
 
@@ -49,7 +51,8 @@ impl Organisation {
     /// Proposes an entry for each table, with reasons; drafts nothing.
     ///
     /// # Errors
-    /// `catalog.tables_many`, `policy.role`; `source.no_connection` and those of asking the system.
+    /// `catalog.tables_many`, `catalog.table_name`, `policy.role`; `source.no_connection` and those of asking the
+    /// system.
     pub async fn propose_entries(&self, principal: &Principal, ask: ProposeAsk) -> Result<Vec<Proposal>, Problem> {
         self.permit(principal, Propose)?;
         let mut tables = ask.tables;
@@ -61,6 +64,12 @@ impl Organisation {
         }
         let columns = tables.iter().map(|it| it.columns.len()).max().unwrap_or(0);
         ensure!((1..=TABLES_MAX).contains(&tables.len()) && columns <= COLUMNS_MAX, too_many(tables.len()));
+        let names = tables.iter().flat_map(|it| {
+            let columns = it.columns.iter().flat_map(|it| [&it.name, &it.native]);
+            std::iter::once(&it.name).chain(columns)
+        });
+        let longest = names.map(|it| it.chars().count()).max().unwrap_or(0);
+        ensure!(longest <= NAME_CHARS_MAX, too_long(longest));
         let packs = self.packs();
         let lists = packs.all.iter().flat_map(|it| it.lists.iter());
         let small = lists.filter(|it| it.entries().len() <= LIST_ENTRIES_MAX);
@@ -103,4 +112,14 @@ fn too_many(count: usize) -> Problem {
         format!("有 {count} 张表；每次 1–{TABLES_MAX} 张，每张至多 {COLUMNS_MAX} 列"),
         format!("{count} tables; 1 to {TABLES_MAX} at once, of at most {COLUMNS_MAX} columns each"),
     )
+}
+
+fn too_long(chars: usize) -> Problem {
+    Problem::new(
+        Kind::Unprocessable,
+        "catalog.table_name",
+        format!("有名称或类型长 {chars} 个字符，至多 {NAME_CHARS_MAX} 个；请核对表名、列名和类型"),
+        format!("a name or a type has {chars} characters, at most {NAME_CHARS_MAX}: check tables, columns and types"),
+    )
+    .field("/tables")
 }

@@ -160,6 +160,7 @@ impl Organisation {
             if pull != before {
                 moved = true;
                 transact!(self.store, None, |tx| exchange::save_pull(tx, &pull).await)?;
+                self.wakes.fill.notify_one();
             }
         }
         Ok(moved)

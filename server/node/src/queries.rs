@@ -11,11 +11,11 @@ use crate::{
 };
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use evidence::BEHIND_LEAVES_MAX;
-use exchange::{AgreementId, Deliver, Issue, NewPage, Query, Receipt, ReceiptBody, Side};
+use exchange::{AgreementId, Deliver, Issue, NewCall, NewPage, Query, Receipt, ReceiptBody, Side};
 use jiff::ToSpan as _;
 use pack::Source;
 use peer::Call;
-use policy::{AgreementState, Permit, Principal};
+use policy::{AgreementFacts, AgreementState, Permit, Principal};
 use registry::Selection;
 use rule::Filter;
 use schema::{FieldName, RecordType, Value};
@@ -120,9 +120,9 @@ impl Organisation {
         let found = exchange::agreement_facts(&mut reader, query.agreement, incoming.now).await?;
         let (facts, view) = found.unzip();
         let record = match &facts {
-            Some(it) => packs.record(&it.terms.record)?,
-            // Refused below for want of an agreement; the record type is not looked at then.
-            None => return Err(self.refuse_unknown(incoming, &query)),
+            Some(it) if it.terms.service.is_none() => packs.record(&it.terms.record)?,
+            // Refused for want of an agreement, or of one over records; no record type is looked at then.
+            _ => return Err(self.refuse_query(incoming, &query, facts)),
         };
         let filter = asked_filter(record, &query)?;
         let revision = view.as_ref().map_or(0, |it| it.agreement.body.revision);
@@ -133,6 +133,7 @@ impl Organisation {
             purpose: query.purpose.clone(),
             columns: query.columns.clone(),
             filter,
+            operation: None,
         };
         let permit = self.permit_with(incoming.principal(), facts, deliver)?;
         let reading = Reading { record, permit: &permit, query: &query };
@@ -191,16 +192,16 @@ impl Organisation {
         permit: &Permit<Deliver>,
         body: ReceiptBody,
     ) -> Result<Receipt, Problem> {
-        self.issue_as(incoming, permit, body, None).await
+        self.issue_as(incoming, permit, body, (None, None)).await
     }
 
-    /// Issues a receipt, for a page where it is one of changes.
+    /// Issues a receipt, for a page where it is one of changes, or for a call that was noted before it was made.
     pub(crate) async fn issue_as(
         &self,
         incoming: &Incoming,
         permit: &Permit<Deliver>,
         body: ReceiptBody,
-        page: Option<NewPage>,
+        (page, call): (Option<NewPage>, Option<(NewCall, Vec<u8>)>),
     ) -> Result<Receipt, Problem> {
         self.may_issue(&body.consumer)?;
         let issue = Issue {
@@ -211,6 +212,7 @@ impl Organisation {
             origin: self.origin()?,
             integrate_by: integrate_by(incoming.now),
             page,
+            call,
         };
         let (now, behind) = (incoming.now, self.log_behind());
         ensure!(behind < BEHIND_LEAVES_MAX, evidence::Fault::Behind(behind));
@@ -220,8 +222,8 @@ impl Organisation {
         Ok(Receipt { body, salt: hex::encode(salt.0), log, batch, asked, acknowledgement: None, log_proof: None })
     }
 
-    /// The answer to a query under an agreement that we do not have with that member.
-    fn refuse_unknown(&self, incoming: &Incoming, query: &Query) -> Problem {
+    /// The answer to a query under an agreement that we do not have with that member, or that is over a service.
+    fn refuse_query(&self, incoming: &Incoming, query: &Query, facts: Option<AgreementFacts>) -> Problem {
         let deliver = Deliver {
             agreement: query.agreement,
             revision: 0,
@@ -229,10 +231,11 @@ impl Organisation {
             purpose: query.purpose.clone(),
             columns: Vec::new(),
             filter: Filter::never(),
+            operation: None,
         };
-        match self.permit_with(incoming.principal(), None, deliver) {
+        match self.permit_with(incoming.principal(), facts, deliver) {
             Err(problem) => problem,
-            Ok(_) => fault("policy", &"a delivery without an agreement was permitted"),
+            Ok(_) => fault("policy", &"a query without an agreement over records was permitted"),
         }
     }
 }
@@ -310,8 +313,8 @@ pub(crate) fn not_ours(id: AgreementId) -> Problem {
     Problem::new(
         Kind::Unprocessable,
         "exchange.side",
-        format!("协议 {id} 中本单位不是消费方"),
-        format!("we are not the consumer of agreement {id}"),
+        format!("协议 {id} 中本单位不是消费方；请核对协议号（yunhe agree list）"),
+        format!("we are not the consumer of agreement {id}; look it up (yunhe agree list)"),
     )
 }
 

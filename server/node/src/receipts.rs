@@ -62,6 +62,7 @@ impl Organisation {
             agreement: agreement.id,
             agreement_digest: answered.view.digest,
             record: agreement.terms.record.clone(),
+            called: None,
             purpose: answered.purpose,
             delivery,
             part,
@@ -102,6 +103,7 @@ impl Organisation {
             && body.consumer == *self.id()
             && body.federation == self.federation
             && body.record == agreement.terms.record
+            && body.called.is_some() == agreement.terms.service.is_some()
             && body.purpose == agreement.terms.purpose
     }
 

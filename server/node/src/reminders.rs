@@ -3,15 +3,22 @@
 
 use crate::{Organisation, draw_salt, requests::in_charge};
 use calendar::{Light, Reading};
-use exchange::{ClockKind, Escalate, Escalation, Notice, ObjectionView, RequestId, RequestView, Signed, Waits};
+use exchange::{
+    ClockKind, Escalate, Escalation, Notice, ObjectionSide, ObjectionView, RequestId, RequestView, Signed, Waits,
+};
 use policy::{AnswerStep, Principal, Role};
 use serde::Deserialize;
-use std::collections::BTreeMap;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{MutexGuard, PoisonError},
+};
 use store::transact;
-use vocabulary::{Bilingual, OrganisationId, Problem, Timestamp};
+use vocabulary::{Bilingual, Kind, OrganisationId, Problem, Timestamp};
 
 /// Requests that are looked through for one question at most; past it the oldest are shown.
 const WAITING_MAX: usize = 5_000;
+/// News of a request of whose delay the authority knows is asked for this often.
+const ASK_AGAIN: jiff::SignedDuration = jiff::SignedDuration::from_hours(1);
 /// The steps that people answer on.
 const STEPS: [AnswerStep; 3] = [AnswerStep::OwnDepartment, AnswerStep::Authority, AnswerStep::Provider];
 
@@ -33,8 +40,8 @@ pub struct RequestsAsk {
 /// Something that waits, with its clock.
 struct Task {
     about: String,
-    /// `request` or `objection`, and the step.
-    step: String,
+    /// The step of a request, or of an objection.
+    step: &'static str,
     who: OrganisationId,
     role: Role,
     reading: Reading,
@@ -124,25 +131,20 @@ impl Organisation {
     }
 
     /// Gives the notices of clocks that have turned, each once, and tells the authority in charge of what is late
-    /// beyond that; says how many there were.
+    /// beyond that; says how many there were. Nobody else is asked before all of ours are reminded, nor twice where one
+    /// did not answer.
     ///
     /// # Errors
     /// Those of the store; a node that gives no news is taken at what is known of it.
     pub async fn remind(&self) -> Result<usize, Problem> {
-        let mut done = 0;
+        let (mut done, mut late) = (0, Vec::new());
         for view in self.all_waiting().await? {
             let Some((step, who, reading)) = current(&view) else { continue };
             let about = view.request.body.id.to_string();
-            let task = Task { about, step: Waits::Step(step).word().to_owned(), who, role: role_of(step), reading };
+            let task = Task { about, step: Waits::Step(step).word(), who, role: role_of(step), reading };
             done += self.remind_of(&task).await?;
-            if view.request.body.consumer == *self.id() && self.is_late(&task) {
-                // Perhaps it was answered and nobody has told us.
-                match self.followed(view.request.body.id).await {
-                    Ok(news) if news.events.len() > view.events.len() => continue,
-                    Ok(_) => {}
-                    Err(problem) => tracing::info!(request = %task.about, %problem, "no news of a request"),
-                }
-                done += self.escalate(&task).await?;
+            if view.request.body.consumer == *self.id() {
+                late.push((task, Some((view.request.body.id, view.events.len()))));
             }
         }
         let mut reader = self.store.read().await?;
@@ -150,27 +152,63 @@ impl Organisation {
         let theirs = exchange::objections_unruled(&mut reader).await?;
         drop(reader);
         for view in ours {
-            if let Some(task) = self.objection_task(view, self.id().clone())? {
+            if let Some(task) = self.objection_task(view, self.id().clone()) {
                 done += self.remind_of(&task).await?;
             }
         }
         for view in theirs {
-            let provider = view.objection.body.provider.clone();
-            if let Some(task) = self.objection_task(view, provider)?
-                && self.is_late(&task)
-            {
-                done += self.escalate(&task).await?;
+            let judge = view.judge().0.clone();
+            late.extend(self.objection_task(view, judge).map(|it| (it, None)));
+        }
+        late.retain(|(task, _)| self.is_late(task));
+        Ok(done + self.escalate_all(late).await?)
+    }
+
+    /// Tells the authority of what is late, after asking whoever lets us wait for news of a request. Of what it was
+    /// told already, news is asked for once an hour.
+    async fn escalate_all(&self, late: Vec<(Task, Option<(RequestId, usize)>)>) -> Result<usize, Problem> {
+        let (mut done, mut silent) = (0, BTreeSet::new());
+        self.asked().retain(|id, _| late.iter().any(|it| it.1.is_some_and(|it| it.0 == *id)));
+        for (task, request) in late {
+            let escalation = self.escalation(&task).await?;
+            if let Some((id, known)) = request.filter(|it| escalation.is_some() || self.may_ask(it.0)) {
+                // Perhaps it was answered and nobody has told us.
+                let silent_before = silent.contains(&task.who);
+                let news = if silent_before { Ok(None) } else { self.followed(id).await.map(Some) };
+                match news {
+                    Ok(Some(news)) if news.events.len() > known => continue,
+                    Ok(_) => {}
+                    Err(problem) => {
+                        tracing::info!(request = %task.about, %problem, "no news of a request");
+                        silent.extend((problem.kind == Kind::Unavailable).then(|| task.who.clone()));
+                    }
+                }
+                self.asked().insert(id, self.now());
+            }
+            if let Some(escalation) = escalation {
+                done += self.escalate(escalation).await?;
             }
         }
         Ok(done)
     }
 
-    fn objection_task(&self, view: ObjectionView, who: OrganisationId) -> Result<Option<Task>, Problem> {
-        let about = view.objection.body.id.to_string();
-        let view = self.objection_clocked(view)?;
-        let clock = view.clocks.into_iter().find(|it| it.kind == ClockKind::Statutory);
-        let task = |reading| Task { about, step: "objection".to_owned(), who, role: Role::ProviderOfficer, reading };
-        Ok(clock.map(|it| task(it.reading)))
+    fn asked(&self) -> MutexGuard<'_, BTreeMap<RequestId, Timestamp>> {
+        self.asked.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether news of a request was not asked for within the hour.
+    fn may_ask(&self, id: RequestId) -> bool {
+        let again = |at: &Timestamp| self.now().duration_since(*at) >= ASK_AGAIN;
+        self.asked().get(&id).is_none_or(again)
+    }
+
+    fn objection_task(&self, view: ObjectionView, who: OrganisationId) -> Option<Task> {
+        let body = &view.objection.body;
+        let step = if view.side == ObjectionSide::Raised && who != body.provider { "source" } else { "objection" };
+        let about = body.id.to_string();
+        let clocks = self.objection_clocked(view).clocks;
+        let clock = clocks.into_iter().find(|it| it.kind == ClockKind::Statutory && it.reading.in_time.is_none())?;
+        Some(Task { about, step, who, role: Role::ProviderOfficer, reading: clock.reading })
     }
 
     /// Whether somebody else lets us wait for so long that the authority hears of it.
@@ -198,30 +236,33 @@ impl Organisation {
         Ok(usize::from(new))
     }
 
-    async fn escalate(&self, task: &Task) -> Result<usize, Problem> {
-        let Ok(authority) = self.members().and_then(|it| in_charge(&it, self.id())) else { return Ok(0) };
-        let Some(due) = task.reading.due else { return Ok(0) };
-        let now = self.now();
+    /// What the authority in charge is told of a task, unless it was told already.
+    async fn escalation(&self, task: &Task) -> Result<Option<Escalation>, Problem> {
+        let Some(due) = task.reading.due else { return Ok(None) };
         let escalation = Escalation {
             format: "yunhe-escalation/1".to_owned(),
             about: task.about.clone(),
-            step: task.step.clone(),
+            step: task.step.to_owned(),
             who: task.who.clone(),
             by: self.id().clone(),
             due: due.day,
             late: task.reading.late,
-            at: now,
+            at: self.now(),
         };
-        let notice = exchange::told(&escalation, Role::Requester, now);
-        if exchange::noticed(&mut self.store.read().await?, &notice).await? {
-            return Ok(0);
-        }
+        let notice = exchange::told(&escalation, Role::Requester, escalation.at);
+        let told = exchange::noticed(&mut self.store.read().await?, &notice).await?;
+        Ok((!told).then_some(escalation))
+    }
+
+    async fn escalate(&self, escalation: Escalation) -> Result<usize, Problem> {
+        let Ok(authority) = self.members().and_then(|it| in_charge(&it, self.id())) else { return Ok(0) };
+        let (about, now) = (escalation.about.clone(), escalation.at);
         let escalation = Signed::sign(escalation, &*self.message_key())?;
         let job = self.job("remind", [Role::Requester]);
         let permit = self.permit(&job, Escalate { escalation, authority })?;
         let salt = draw_salt()?;
         let new = transact!(self.store, None, |tx| exchange::escalate(tx, &permit, salt, now).await)?;
-        self.tell_letters_now().await;
+        self.tell_letters_now(&about).await;
         Ok(usize::from(new))
     }
 }

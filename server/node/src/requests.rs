@@ -4,19 +4,23 @@
 //! told and what they added to it. Over levels it goes from neighbour to neighbour by letter. Whoever receives it
 //! checks every signature in it.
 
-use crate::{AttachmentDraft, Incoming, Organisation, Outcome, draw_uuid};
+use crate::{AttachmentDraft, Incoming, Organisation, Outcome, cascade::other_way, draw_uuid};
 use exchange::{
     AccessRequest, AnswerAsk, Event, LegalBasis, Receive, RequestId, RequestView, Signed, Standing, Submit,
     SupplementAsk, Verdict,
 };
 use federation::View;
 use peer::Call;
-use policy::{AnswerStep, MemberRole, Offer, Principal, Role};
+use policy::{AnswerStep, MemberRole, Offer, Operation, Principal};
 use schema::{FieldName, RecordType};
 use serde::{Deserialize, Serialize};
 use signing::PublicKey;
+use std::collections::BTreeMap;
 use store::transact;
-use vocabulary::{Date, Kind, OrganisationId, PlatformNumber, Problem, ResourceId, Timestamp, canonical_bytes, ensure};
+use vocabulary::{
+    Bilingual, Date, Kind, OperationName, OrganisationId, PlatformNumber, Problem, ResourceId, Timestamp,
+    canonical_bytes, ensure,
+};
 
 /// What a person or program fills in.
 #[derive(Clone, Debug, Deserialize, schemars::JsonSchema)]
@@ -29,6 +33,9 @@ pub struct RequestDraft {
     /// Which columns; none named: all offered ones.
     #[serde(default)]
     pub columns: Vec<FieldName>,
+    /// Which operations of a service; none named: all offered ones.
+    #[serde(default)]
+    pub operations: Vec<OperationName>,
     /// For what.
     pub purpose: String,
     /// By what right.
@@ -72,15 +79,33 @@ pub struct AnswerDraft {
     /// Numbers that we give it, or that a platform outside the federation gave.
     #[serde(default)]
     pub numbers: Vec<PlatformNumber>,
+    /// Which operations of a service stay.
+    #[serde(default)]
+    pub operations: Option<Vec<OperationName>>,
 }
 
-/// An offer with the record type that it shows, as it is told to members.
+/// An offer with what it shares, as it is told to members.
 #[derive(Clone, Debug, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct OfferView {
     /// The offer.
     pub offer: Offer,
     /// The record type, only with the columns that are offered and its key.
-    pub record: RecordType,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub record: Option<RecordType>,
+    /// The service, only with the operations that are offered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub service: Option<ServiceView>,
+}
+
+/// A service as members see it: what may be called, not where it stands.
+#[derive(Clone, Debug, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct ServiceView {
+    /// Its title.
+    pub title: Bilingual,
+    /// Whether it tells about natural persons.
+    pub personal: bool,
+    /// What may be called.
+    pub operations: BTreeMap<OperationName, Operation>,
 }
 
 pub(crate) fn to_json<T: Serialize>(value: &T) -> Result<Vec<u8>, Problem> {
@@ -103,11 +128,18 @@ impl Organisation {
     pub fn offers(&self) -> Vec<OfferView> {
         let packs = self.packs();
         let views = packs.offers().filter_map(|offer| {
+            if offer.is_service() {
+                let service = packs.service(&offer.of).ok()?;
+                let mut operations = service.operations.clone();
+                operations.retain(|it, _| offer.operations.contains(it));
+                let service = ServiceView { title: service.title.clone(), personal: service.personal, operations };
+                return Some(OfferView { offer: offer.clone(), record: None, service: Some(service) });
+            }
             let record = packs.record(&offer.of).ok()?;
             let mut record = record.clone();
             let key = record.key.clone();
             record.fields.retain(|it, _| offer.columns.contains(it) || key.contains(it));
-            Some(OfferView { offer: offer.clone(), record })
+            Some(OfferView { offer: offer.clone(), record: Some(record), service: None })
         });
         views.collect()
     }
@@ -142,9 +174,10 @@ impl Organisation {
             return self.with_clocks(self.take_along(view).await?).await;
         }
         let now = self.now();
-        let files = self.files(draft.attachments)?;
+        let files = self.files(draft.attachments).await?;
         let columns = if draft.columns.is_empty() { offer.columns.clone() } else { draft.columns };
         let way = self.members()?.way(self.id(), &draft.provider);
+        let operations = if draft.operations.is_empty() { offer.operations.clone() } else { draft.operations };
         let request = AccessRequest {
             format: "yunhe-request/1".to_owned(),
             id: draft.id.unwrap_or_else(|| RequestId::from_uuid(draw_uuid(now))),
@@ -153,6 +186,7 @@ impl Organisation {
             provider: draft.provider,
             offer: draft.offer,
             columns,
+            operations,
             purpose: draft.purpose,
             basis: draft.basis,
             matter: draft.matter,
@@ -202,7 +236,7 @@ impl Organisation {
     /// Takes a request to the node whose turn it is, as long as that is not us.
     async fn take_along(&self, view: RequestView) -> Result<RequestView, Problem> {
         if !view.request.body.way.is_empty() {
-            self.tell_letters_now().await;
+            self.tell_letters_now(&view.request.body.id.to_string()).await;
             return Ok(view);
         }
         let Some(next) = self.whose_turn(&view)? else { return Ok(view) };
@@ -300,9 +334,9 @@ impl Organisation {
     ) -> Result<RequestView, Problem> {
         let view = exchange::request(&mut self.store.read().await?, id).await?;
         self.check_step(&view, draft.step)?;
-        let AnswerDraft { step, verdict, reason, columns, numbers } = draft;
+        let AnswerDraft { step, verdict, reason, columns, operations, numbers } = draft;
         self.check_givers(&numbers, self.id())?;
-        let ask = AnswerAsk { request: id, step, by: self.id().clone(), verdict, reason, columns, numbers };
+        let ask = AnswerAsk { request: id, step, by: self.id().clone(), verdict, reason, columns, operations, numbers };
         let permit = self.permit(principal, ask)?;
         let now = self.now();
         let view = transact!(self.store, None, |tx| exchange::answer(tx, &permit, &*self.message_key(), now).await)?;
@@ -336,8 +370,14 @@ impl Organisation {
         id: RequestId,
         (note, files): (String, Vec<AttachmentDraft>),
     ) -> Result<RequestView, Problem> {
-        let files = self.files(files)?;
+        let view = exchange::request(&mut self.store.read().await?, id).await?;
+        let files = self.files(files).await?;
         let permit = self.permit(principal, SupplementAsk { request: id, note, attachments: files.listed() })?;
+        // What is refused keeps no files here.
+        ensure!(
+            matches!(view.standing, Standing::Supplement { .. }) && view.request.body.consumer == *self.id(),
+            not_to_supplement()
+        );
         self.keep(&files).await?;
         let now = self.now();
         let view =
@@ -421,32 +461,6 @@ impl Organisation {
         Ok(())
     }
 
-    /// Over levels nobody waits for our answer to a message: what the offer does not take is sent back by an answer.
-    async fn return_unfit(&self, view: RequestView, problem: &Problem) -> Result<RequestView, Problem> {
-        let ask = AnswerAsk {
-            request: view.request.body.id,
-            step: AnswerStep::Provider,
-            by: self.id().clone(),
-            verdict: Verdict::Return,
-            reason: Some(format!("{} / {}", problem.detail.zh, problem.detail.en)),
-            columns: None,
-            numbers: Vec::new(),
-        };
-        let permit = self.permit(&self.job("return", [Role::ProviderOfficer]), ask)?;
-        let now = self.now();
-        let view = transact!(self.store, None, |tx| exchange::answer(tx, &permit, &*self.message_key(), now).await)?;
-        self.pass_on_soon();
-        Ok(view)
-    }
-
-    /// Each member gives its own numbers; what a platform outside the federation gave is passed on by whoever has it.
-    fn check_givers(&self, numbers: &[PlatformNumber], who: &OrganisationId) -> Result<(), Problem> {
-        let members = self.members()?;
-        let foreign = numbers.iter().find(|it| it.by != *who && members.member(&it.by).is_ok());
-        ensure!(foreign.is_none(), others_number(foreign.map(|it| &it.by), who));
-        Ok(())
-    }
-
     /// Tells the consumer how its request stands.
     ///
     /// # Errors
@@ -469,6 +483,7 @@ impl Organisation {
         );
         // A story is older than the keys of today may be.
         let keys = |id: &OrganisationId| -> Result<Vec<PublicKey>, Problem> { self.keys_ever(id) };
+        exchange::check_attachments(&body.attachments)?;
         view.request.check(&keys(&body.consumer)?)?;
         let digest = view.request.digest()?;
         for event in &view.events {
@@ -495,25 +510,13 @@ impl Organisation {
     }
 }
 
-fn other_way(way: &[OrganisationId]) -> Problem {
+fn not_to_supplement() -> Problem {
     Problem::new(
         Kind::Conflict,
-        "exchange.way",
-        "申请的流转路径与成员日志中的上下级不符；请重新申请",
-        "the way of the request is not the one that superiors make; ask anew",
+        "exchange.turn",
+        "该申请此时不待本单位补正；请刷新后查看其状态",
+        "this request waits for no supplement of ours; look at how it stands",
     )
-    .with("way", serde_json::json!(way))
-}
-
-fn others_number(by: Option<&OrganisationId>, who: &OrganisationId) -> Problem {
-    let by = by.map(ToString::to_string).unwrap_or_default();
-    Problem::new(
-        Kind::Refused,
-        "number.giver",
-        format!("编号写明由 {by} 给出，{who} 不得代给；各级只添加自己的编号"),
-        format!("the number is said to be given by {by}; {who} gives its own only"),
-    )
-    .field("/numbers")
 }
 
 fn foreign_answer() -> Problem {

@@ -7,14 +7,16 @@ use crate::{
     draw_salt,
     store::{SETTINGS, SETTINGS_SET},
 };
+use outside::ConnectionConfig;
 use policy::Principal;
 use serde_json::{Map, Value, json};
 use store::{Store, args, transact};
 use vocabulary::{Problem, Timestamp};
 
-/// What is compared. An address of a database may hold a password, so only its kind is.
+/// What is compared. An address of a database or a system of others may hold a password, so only its kind is.
 fn settings(config: &OrganisationConfig) -> Value {
-    json!({
+    let connection = |it: &ConnectionConfig| json!({"name": it.name, "kind": it.url.scheme(), "writes": it.writes});
+    let mut settings = json!({
         "title": config.title,
         "host": config.host,
         "division": config.division,
@@ -24,7 +26,12 @@ fn settings(config: &OrganisationConfig) -> Value {
         "epoch": config.epoch,
         "part_rows": config.part_rows,
         "version": env!("CARGO_PKG_VERSION"),
-    })
+    });
+    // None is as before there were any.
+    if !config.connection.is_empty() {
+        settings["connection"] = config.connection.iter().map(connection).collect();
+    }
+    settings
 }
 
 /// What differs: each setting with what it was and what it is. Pure.
@@ -56,6 +63,26 @@ pub(crate) async fn follow(store: &Store, config: &OrganisationConfig, now: Time
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// A connection is compared by its name, the kind of its system and whether it writes; its address is never told.
+    #[test]
+    fn connections_are_settings_without_their_addresses() {
+        let config = |connection: Value| -> OrganisationConfig {
+            serde_json::from_value(json!({
+                "id": "js-scjg", "title": {"zh": "局", "en": "Office"}, "host": "scjg.js.yunhe.internal",
+                "division": "320000", "level": "province", "roles": ["department"], "connection": connection,
+            }))
+            .unwrap()
+        };
+        let none = settings(&config(json!([])));
+        let one = |url: &str, writes: bool| settings(&config(json!([{"name": "db", "url": url, "writes": writes}])));
+        let reads = one("mysql://someone:secret@127.0.0.1/x", false);
+        assert_eq!(none.get("connection"), None);
+        assert_eq!(reads["connection"], json!([{"name": "db", "kind": "mysql", "writes": false}]));
+        for (before, now) in [(&none, &reads), (&reads, &one("mysql://127.0.0.1/x", true))] {
+            assert_eq!(changed(before, now).keys().collect::<Vec<_>>(), ["connection"]);
+        }
+    }
 
     #[test]
     fn what_changed_is_told_with_both_values() {

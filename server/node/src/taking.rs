@@ -244,7 +244,7 @@ impl Organisation {
         let open = registry::open_takings(&mut self.store.read().await?).await?;
         for taking in open {
             let name = taking.source.clone();
-            let rests = self.carried.resting().get(&name).is_some_and(|(until, _)| self.now() < *until);
+            let rests = self.source_rests(&name);
             let mut under_way = self.carried.under_way();
             under_way.retain(|_, it| !it.is_finished());
             if rests || under_way.contains_key(&name) || under_way.len() >= CARRIED_MAX {
@@ -264,11 +264,16 @@ impl Organisation {
             let Some(minutes) = source.from.as_ref().filter(|it| !it.live).and_then(|it| it.every_minutes) else {
                 continue;
             };
+            if self.source_rests(&source.source) {
+                continue;
+            }
             let last = registry::takings(&mut self.store.read().await?, &source.source, 1).await?.pop();
             let Some(last) = last.filter(|it| it.ended.is_some()) else { continue };
             let due = last.begun.checked_add(i64::from(minutes).minutes()).is_ok_and(|it| it <= self.now());
             if due && let Err(problem) = self.take_source(&self.taker(), &source.source, TakeAsk::default()).await {
                 tracing::warn!(source = %source.source, %problem, "a due run did not begin");
+                // A connection that is broken, or taken out of the configuration, is asked less and less often.
+                self.rest_source(&source.source);
             }
         }
         Ok(())
@@ -293,6 +298,11 @@ impl Organisation {
         self.wake_source(&name);
     }
 
+    /// Whether a source rests after a failure.
+    fn source_rests(&self, name: &ResourceId) -> bool {
+        self.carried.resting().get(name).is_some_and(|(until, _)| self.now() < *until)
+    }
+
     fn rest_source(&self, name: &ResourceId) {
         let mut resting = self.carried.resting();
         let before = resting.get(name).map_or(0, |it| it.1);
@@ -304,7 +314,9 @@ impl Organisation {
     /// One step of a run.
     async fn taking_step(&self, taking: &Taking) -> Result<Taking, Problem> {
         let packs = self.packs();
-        let source = packs.source(&taking.source)?;
+        let Ok(source) = packs.source(&taking.source) else {
+            return self.moved(&taking.dropped(source_gone(&taking.source), self.now())).await;
+        };
         let feed = Feed::open(self, &packs, source, table_of(source)?).await?;
         match taking.phase {
             Phase::Begin => {
@@ -436,6 +448,13 @@ impl Organisation {
             }
         }
     }
+}
+
+fn source_gone(name: &ResourceId) -> Bilingual {
+    Bilingual::new(
+        format!("数据包中已无数据源 {name}，取数就此结束；装回后可重新开始"),
+        format!("no pack has source {name} any more: the run ends here; install it again to begin anew"),
+    )
 }
 
 fn shrunk(taking: &Taking, ours: u64) -> Problem {

@@ -3,17 +3,43 @@
 
 use crate::tables::Done;
 use exchange::{DeliveryId, Mark, Tally};
-use outside::{
-    Connection, Name, SINK_PAGE_ROWS_MAX, Sink, SinkColumn, SinkDone, SinkKind, SinkMark, SinkRow, SinkTable,
-};
-use schema::{AnyCode, Field, FieldName, FieldType, RecordType, Value};
-use vocabulary::{Digest, Kind, Problem};
+use outside::{Connection, Name, Sink, SinkColumn, SinkDone, SinkFilling, SinkKind, SinkMark, SinkRows, SinkTable};
+use schema::{Field, FieldName, FieldType, RecordType, Value};
+use tokio::sync::Mutex;
+use vocabulary::{Digest, Kind, Problem, ensure};
+
+/// Codes of organisations and divisions have no more characters than this.
+const OFFICIAL_CHARS_MAX: u32 = 18;
 
 /// A table outside, and the shape of what goes into it.
 pub(crate) struct Foreign {
     sink: Sink,
     table: SinkTable,
     shape: RecordType,
+    /// A whole set on its way into the table: one transaction there, from the first rows to the mark.
+    filling: Mutex<Option<SinkFilling>>,
+}
+
+/// Rows, cell by cell: of each the values of these fields, in their order.
+struct Cells<'a> {
+    fields: Vec<&'a Field>,
+    rows: &'a [Vec<Value>],
+}
+
+impl SinkRows for Cells<'_> {
+    fn count(&self) -> usize {
+        self.rows.len()
+    }
+
+    fn cell(&self, row: usize, column: usize, out: &mut String) -> bool {
+        match &self.rows[row][column] {
+            Value::Null => false,
+            value => {
+                self.fields[column].kind.write(value, out);
+                true
+            }
+        }
+    }
 }
 
 impl Foreign {
@@ -35,7 +61,7 @@ impl Foreign {
             key: key.collect::<Result<_, Problem>>()?,
             delivery,
         };
-        Ok(Self { sink: connection.sink()?, table, shape: shape.clone() })
+        Ok(Self { sink: connection.sink()?, table, shape: shape.clone(), filling: Mutex::default() })
     }
 
     /// What it is called there.
@@ -43,8 +69,9 @@ impl Foreign {
         self.table.name.to_string()
     }
 
-    pub(crate) async fn prepare(&self) -> Result<u64, Problem> {
-        self.sink.prepare(&self.table).await
+    /// Makes it where it is absent, checks it, and claims it; from another delivery only where that is said.
+    pub(crate) async fn prepare(&self, takes_over: bool) -> Result<u64, Problem> {
+        self.sink.prepare(&self.table, takes_over).await
     }
 
     pub(crate) async fn mark(&self) -> Result<Option<Mark>, Problem> {
@@ -53,60 +80,42 @@ impl Foreign {
         Ok(self.sink.mark(&self.table).await?.and_then(read))
     }
 
+    /// Some rows more of a whole set, behind so many.
     pub(crate) async fn stage(&self, rows: &[Vec<Value>], behind: u64) -> Result<u64, Problem> {
-        let rows: Vec<SinkRow> = rows.iter().map(|it| self.cells(it)).collect();
-        self.sink.stage(&self.table, &rows, behind).await
+        let mut held = self.filling.lock().await;
+        let mut filling = match held.take() {
+            Some(filling) if behind > 0 => filling,
+            _ => self.sink.begin(&self.table).await?,
+        };
+        ensure!(filling.rows() == behind, mark_gone(&self.name()));
+        filling.put(&self.cells(self.shape.fields.values(), rows)).await?;
+        let staged = filling.rows();
+        *held = Some(filling);
+        Ok(staged)
     }
 
     pub(crate) async fn fill(&self, mark: Mark, staged: u64) -> Result<Done, Problem> {
-        self.sink.fill(&self.table, &sink_mark(mark), staged).await.map(done)
+        let filling = self.filling.lock().await.take().filter(|it| it.rows() == staged);
+        let filling = filling.ok_or_else(|| mark_gone(&self.name()))?;
+        filling.end(&sink_mark(mark)).await.map(done)
     }
 
     pub(crate) async fn merge(&self, page: Mark, put: &[Vec<Value>], gone: &[Vec<Value>]) -> Result<Done, Problem> {
-        let put: Vec<SinkRow> = put.iter().map(|it| self.cells(it)).collect();
-        let gone: Vec<SinkRow> = gone.iter().map(|it| self.key(it).into_iter().map(Some).collect()).collect();
+        let put = self.cells(self.shape.fields.values(), put);
+        let gone = self.cells(self.shape.key.iter().filter_map(|it| self.shape.field(it.as_str())), gone);
         let merged = self.sink.merge(&self.table, &sink_mark(page), &put, &gone).await?;
         merged.map(done).ok_or_else(|| mark_gone(&self.name()))
     }
 
-    /// Rows and digest of what stands there.
+    /// Rows and digest of what stands there. What somebody else wrote is read as it is, and differs.
     pub(crate) async fn tally(&self, agreement: &Digest) -> Result<(u64, Digest), Problem> {
         let mut tally = Tally::begin(agreement, &self.shape)?;
-        let places = self.shape.key_indexes();
-        let mut after: Option<Vec<String>> = None;
-        loop {
-            let some = self.sink.page(&self.table, after.as_deref()).await?;
-            let whole = some.len() < SINK_PAGE_ROWS_MAX as usize;
-            // A key is never empty there: it is the table's, or it would be no row of ours.
-            after = some.last().map(|it| places.iter().map(|at| it[*at].clone().unwrap_or_default()).collect());
-            for row in some {
-                tally.add(&self.shape, &self.values(row))?;
-            }
-            if whole {
-                return Ok(tally.end());
-            }
-            tokio::task::yield_now().await;
-        }
+        self.sink.read(&self.table, &mut |cells| tally.add_texts(cells)).await?;
+        Ok(tally.end())
     }
 
-    fn cells(&self, row: &[Value]) -> SinkRow {
-        let cell = |(field, value): (&Field, &Value)| (!value.is_null()).then(|| field.kind.render(value));
-        self.shape.fields.values().zip(row).map(cell).collect()
-    }
-
-    fn key(&self, key: &[Value]) -> Vec<String> {
-        let fields = self.shape.key.iter().filter_map(|it| self.shape.field(it.as_str()));
-        fields.zip(key).map(|(field, value)| field.kind.render(value)).collect()
-    }
-
-    /// A row that was read back. A cell that is no value of its type was written by somebody else: it stays a text, so
-    /// that the comparison finds it.
-    fn values(&self, row: SinkRow) -> Vec<Value> {
-        let value = |(field, cell): (&Field, Option<String>)| match cell {
-            None => Value::Null,
-            Some(text) => field.kind.parse(&text, &AnyCode).unwrap_or(Value::Text(text)),
-        };
-        self.shape.fields.values().zip(row).map(value).collect()
+    fn cells<'a>(&self, fields: impl Iterator<Item = &'a Field>, rows: &'a [Vec<Value>]) -> Cells<'a> {
+        Cells { fields: fields.collect(), rows }
     }
 }
 
@@ -119,7 +128,9 @@ fn column((name, field): (&FieldName, &Field)) -> Result<SinkColumn, Problem> {
         FieldType::Boolean => SinkKind::Boolean,
         FieldType::Date => SinkKind::Date,
         FieldType::Timestamp => SinkKind::Instant,
-        _ => SinkKind::Text,
+        FieldType::Text { max } => SinkKind::Text { chars: *max },
+        FieldType::Code { .. } => SinkKind::Text { chars: u32::try_from(schema::CODE_CHARS_MAX).unwrap_or(u32::MAX) },
+        FieldType::OrgCode { .. } | FieldType::Division => SinkKind::Text { chars: OFFICIAL_CHARS_MAX },
     };
     let name = Name::new(name.as_str())?;
     Ok(SinkColumn { name, kind, nullable: field.optional, title: field.title.zh.clone() })

@@ -2,7 +2,7 @@
 
 use crate::{Organisation, catalogs::Look, draw_salt, organisation::fault};
 use catalog::{
-    Class, Publication,
+    Class, ENTRIES_PAGE_MAX, Publication,
     compile::{self, DOSSIERS_PAGE_MAX, Draft, Links, Listing, State},
     propose::SecondSource,
     template::{self, ENTRIES_MAX, ImportTemplate, Imported},
@@ -187,10 +187,7 @@ impl Organisation {
         let mut after: Option<ResourceId> = None;
         let own = self.id();
         loop {
-            let from = ResourceId::new("a")?;
-            let behind = (own, after.as_ref().unwrap_or(&from));
-            let page = catalog::entries(reader, Some(behind), 1_000).await?;
-            let page: Vec<_> = page.into_iter().filter(|it| it.organisation == *own).collect();
+            let page = catalog::entries_of(reader, own, after.as_ref(), ENTRIES_PAGE_MAX).await?;
             let Some(last) = page.last() else { break };
             after = Some(last.entry.entry.clone());
             let others = page.into_iter().filter(|it| !seen.contains(&it.entry.entry));

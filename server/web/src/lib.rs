@@ -2,6 +2,8 @@
 //!
 //! Handlers translate and nothing else. Which organisation is meant is decided before routing; who asks is decided by
 //! an extractor; what may be is decided in `policy`, far below.
+// A handler that calls another node, which calls a service, is one future of many layers.
+#![recursion_limit = "256"]
 
 mod caller;
 mod noted;

@@ -38,6 +38,8 @@ pub(crate) async fn noted(mut request: Request, next: Next) -> Response {
     let is_read = looks && status < 300 && principal.roles.contains(&Role::AuditAdministrator);
     if principal.roles.iter().any(|it| it.administers()) && (is_refused || is_read) {
         let refused = is_refused.then(|| refused.unwrap_or_default());
+        // What stands in the path of a call may be about somebody.
+        let path = if matched.starts_with("/v1/call/") { matched.clone() } else { path };
         let called = Called { method: method.to_string(), route: matched, path, refused };
         // Whoever goes away meanwhile is written down as well.
         drop(tokio::spawn(async move { org.note_call(&principal, called).await }).await);

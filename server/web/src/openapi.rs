@@ -15,7 +15,7 @@ const GROUPS: [(&str, &str, &[&str]); 6] = [
     (
         "exchange",
         "交换 · offers, requests, agreements, deliveries",
-        &["offers", "members", "requests", "agreements", "queries", "pulls"],
+        &["offers", "members", "requests", "agreements", "queries", "call", "pulls"],
     ),
     ("prove", "存证 · receipts and the log", &["receipts", "log"]),
     ("federate", "联邦 · membership", &["federation"]),

@@ -34,6 +34,7 @@ pub fn router(tenants: Tenants) -> Router {
         .route("/peer/v1/agreements/{id}/shape", get(tell_shape))
         .route("/peer/v1/revocations", post(revoked))
         .route("/peer/v1/query", post(query))
+        .route("/peer/v1/calls", post(call))
         .route("/peer/v1/parcels", post(open_parcel))
         .route("/peer/v1/parcels/{id}", get(tell_parcel))
         .route("/peer/v1/parcels/{id}/parts/{number}", post(hand_out))
@@ -171,6 +172,11 @@ async fn revoked(State(tenants): State<Tenants>, request: Request) -> Response {
 /// `POST /peer/v1/query`: one receipted query.
 async fn query(State(tenants): State<Tenants>, request: Request) -> Response {
     judged(&tenants, request, |org, it| async move { org.answer_query(&it).await }).await
+}
+
+/// `POST /peer/v1/calls`: one receipted call of a service.
+async fn call(State(tenants): State<Tenants>, request: Request) -> Response {
+    judged(&tenants, request, |org, it| async move { org.answer_call(&it).await }).await
 }
 
 /// `POST /peer/v1/parcels`: opens a batch, or says how it stands.

@@ -12,6 +12,10 @@ pub enum Method {
     Get,
     /// Acts.
     Post,
+    /// Puts in place.
+    Put,
+    /// Changes in part.
+    Patch,
     /// Takes away.
     Delete,
 }
@@ -62,6 +66,8 @@ pub struct Route {
     pub scope: Option<Scope>,
     /// Whether it only looks, though it is no `GET`: what it asks for may stand in no URL.
     pub looks: bool,
+    /// Whether it does more than look, though it is a `GET`: what comes of it is delivered under an agreement.
+    pub acts: bool,
     /// Which of the three administrators may call it at all; what they may do there, the verb's permit says.
     pub administrators: &'static [Role],
     pub(crate) query: Option<SchemaOf>,
@@ -72,12 +78,16 @@ pub struct Route {
 impl Route {
     /// The scopes any of which covers it, besides `all`.
     pub fn scopes(&self) -> Vec<Scope> {
-        let read = (self.method == Method::Get || self.looks).then_some(Scope::Read);
+        let looks = self.looks || (self.method == Method::Get && !self.acts);
+        let read = looks.then_some(Scope::Read);
         self.scope.into_iter().chain(read).collect()
     }
 
     /// The route of a method and a path as the router matched it.
     pub(crate) fn find(method: &http::Method, path: &str) -> Option<&'static Self> {
+        // What asks for the head alone is covered as what asks for the whole.
+        let method = if method == http::Method::HEAD { &http::Method::GET } else { method };
+        let path = path.replace("{*", "{");
         ROUTES.iter().find(|it| it.method.word() == method.as_str() && it.path == path)
     }
 
@@ -87,6 +97,10 @@ impl Route {
 
     pub(crate) const fn looks(self) -> Self {
         Self { looks: true, ..self }
+    }
+
+    pub(crate) const fn acts(self) -> Self {
+        Self { acts: true, ..self }
     }
 
     /// The system administrator's alone.
@@ -149,6 +163,8 @@ impl Method {
         match self {
             Self::Get => "GET",
             Self::Post => "POST",
+            Self::Put => "PUT",
+            Self::Patch => "PATCH",
             Self::Delete => "DELETE",
         }
     }
@@ -168,6 +184,7 @@ const fn route(method: Method, path: &'static str, name: &'static str, zh: &'sta
         en,
         scope: None,
         looks: false,
+        acts: false,
         administrators,
         query: None,
         body: None,
@@ -181,6 +198,14 @@ pub(crate) const fn get(path: &'static str, name: &'static str, zh: &'static str
 
 pub(crate) const fn post(path: &'static str, name: &'static str, zh: &'static str, en: &'static str) -> Route {
     route(Method::Post, path, name, zh, en)
+}
+
+/// A call of a service, under that name and by that method.
+pub(crate) const fn call(method: Method, name: &'static str) -> Route {
+    let (zh, en) =
+        ("依协议调用服务接口，答复原样返回", "calls a service under an agreement; its answer comes back as it is");
+    Route { scope: Some(Scope::Exchange), ..route(method, "/v1/call/{agreement}/{path}", name, zh, en) }
+        .gives_bytes("application/octet-stream")
 }
 
 pub(crate) const fn delete(path: &'static str, name: &'static str, zh: &'static str, en: &'static str) -> Route {

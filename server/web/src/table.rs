@@ -1,7 +1,7 @@
 //! What can be asked on the client port, as one table: the OpenAPI document is made from it, and from that the client
 //! in `clients/`; a test walks it with a stranger. Schemas come from the types themselves.
 
-use crate::route::{Route, delete, either, get, post, public};
+use crate::route::{Method, Route, call, delete, either, get, post, public};
 use crate::routes::{
     catalog::HarvestAsk, demand::DemandsAsk, exchange, federation, identity, log, objection, registry,
 };
@@ -30,7 +30,8 @@ use node::{
 
 const HTML: &str = "text/html";
 const TEXT: &str = "text/plain";
-const XLSX: &str = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet";
+/// Excel workbooks.
+pub(crate) const XLSX: &str = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet";
 const BYTES: &str = "application/octet-stream";
 
 /// Every route of the client port.
@@ -321,6 +322,11 @@ pub const ROUTES: &[Route] = &[
         .scope(Exchange)
         .takes::<QueryAsk>()
         .gives::<QueryAnswer>(),
+    call(Method::Get, "callGet").acts(),
+    call(Method::Post, "callPost").takes_bytes(),
+    call(Method::Put, "callPut").takes_bytes(),
+    call(Method::Patch, "callPatch").takes_bytes(),
+    call(Method::Delete, "callDelete"),
     post("/v1/pulls", "pull", "开始批量获取", "begins to fetch a batch")
         .scope(Exchange)
         .takes::<PullAsk>()

@@ -133,6 +133,10 @@ pub(crate) async fn guard(State(throttle): State<Throttle>, request: Request, ne
         return Failure(too_many(seconds)).into_response();
     }
     let response = next.run(request).await;
+    // What a service refuses is its own business, and comes back as it is.
+    if crate::routes::call::of_service(&response) {
+        return response;
+    }
     let refused = match response.status() {
         StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => true,
         StatusCode::TOO_MANY_REQUESTS => knocks,

@@ -1,9 +1,9 @@
 //! The command line: global options and the list of commands. Each command's own options stand with it.
 
 use crate::commands::{
-    agree, answer, application, appoint, audit, backup, bulletin, catalog, chain, deliver, demand, doctor, federation,
-    import, init, key, log, notice, objection, offer, openapi, pack, pull, query, receipt, record, report, request,
-    restore, revoke, schemas, serve, source, token, user,
+    agree, answer, application, appoint, audit, backup, bulletin, call, catalog, chain, deliver, demand, doctor,
+    federation, import, init, key, log, notice, objection, offer, openapi, pack, pull, query, receipt, record, report,
+    request, restore, revoke, schemas, serve, source, token, user,
 };
 use crate::demo;
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -109,6 +109,8 @@ pub enum Command {
     Revoke(revoke::Revoke),
     /// 依协议查询 Query under an agreement
     Query(query::Query),
+    /// 依协议调用服务接口 Call a service under an agreement
+    Call(call::Call),
     /// 依协议批量获取 Fetch all permitted rows under an agreement
     Pull(pull::Pull),
     /// 入表交付：依协议持续写入本单位的表 Deliveries into tables of our own

@@ -2,6 +2,7 @@
 
 use crate::target::Target;
 use bytes::Bytes;
+use reqwest::header::HeaderMap;
 use reqwest::{Body, Method, RequestBuilder, Response};
 use serde_json::Value;
 use std::fmt::Write as _;
@@ -18,6 +19,17 @@ const ANSWER_SECONDS_MAX: u64 = 3_600;
 pub struct Client {
     http: reqwest::Client,
     target: Target,
+}
+
+/// What a service answered.
+#[derive(Clone, Debug)]
+pub struct Called {
+    /// Its status.
+    pub status: u16,
+    /// Its fields, and those of the node.
+    pub fields: HeaderMap,
+    /// Its body.
+    pub body: Bytes,
 }
 
 impl Client {
@@ -111,6 +123,21 @@ impl Client {
     pub async fn stream(&self, path: &str, query: &[(&str, &str)], body: Body) -> Result<Value, Problem> {
         let request = self.request(Method::POST, path, query).header("content-type", "application/octet-stream");
         self.json(request.body(body)).await
+    }
+
+    /// Any method on a service behind an agreement: what the service answered, whatever its status.
+    ///
+    /// # Errors
+    /// What the node says, where it is not the service that answered; `cli.no_answer`.
+    pub async fn call(&self, method: Method, path: &str, fields: HeaderMap, body: Bytes) -> Result<Called, Problem> {
+        let request = self.request(method, path, &[]).headers(fields).body(body);
+        let response = request.send().await.map_err(|it| self.silent(&it))?;
+        let (status, fields) = (response.status().as_u16(), response.headers().clone());
+        let body = response.bytes().await.map_err(|it| self.silent(&it))?;
+        if fields.get("yunhe-origin").is_none_or(|it| it != "service") {
+            return Err(serde_json::from_slice(&body).unwrap_or_else(|_| unknown(status, &body)));
+        }
+        Ok(Called { status, fields, body })
     }
 
     /// `GET`, as it comes.

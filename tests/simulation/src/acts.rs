@@ -50,6 +50,7 @@ pub(crate) fn draft(id: RequestId, offer: Offer) -> RequestDraft {
         provider: organisation_id(Who::Provider),
         offer: ResourceId::new(offer.name()).expect("a name"),
         columns: Vec::new(),
+        operations: Vec::new(),
         purpose: PURPOSE.to_owned(),
         basis: LegalBasis { law: "《政务数据共享条例》".to_owned(), article: "第二十一条".to_owned() },
         matter: "惠企政策兑现".to_owned(),

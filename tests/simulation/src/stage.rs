@@ -225,7 +225,7 @@ fn agree(world: &mut World, offer: Offer) -> AgreementId {
 }
 
 pub(crate) fn agreed(step: AnswerStep) -> AnswerDraft {
-    AnswerDraft { step, verdict: exchange::Verdict::Agree, reason: None, columns: None }
+    AnswerDraft { step, verdict: exchange::Verdict::Agree, reason: None, columns: None, operations: None }
 }
 
 pub(crate) fn copy_folder(from: &Path, to: &Path) -> io::Result<()> {

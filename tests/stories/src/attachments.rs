@@ -85,6 +85,8 @@ story! {
             (json!(many), "exchange.attachments", 413),
             (json!([file("../a.pdf", b"x")]), "exchange.attachment_name", 422),
             (json!([file(" ", b"x")]), "exchange.attachment_name", 422),
+            (json!([file("授权\u{202e}fdp.exe", b"x")]), "exchange.attachment_name", 422),
+            (json!([file("a\u{2066}.pdf", b"x")]), "exchange.attachment_name", 422),
             (json!([file("a.pdf", b"x"), file("a.pdf", b"y")]), "exchange.attachment_name", 422),
             (json!([{"name": "a.pdf", "content": "%%"}]), "exchange.attachment_content", 422),
         ];
@@ -94,6 +96,13 @@ story! {
         assert_eq!(asker.get("/v1/requests").await.expect_status(200), json!([]));
         let most = vec![7; usize::try_from(exchange::ATTACHMENT_BYTES_MAX).unwrap()];
         let full: Vec<Value> = (0..exchange::ATTACHMENTS_MAX).map(|it| file(&format!("{it}.pdf"), &most)).collect();
-        asker.post("/v1/requests", draft(json!(full))).await.expect_status(200);
+        let view = asker.post("/v1/requests", draft(json!(full))).await.expect_status(200);
+        // A supplement that nobody asked for leaves no files.
+        let path = format!("/v1/requests/{}/supplements", view["request"]["body"]["id"].as_str().unwrap());
+        let more = json!({"note": "补", "attachments": [file("a.pdf", b"unasked")]});
+        asker.post(&path, more).await.expect_problem("exchange.turn", 409);
+        let folder = world.folder("nj-gxj").join("blob/attachment/ed25519-sha256");
+        assert!(!folder.join(vocabulary::Digest::of(b"unasked").hex()).exists());
+        assert_eq!(std::fs::read_dir(folder).unwrap().count(), 1, "the files of the request are all the same");
     }
 }

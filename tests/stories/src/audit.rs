@@ -12,8 +12,10 @@ use jiff::SignedDuration;
 use node::ActsAsk;
 use policy::{Principal, Role};
 use serde_json::{Value, json};
+use std::collections::BTreeSet;
 use store::{args, transact};
 use testkit::{Desk, FIRST_PASSWORD, World, story};
+use web::{Method, Port, ROUTES};
 
 const ORGANISATION: &str = "js-scjg";
 /// A page of an export is at most so long: five hundred acts with their proofs.
@@ -61,12 +63,21 @@ async fn export(
 /// Verifies an export with nothing but the membership's word for the log's key; how many acts it holds.
 async fn verify(world: &World, auditor: &Desk) -> Result<u64, String> {
     let (manifest, lines, _, _) = export(world, auditor).await;
+    verify_export(world, manifest, &lines)
+}
+
+/// As [`verify`], of an export that is there.
+fn verify_export(
+    world: &World,
+    manifest: Manifest,
+    lines: &[(String, evidence::act::export::Proof)],
+) -> Result<u64, String> {
     let members = world.organisation(ORGANISATION).members().unwrap();
     let log = &members.member(&ORGANISATION.parse().unwrap()).unwrap().organisation.keys.log;
     let origin: &Origin = &log.origin;
     let known = [VerifierKey::new(origin.to_string(), log.key).unwrap()];
     let mut check = Check::begin(manifest, &known).map_err(|it| it.en)?;
-    for (line, proof) in &lines {
+    for (line, proof) in lines {
         check.line(line, proof).map_err(|it| it.en)?;
     }
     check.end().map(|it| it.acts).map_err(|it| it.en)
@@ -184,6 +195,35 @@ story! {
 }
 
 story! {
+    /// Whichever route it is, wherever it is mounted: what an administrator is refused there appears, and what the
+    /// audit administrator looks at there.
+    async fn no_route_is_left_out(world: World) {
+        let auditor = world.as_(ORGANISATION, "auditor").desk().await;
+        let security = world.as_(ORGANISATION, "security-administrator").desk().await;
+        let (mut refused, mut read) = (BTreeSet::new(), BTreeSet::new());
+        for route in ROUTES.iter().filter(|it| it.method == Method::Get && it.port != Port::Public) {
+            let path = crate::routes::path(route.path);
+            if !route.administrators.contains(&Role::SecurityAdministrator) {
+                security.get(&path).await.expect_problem("policy.role", 403);
+                refused.insert(route.path.to_owned());
+            }
+            if route.administrators.contains(&Role::AuditAdministrator) && auditor.get(&path).await.status < 300 {
+                read.insert(route.path.to_owned());
+            }
+        }
+        assert!(refused.len() > 40 && read.len() > 15, "{} and {}", refused.len(), read.len());
+        let noted = async |act: &str, by: &str| -> BTreeSet<String> {
+            let found = acts(&auditor, act, by).await;
+            found.iter().map(|it| it["body"]["about"]["route"].as_str().unwrap().to_owned()).collect()
+        };
+        assert_eq!(noted("access.refused", "security-administrator").await, refused);
+        // Asking for the former was a look as well.
+        let seen = noted("access.read", "auditor").await;
+        assert_eq!(read.difference(&seen).collect::<Vec<_>>(), Vec::<&String>::new());
+    }
+}
+
+story! {
     /// Nobody but the audit administrator sees acts or exports them, and nobody can edit or erase one by any route.
     async fn acts_are_the_auditors_to_see(world: World) {
         let period = json!({"from": "2026-01-01T00:00:00Z", "to": "2026-12-31T00:00:00Z"});
@@ -285,6 +325,6 @@ story! {
         assert!(lines.len() as u64 > ACTS && manifest.period.last + 1 == manifest.export);
         assert_eq!(pages, lines.len().div_ceil(ACTS_PAGE_MAX as usize));
         assert!(longest < PAGE_BYTES_MAX, "{longest} bytes");
-        assert!(verify(&world, &auditor).await.unwrap() > ACTS);
+        assert!(verify_export(&world, manifest, &lines).unwrap() > ACTS);
     }
 }

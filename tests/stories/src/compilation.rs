@@ -302,7 +302,10 @@ story! {
         text["links"]["demand"] = json!("branches");
         text["entry"]["code"] = json!("");
         published(&world, "branches", text).await;
-        let unheard = requester.get("/v1/demands?unheard=true").await.expect_status(200);
+        // One that is under way stands before it, and takes no place of the page.
+        let before = json!({"act": "ask", "wanted": wanted});
+        requester.post("/v1/demands/accounts/acts", before).await.expect_status(200);
+        let unheard = requester.get("/v1/demands?unheard=true&limit=1").await.expect_status(200);
         assert_eq!((&unheard[0]["name"], &unheard[0]["demand"]["state"]), (&json!("branches"), &json!("fulfilled")));
         assert_eq!(cataloguer.get("/v1/demands?unheard=true").await.expect_status(200), json!([]), "not his");
         requester.post(path, json!({"act": "hear"})).await.expect_status(200);
@@ -340,6 +343,8 @@ story! {
         };
         assert_eq!(of("unconnected", 30).await, ["archive"]);
         assert_eq!(of("connected", 30).await, ["register"]);
+        let one = cataloguer.get("/v1/systems?connection=connected&limit=1").await.expect_status(200);
+        assert_eq!(one[0]["thing"]["name"], "register", "what is not wanted takes no place of the page");
         assert!(of("sleeping", 30).await.is_empty(), "connected today, it had no time to be used");
         let agreement = world.agree_base().await;
         world.advance(jiff::SignedDuration::from_hours(24 * 20));

@@ -770,7 +770,7 @@ story! {
 }
 
 /// Which story walks the faults of which writing route.
-const WALKED: [(&str, &str, &str); 49] = [
+const WALKED: [(&str, &str, &str); 53] = [
     ("POST", "/v1/packs", "a_pack"),
     ("POST", "/v1/imports", "an_import"),
     ("POST", "/v1/records/{name}", "a_row"),
@@ -795,6 +795,10 @@ const WALKED: [(&str, &str, &str); 49] = [
     ("POST", "/v1/objections/{id}/rulings", "an_objection"),
     ("POST", "/v1/corrections/{id}/confirmation", "an_objection"),
     ("POST", "/v1/queries", "a_query_and_its_acknowledgement"),
+    ("POST", "/v1/call/{agreement}/{path}", "a_call"),
+    ("PUT", "/v1/call/{agreement}/{path}", "a_call"),
+    ("PATCH", "/v1/call/{agreement}/{path}", "a_call"),
+    ("DELETE", "/v1/call/{agreement}/{path}", "a_call"),
     ("POST", "/v1/pulls", "a_batch"),
     ("POST", "/v1/deliveries", "a_delivery_plan"),
     ("POST", "/v1/deliveries/{name}/run", "a_delivery_plan"),
@@ -829,6 +833,7 @@ const EXCUSED: [(&str, &str, &str); 1] = [("POST", "/v1/proposals", "it proposes
 #[test]
 fn every_writing_route_has_a_fault_table() {
     let stories = concat!(
+        include_str!("calls.rs"),
         include_str!("cascade.rs"),
         include_str!("faults.rs"),
         include_str!("faults_of_setup.rs"),
@@ -844,6 +849,8 @@ fn every_writing_route_has_a_fault_table() {
             Method::Get => continue,
             Method::Post if route.looks => continue,
             Method::Post => "POST",
+            Method::Put => "PUT",
+            Method::Patch => "PATCH",
             Method::Delete => "DELETE",
         };
         assert!(known.contains(&(method, route.path)), "{method} {} is in no fault table", route.path);

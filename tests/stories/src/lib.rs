@@ -9,6 +9,7 @@ mod backup;
 mod bad_input;
 mod batch;
 mod bureau;
+mod calls;
 mod cascade;
 mod catalogue;
 mod compilation;

@@ -74,7 +74,7 @@ struct Foreign {
 impl Foreign {
     async fn make(database: Outside) -> Self {
         let name = ResourceId::new("foreign").unwrap();
-        let config = ConnectionConfig { name, url: Address::new(database.url()), password_file: None, writes: false };
+        let config = ConnectionConfig { url: Address::new(database.url()), ..ConnectionConfig::new(name) };
         let connection = Connection::open(&config).unwrap();
         let (record, system) = (record(), connection.system());
         let columns = record.fields.iter().map(|(name, field)| {
@@ -165,80 +165,112 @@ fn live_pack() -> Json {
     pack
 }
 
-story! {
-    /// A consumer gets from the table itself what was agreed and no more; what does not fit is left out and counted;
-    /// when the table is away it hears so, and other offers go on.
-    async fn a_table_is_queried_where_it_stands(mut world: World) {
-        world.province(20).await;
-        let base = world.agree_base().await;
-        for database in all_databases().await {
-            table(&database, 0..300).await;
-            let long = "UPDATE \"ENT_BASE\" SET \"QYMC\" = '很长很长很长很长很长很长很长很长很长很长很长的名称' WHERE \"TYSHXYDM\" = 'K00007'";
-            database.run(&quoted(&database, long)).await;
-            world.connect(PROVIDER, "market-db", &database.url()).await;
-            world.as_(PROVIDER, "administrator").post("/v1/packs", live_pack()).await.expect_status(200);
-            // Its node has begun anew, and who asked it meanwhile looks again in a moment.
-            let requester = world.as_("nj-gxj", "requester").desk().await;
-            let draft = World::draft("ent-base", "2026-12-31");
-            let heard = || async { requester.post("/v1/requests", draft.clone()).await.status == 200 };
-            world.until("the provider is heard again", heard).await;
-            let asked = world.ask("ent-base", "2026-12-31").await;
-            let agreement = world.sign(asked["request"]["body"]["id"].as_str().unwrap()).await;
+/// A consumer gets from the table itself what was agreed and no more; what does not fit is left out and counted; when
+/// the table is away it hears so, and other offers go on.
+async fn is_queried_where_it_stands(mut world: World, database: Option<Outside>) {
+    let Some(database) = database else { return };
+    world.province(20).await;
+    let base = world.agree_base().await;
+    table(&database, 0..300).await;
+    let long = "UPDATE \"ENT_BASE\" SET \"QYMC\" = '很长很长很长很长很长很长很长很长很长很长很长的名称' WHERE \"TYSHXYDM\" = 'K00007'";
+    database.run(&quoted(&database, long)).await;
+    world.connect(PROVIDER, "market-db", &database.url()).await;
+    world.as_(PROVIDER, "administrator").post("/v1/packs", live_pack()).await.expect_status(200);
+    // Its node has begun anew, and who asked it meanwhile looks again in a moment.
+    let requester = world.as_("nj-gxj", "requester").desk().await;
+    let draft = World::draft("ent-base", "2026-12-31");
+    let heard = || async { requester.post("/v1/requests", draft.clone()).await.status == 200 };
+    world.until("the provider is heard again", heard).await;
+    let asked = world.ask("ent-base", "2026-12-31").await;
+    let agreement = world.sign(asked["request"]["body"]["id"].as_str().unwrap()).await;
 
-            let one = world.query(&agreement, json!({"key": ["K00042"]})).await.expect_status(200);
-            let row = json!({"code": "K00042", "name": "企业, \"42\"", "capital": "42.50", "founded": "2026-01-02"});
-            assert_eq!(one["rows"], json!([row]));
-            assert_eq!(one["receipt"]["body"]["rows"], 1);
-            world.query(&agreement, json!({"key": ["K00142"]})).await.expect_problem("exchange.restriction", 403);
-            world.query(&agreement, json!({"key": ["k00042"]})).await.expect_problem("exchange.restriction", 403);
+    let one = world.query(&agreement, json!({"key": ["K00042"]})).await.expect_status(200);
+    let row = json!({"code": "K00042", "name": "企业, \"42\"", "capital": "42.50", "founded": "2026-01-02"});
+    assert_eq!(one["rows"], json!([row]));
+    assert_eq!(one["receipt"]["body"]["rows"], 1);
+    world.query(&agreement, json!({"key": ["K00142"]})).await.expect_problem("exchange.restriction", 403);
+    world.query(&agreement, json!({"key": ["k00042"]})).await.expect_problem("exchange.restriction", 403);
+    let expected = pages_hold_what_was_agreed(&world, &agreement, &database).await;
+    a_condition_that_it_cannot_be_asked(&world, &expected, &database).await;
+    the_rest_of_it(&world, &agreement).await;
 
-            let (mut seen, mut after) = (Vec::new(), Json::Null);
-            loop {
-                let mut ask = json!({"limit": 30});
-                if !after.is_null() {
-                    ask["after"] = after;
-                }
-                let page = world.query(&agreement, ask).await.expect_status(200);
-                seen.extend(page["rows"].as_array().unwrap().iter().map(|it| it["code"].as_str().unwrap().to_owned()));
-                after = page["next"].clone();
-                if after.is_null() {
-                    break;
-                }
-            }
-            let expected: Vec<String> = (0..100).filter(|it| *it != 7).map(|it| format!("K{it:05}")).collect();
-            assert_eq!(seen, expected, "{}", database.url());
-            // A condition that SQLite cannot be asked: no row outside of it is told, not even as where to go on.
-            let asked = world.ask("ent-small", "2026-12-31").await;
-            let small = world.sign(asked["request"]["body"]["id"].as_str().unwrap()).await;
-            let (mut found, mut after) = (0, Json::Null);
-            loop {
-                let mut ask = json!({"limit": 30});
-                if !after.is_null() {
-                    ask["after"] = after;
-                }
-                let page = world.query(&small, ask).await.expect_status(200);
-                found += page["rows"].as_array().unwrap().len();
-                after = page["next"].clone();
-                let Some(next) = after.get(0) else { break };
-                assert!(expected.iter().any(|it| next == it), "{next} is none of the consumer's: {}", database.url());
-            }
-            assert_eq!(found, expected.len());
-            let rows = "row.name.endsWith(\"9\\\"\") && row.capital > money(\"50.00\")";
-            let few = world.query(&agreement, json!({"rows": rows})).await;
-            assert_eq!(few.expect_status(200)["rows"].as_array().unwrap().len(), 5);
-            let metrics = world.as_(PROVIDER, "auditor").get("/metrics").await.text();
-            assert!(metrics.contains("yunhe_source_unfit_total{organisation=\"js-scjg\"} 2"), "{metrics}");
+    world.connect(PROVIDER, "market-db", "mysql://nobody@127.0.0.1:1/none").await;
+    let away = world.query(&agreement, json!({"key": ["K00042"]})).await.expect_problem("source.away", 503);
+    assert!(!away.to_string().contains("nobody"), "{away}");
+    world.query(&base, json!({"limit": 1})).await.expect_status(200);
+}
 
-            let pull = world.application().post("/v1/pulls", json!({"agreement": agreement, "format": "csv"})).await;
-            let pull = pull.expect_status(200)["id"].as_str().unwrap().to_owned();
-            let state = || async { world.application().get(&format!("/v1/pulls/{pull}")).await.expect_status(200) };
-            world.until("the batch is refused", || async { state().await["state"] == "failed" }).await;
-            assert_eq!(state().await["problem"]["code"], "source.live");
-
-            world.connect(PROVIDER, "market-db", "mysql://nobody@127.0.0.1:1/none").await;
-            let away = world.query(&agreement, json!({"key": ["K00042"]})).await.expect_problem("source.away", 503);
-            assert!(!away.to_string().contains("nobody"), "{away}");
-            world.query(&base, json!({"limit": 1})).await.expect_status(200);
+/// Page by page the rows that were agreed, without the one that does not fit.
+async fn pages_hold_what_was_agreed(world: &World, agreement: &str, database: &Outside) -> Vec<String> {
+    let (mut seen, mut after) = (Vec::new(), Json::Null);
+    loop {
+        let mut ask = json!({"limit": 30});
+        if !after.is_null() {
+            ask["after"] = after;
         }
+        let page = world.query(agreement, ask).await.expect_status(200);
+        seen.extend(page["rows"].as_array().unwrap().iter().map(|it| it["code"].as_str().unwrap().to_owned()));
+        after = page["next"].clone();
+        if after.is_null() {
+            break;
+        }
+    }
+    let expected: Vec<String> = (0..100).filter(|it| *it != 7).map(|it| format!("K{it:05}")).collect();
+    assert_eq!(seen, expected, "{}", database.url());
+    expected
+}
+
+/// A condition that SQLite cannot be asked: no row outside of it is told, not even as where to go on.
+async fn a_condition_that_it_cannot_be_asked(world: &World, expected: &[String], database: &Outside) {
+    let asked = world.ask("ent-small", "2026-12-31").await;
+    let small = world.sign(asked["request"]["body"]["id"].as_str().unwrap()).await;
+    let (mut found, mut after) = (0, Json::Null);
+    loop {
+        let mut ask = json!({"limit": 30});
+        if !after.is_null() {
+            ask["after"] = after;
+        }
+        let page = world.query(&small, ask).await.expect_status(200);
+        found += page["rows"].as_array().unwrap().len();
+        after = page["next"].clone();
+        let Some(next) = after.get(0) else { break };
+        assert!(expected.iter().any(|it| next == it), "{next} is none of the consumer's: {}", database.url());
+    }
+    assert_eq!(found, expected.len());
+}
+
+/// Conditions of a caller's own, what is counted, and no batches.
+async fn the_rest_of_it(world: &World, agreement: &str) {
+    let rows = "row.name.endsWith(\"9\\\"\") && row.capital > money(\"50.00\")";
+    let few = world.query(agreement, json!({"rows": rows})).await;
+    assert_eq!(few.expect_status(200)["rows"].as_array().unwrap().len(), 5);
+    let metrics = world.as_(PROVIDER, "auditor").get("/metrics").await.text();
+    assert!(metrics.contains("yunhe_source_unfit_total{organisation=\"js-scjg\"} 2"), "{metrics}");
+
+    let pull = world.application().post("/v1/pulls", json!({"agreement": agreement, "format": "csv"})).await;
+    let pull = pull.expect_status(200)["id"].as_str().unwrap().to_owned();
+    let state = || async { world.application().get(&format!("/v1/pulls/{pull}")).await.expect_status(200) };
+    world.until("the batch is refused", || async { state().await["state"] == "failed" }).await;
+    assert_eq!(state().await["problem"]["code"], "source.live");
+}
+
+story! {
+    /// A table of MariaDB; see [`is_queried_where_it_stands`].
+    async fn a_table_of_mariadb_is_queried_where_it_stands(world: World) {
+        is_queried_where_it_stands(world, Outside::mariadb().await).await;
+    }
+}
+
+story! {
+    /// A table of PostgreSQL; see [`is_queried_where_it_stands`].
+    async fn a_table_of_postgres_is_queried_where_it_stands(world: World) {
+        is_queried_where_it_stands(world, Outside::postgres().await).await;
+    }
+}
+
+story! {
+    /// A table of SQLite; see [`is_queried_where_it_stands`].
+    async fn a_table_of_sqlite_is_queried_where_it_stands(world: World) {
+        is_queried_where_it_stands(world, Outside::sqlite().await).await;
     }
 }

@@ -206,6 +206,58 @@ story! {
 }
 
 story! {
+    /// What its source corrected comes back to whoever passed it on, is carried out there, and everybody who had the
+    /// row from there hears of it: whoever objected, and a third who did not.
+    async fn what_its_source_corrected_reaches_the_recipients_of_whoever_passed_it_on(mut world: World) {
+        let province = world.province(60).await;
+        let key = keys(&province).swap_remove(0);
+        let (seen, right) = statuses(&province, &key);
+        let [objector, third] = [agree(&world, "nj-gxj").await, agree(&world, "nj-data").await];
+        for (consumer, agreement) in [("nj-gxj", &objector), ("nj-data", &third)] {
+            assert_eq!(query(&world, consumer, agreement, &key).await["status"], seen);
+        }
+        world.rest().await;
+        let draft = json!({"agreement": objector, "key": [key], "columns": ["status"], "reason": "已注销"});
+        let raised = world.as_("nj-gxj", "requester").post("/v1/objections", draft).await.expect_status(200);
+        let path = format!("/v1/objections/{}", raised["objection"]["body"]["id"].as_str().unwrap());
+        let rulings = format!("{path}/rulings");
+        let officer = world.as_("js-scjg", "provider-officer");
+        let on = |to: &str| json!({"verdict": "pass-on", "reason": "状态由数据局维护", "passed_to": to});
+        officer.post(&rulings, on("nj-gxj")).await.expect_problem("objection.passed_to", 422);
+        officer.post(&rulings, on("js-data")).await.expect_status(200);
+        assert_eq!(officer.get("/v1/objections?waiting=true").await.expect_status(200), json!([]));
+        let source = world.as_("js-data", "provider-officer");
+        source.post(&rulings, on("js-scjg")).await.expect_problem("objection.passed_to", 422);
+        let correct = json!({"verdict": "correct", "reason": "源头已更正"});
+        source.post(&rulings, correct.clone()).await.expect_status(200);
+        assert_eq!(world.as_("nj-gxj", "requester").get(&path).await.expect_status(200)["stage"], "corrected");
+
+        // It is a task of the one that passed it on, and only to be carried out.
+        let waiting = officer.get("/v1/objections?waiting=true").await.expect_status(200);
+        assert_eq!((waiting.as_array().unwrap().len(), &waiting[0]["stage"]), (1, &json!("accepted")), "{waiting}");
+        let kinds = kinds_of_notices(&world, "js-scjg", "provider-officer").await;
+        assert!(kinds.contains(&"objection-ruled-2".to_owned()), "{kinds:?}");
+        let unfounded = json!({"verdict": "unfounded", "reason": "维持"});
+        officer.post(&rulings, unfounded).await.expect_problem("objection.ruled", 409);
+        let here = json!({"verdict": "correct", "reason": "随源头更正", "row": {"status": right}});
+        let view = officer.post(&rulings, here.clone()).await.expect_status(200);
+        assert_eq!((telling(&view, "nj-gxj"), telling(&view, "nj-data")), (&json!("told"), &json!("told")), "{view}");
+        assert_eq!(view["stage"], "corrected");
+        officer.post(&rulings, here).await.expect_problem("objection.ruled", 409);
+        for (consumer, agreement) in [("nj-gxj", &objector), ("nj-data", &third)] {
+            assert_eq!(query(&world, consumer, agreement, &key).await["status"], right);
+            confirm(&world, consumer).await;
+        }
+        let all = [("nj-gxj", "requester"), ("js-scjg", "provider-officer"), ("js-data", "provider-officer")];
+        for (organisation, role) in all {
+            let view = world.as_(organisation, role).get(&path).await.expect_status(200);
+            assert_eq!(view["rulings"].as_array().unwrap().len(), 3, "{organisation}: {view}");
+            assert_eq!((&view["closed"], &view["undelivered"]), (&json!(true), &Value::Null), "{organisation}: {view}");
+        }
+    }
+}
+
+story! {
     /// A row that should not be there is taken out; of a row that was put right before the ruling the version that was
     /// objected to counts; of a whole column everybody who ever had it is told.
     async fn rows_are_taken_out_and_columns_are_wrong(mut world: World) {

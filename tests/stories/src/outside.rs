@@ -3,13 +3,13 @@
 use outside::{
     Address, Connection, ConnectionConfig, Describe, Name, Native, PAGE_ROWS_MAX, Page, Read, Rows, Table, TableName,
 };
-use std::{net::Ipv4Addr, sync::Arc, time::Instant};
+use std::{net::Ipv4Addr, sync::Arc};
 use testkit::{Outside, Relay};
 use vocabulary::ResourceId;
 
 fn connect(url: &str) -> Connection {
     let name = ResourceId::new("market-db").unwrap();
-    Connection::open(&ConnectionConfig { name, url: Address::new(url), password_file: None, writes: false }).unwrap()
+    Connection::open(&ConnectionConfig { url: Address::new(url), ..ConnectionConfig::new(name) }).unwrap()
 }
 
 fn names(names: &[&str]) -> Vec<Name> {
@@ -158,6 +158,79 @@ async fn pages_are_the_table() {
     }
 }
 
+async fn all(connection: &Connection, table: &str, key: &[&str]) -> Vec<Vec<String>> {
+    let (table, key) = (connection.table(&table.parse().unwrap()).await.unwrap(), names(key));
+    let (mut seen, mut after) = (Vec::new(), None);
+    for _ in 0..1_000 {
+        let read = Read { table: &table, columns: &key, key: &key, rows: Rows::All, filter: None, after, limit: 3 };
+        let page = connection.read(&read).await.unwrap();
+        seen.extend(page.rows.into_iter().map(|it| it.into_iter().flatten().collect::<Vec<_>>()));
+        after = page.next;
+        if after.is_none() {
+            return seen;
+        }
+    }
+    panic!("{} is read without end", table.name);
+}
+
+/// Keys that a database orders otherwise than they read lose no row and are not read twice; a key of which a part is
+/// the beginning of a column is none.
+#[tokio::test]
+async fn odd_keys_lose_no_row() {
+    let Some(database) = Outside::mariadb().await else { return };
+    database
+        .run(
+            "CREATE TABLE `blobs` (`id` binary(2) PRIMARY KEY);
+             INSERT INTO `blobs` VALUES (x'0001'), (x'10ff'), (x'41ff'), (x'6162'), (x'7a00'), (x'80aa'), (x'ffff');
+             CREATE TABLE `listed` (`kind` enum('b','a') NOT NULL, `id` int NOT NULL, PRIMARY KEY (`kind`, `id`));
+             INSERT INTO `listed` VALUES ('b',1),('b',2),('b',3),('b',4),('b',5),('a',1),('a',2),('a',3),('a',4);
+             CREATE TABLE `large` (`id` bigint unsigned PRIMARY KEY);
+             INSERT INTO `large` VALUES (1),(2),(3),(9223372036854775807),(9223372036854775808),(18446744073709551615);
+             CREATE TABLE `fronts` (`a` int NOT NULL, `b` varchar(40) NOT NULL, UNIQUE (`a`, `b`(2)))",
+        )
+        .await;
+    let connection = connect(&database.url());
+    let texts = |texts: &[&str]| texts.iter().map(|it| vec![(*it).to_owned()]).collect::<Vec<_>>();
+    let blobs = ["0001", "10ff", "41ff", "6162", "7a00", "80aa", "ffff"];
+    assert_eq!(all(&connection, "blobs", &["id"]).await, texts(&blobs));
+    let table = connection.table(&"blobs".parse().unwrap()).await.unwrap();
+    let rows = Rows::Keys(texts(&["6162", "6163"]));
+    let id = names(&["id"]);
+    let read = Read { table: &table, columns: &id, key: &id, rows, filter: None, after: None, limit: 9 };
+    assert_eq!(connection.read(&read).await.unwrap().rows, [[Some("6162".to_owned())]]);
+    let listed = all(&connection, "listed", &["kind", "id"]).await;
+    assert_eq!(listed.len(), 9, "{listed:?}");
+    let large = ["1", "2", "3", "9223372036854775807", "9223372036854775808", "18446744073709551615"];
+    assert_eq!(all(&connection, "large", &["id"]).await, texts(&large));
+    let fronts = connection.table(&"fronts".parse().unwrap()).await.unwrap();
+    assert!(!fronts.is_key(&names(&["a"])) && !fronts.is_key(&names(&["a", "b"])), "{:?}", fronts.unique);
+    connection.close().await;
+}
+
+/// SQLite keeps what it is given, whatever a column says; and a file may be replaced by another.
+#[tokio::test]
+async fn a_file_of_sqlite_is_read_as_it_is_now() {
+    let database = Outside::sqlite().await.unwrap();
+    database
+        .run(
+            "CREATE TABLE whole (id INT PRIMARY KEY NOT NULL);
+             INSERT INTO whole VALUES (1), (2), (10), ('abc'), ('abd'), ('abe'), ('abf');
+             CREATE TABLE free (k NOT NULL PRIMARY KEY);
+             INSERT INTO free VALUES (5), ('5x'), ('6'), (7), ('8'), ('x')",
+        )
+        .await;
+    let connection = connect(&database.url());
+    let whole = all(&connection, "whole", &["id"]).await.concat();
+    assert_eq!(whole, ["1", "2", "10", "abc", "abd", "abe", "abf"]);
+    assert_eq!(all(&connection, "free", &["k"]).await.concat(), ["5", "5x", "6", "7", "8", "x"]);
+    let other = Outside::sqlite().await.unwrap();
+    other.run("CREATE TABLE whole (id INT PRIMARY KEY NOT NULL); INSERT INTO whole VALUES (77)").await;
+    let path = |it: &Outside| it.url().strip_prefix("sqlite:").unwrap().to_owned();
+    std::fs::rename(path(&other), path(&database)).unwrap();
+    assert_eq!(all(&connection, "whole", &["id"]).await.concat(), ["77"]);
+    connection.close().await;
+}
+
 /// A key that names two rows is refused rather than read wrong; rows without a key are read apart.
 #[tokio::test]
 async fn a_key_that_is_none_is_refused() {
@@ -254,7 +327,6 @@ async fn a_source_that_stands_still_harms_no_other() {
     let name: TableName = "t".parse().unwrap();
     slow.table(&name).await.unwrap();
     relay.stop_after(0);
-    let begun = Instant::now();
     let asked: Vec<_> = (0..100)
         .map(|_| {
             let slow = slow.clone();
@@ -262,12 +334,11 @@ async fn a_source_that_stands_still_harms_no_other() {
         })
         .collect();
     fast.table(&name).await.unwrap();
-    assert!(begun.elapsed().as_secs() < 2, "the other is not held up");
+    assert!(asked.iter().any(|it| !it.is_finished()), "the other was not held up by those that wait");
     let mut codes: Vec<String> = Vec::new();
     for task in asked {
         codes.push(task.await.unwrap().into_owned());
     }
-    assert!(begun.elapsed().as_secs() < 35);
     assert!(codes.iter().filter(|it| *it == "source.busy").count() >= 36, "{codes:?}");
     assert!(codes.iter().any(|it| it == "source.slow" || it == "source.away"), "{codes:?}");
     assert_eq!(slow.state(), "open");

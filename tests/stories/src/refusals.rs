@@ -57,6 +57,8 @@ refusals! {
     no_agreement other_purpose column_outside masked_filter row_outside expired revoked quota_spent receipts_open
     replayed body_changed clock_off unsigned signed_by_another not_a_member unknown_key body_too_large page_too_large
     offer_for_others no_token wrong_role old_view wrong_id token_scope wrong_password name_locked refused_too_often
+    operation_undeclared operation_not_agreed call_of_records calls_spent calls_too_fast key_of_another_call
+    call_of_unknown_fate
 }
 
 /// What the table promises is tested, and what is tested stands in the table.
@@ -85,6 +87,64 @@ async fn asks(world: &World, who: &Hostile, body: &Value) -> Reply {
 
 mod cases {
     use super::*;
+    use crate::calls::{agreed as agreed_on_calls, call, declare, send};
+    use testkit::TestService;
+
+    pub async fn operation_undeclared(mut world: World) -> Refusal {
+        let service = TestService::start().await;
+        let agreement = agreed_on_calls(&mut world, &service, "").await;
+        of(&call(&world, &agreement, "GET", "/admin").await)
+    }
+
+    pub async fn operation_not_agreed(mut world: World) -> Refusal {
+        let service = TestService::start().await;
+        agreed_on_calls(&mut world, &service, "").await;
+        let mut draft = World::draft("market-calls", "2026-12-31");
+        draft["operations"] = json!(["get-enterprise"]);
+        let asked = world.as_("nj-gxj", "requester").post("/v1/requests", draft).await.expect_status(200);
+        let agreement = world.sign(asked["request"]["body"]["id"].as_str().unwrap()).await;
+        // Our own node refuses what it did not sign for; here comes one that does not look.
+        let head = json!({
+            "format": "yunhe-call/1", "agreement": agreement, "purpose": PURPOSE, "actor": "application:x",
+            "method": "GET", "target": "/status/200",
+        });
+        let member = Hostile::member(&world, "nj-gxj");
+        let letter = member.write_bytes("POST", &world.host("js-scjg"), "/peer/v1/calls", format!("{head}\n"));
+        of(&member.send(&world, "js-scjg", letter).await)
+    }
+
+    pub async fn call_of_records(world: World) -> Refusal {
+        world.province(20).await;
+        let agreement = world.agree_base().await;
+        of(&call(&world, &agreement, "GET", "/enterprises/9").await)
+    }
+
+    pub async fn calls_spent(mut world: World) -> Refusal {
+        let service = TestService::start().await;
+        let agreement = agreed_on_calls(&mut world, &service, "calls: {per_day: 1}\n").await;
+        assert_eq!(call(&world, &agreement, "GET", "/enterprises/9").await.status, 200);
+        of(&call(&world, &agreement, "GET", "/enterprises/9").await)
+    }
+
+    pub async fn calls_too_fast(mut world: World) -> Refusal {
+        let service = TestService::start().await;
+        let agreement = agreed_on_calls(&mut world, &service, "calls: {per_second: 1}\n").await;
+        assert_eq!(call(&world, &agreement, "GET", "/enterprises/9").await.status, 200);
+        of(&call(&world, &agreement, "GET", "/enterprises/9").await)
+    }
+
+    pub async fn key_of_another_call(mut world: World) -> Refusal {
+        let service = TestService::start().await;
+        let agreement = agreed_on_calls(&mut world, &service, "").await;
+        assert_eq!(declare(&world, &agreement, "k", "{}").await.status, 201);
+        of(&declare(&world, &agreement, "k", "[]").await)
+    }
+
+    pub async fn call_of_unknown_fate(mut world: World) -> Refusal {
+        let service = TestService::start().await;
+        let agreement = agreed_on_calls(&mut world, &service, "").await;
+        of(&send(&world, &agreement, ("POST", "/hangup"), &[("idempotency-key", "k")], "").await)
+    }
 
     pub async fn no_agreement(world: World) -> Refusal {
         let agreement = agreed(&world, "2026-12-31").await;

@@ -99,3 +99,32 @@ story! {
         assert!(!follow(&world, "js-scjg").await);
     }
 }
+
+story! {
+    /// A key that cannot be put to use, for the disk is full or a file is gone, stands in the log once all the same.
+    async fn a_key_that_fails_again_and_again_is_noted_once(mut world: World) {
+        let id = "js-scjg";
+        world.rest().await;
+        let folder = world.folder(id).join("keys");
+        KeyRing::prepare_messages(&folder, None).unwrap();
+        let mut keys = {
+            let view = world.organisation("js-data").members().unwrap();
+            view.member(&id.parse().unwrap()).unwrap().organisation.keys.clone()
+        };
+        keys.messages.push(KeyRing::next_messages(&folder).unwrap().unwrap().public());
+        world.rotate(id, &keys).await;
+        let (key, aside) = (folder.join("messages.pem"), folder.join("aside"));
+        std::fs::rename(&key, &aside).unwrap();
+        for _ in 0..3 {
+            assert!(!follow(&world, id).await);
+            world.advance(SignedDuration::from_secs(600));
+            world.on(id, async |org| org.follow_keys().await).await.unwrap_err();
+        }
+        std::fs::rename(&aside, &key).unwrap();
+        assert!(!follow(&world, id).await);
+        world.advance(SignedDuration::from_secs(600));
+        assert!(follow(&world, id).await);
+        let used = world.as_(id, "auditor").get("/v1/audit?act=key.use").await.expect_status(200);
+        assert_eq!(used["acts"].as_array().unwrap().len(), 1, "{used}");
+    }
+}

@@ -4,7 +4,7 @@ use testkit::{Database, Hostile, World};
 use web::{Method, Port, ROUTES};
 
 /// The routes between nodes, as `server/web/src/peers.rs` mounts them.
-const PEER_ROUTES: [(&str, &str); 23] = [
+const PEER_ROUTES: [(&str, &str); 24] = [
     ("GET", "/peer/v1/offers"),
     ("POST", "/peer/v1/requests"),
     ("GET", "/peer/v1/requests/{request}"),
@@ -14,6 +14,7 @@ const PEER_ROUTES: [(&str, &str); 23] = [
     ("GET", "/peer/v1/agreements/{agreement}/shape"),
     ("POST", "/peer/v1/revocations"),
     ("POST", "/peer/v1/query"),
+    ("POST", "/peer/v1/calls"),
     ("GET", "/peer/v1/receipts/open"),
     ("POST", "/peer/v1/parcels"),
     ("GET", "/peer/v1/parcels/{delivery}"),
@@ -34,6 +35,8 @@ fn method(method: Method) -> &'static str {
     match method {
         Method::Get => "GET",
         Method::Post => "POST",
+        Method::Put => "PUT",
+        Method::Patch => "PATCH",
         Method::Delete => "DELETE",
     }
 }

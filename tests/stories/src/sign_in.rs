@@ -185,6 +185,8 @@ async fn every_route_asks_for_its_scope() {
             let method = match route.method {
                 Method::Get => "GET",
                 Method::Post => "POST",
+                Method::Put => "PUT",
+                Method::Patch => "PATCH",
                 Method::Delete => "DELETE",
             };
             // One's own session ends whatever the token may be used for, and then no further call is made with it.

@@ -132,84 +132,103 @@ async fn the_job_takes_over(world: &World, database: &Outside) {
     assert!(desk.get("/v1/sources").await.expect_status(200)[0]["lag_s"].as_i64().unwrap() >= 60);
 }
 
+/// The first run loads all, the next ones what changed; a full one takes out what is gone; every rejected row has its
+/// reason, and every change says where it came from.
+async fn is_taken_over(mut world: World, database: Option<Outside>) {
+    let Some(database) = database else { return };
+    the_first_run_loads_all(&mut world, &database).await;
+    the_next_ones_load_what_changed(&world, &database).await;
+    a_row_dated_ahead_hides_none(&world, &database).await;
+    a_full_one_takes_out_what_is_gone(&world, &database).await;
+    the_job_takes_over(&world, &database).await;
+}
+
+async fn the_first_run_loads_all(world: &mut World, database: &Outside) {
+    table(database, 0..9_000).await;
+    let keyless = "INSERT INTO \"ENT_BASE\" (\"TYSHXYDM\", \"QYMC\") VALUES (NULL, 'no key')";
+    database.run(&quoted(database, keyless)).await;
+    let long = "UPDATE \"ENT_BASE\" SET \"QYMC\" = '很长很长很长很长很长很长很长很长很长很长很长的名称' WHERE \"TYSHXYDM\" = 'K00007'";
+    database.run(&quoted(database, long)).await;
+    set_up(world, database, WATCHED).await;
+    let desk = steward(world).await;
+    desk.post(RUNS, json!({"full": true})).await.expect_problem("registry.secrecy_review", 403);
+    let check = desk.get("/v1/sources/ent-base/check").await.expect_status(200);
+    assert_eq!((&check["looked_at"], &check["unfit"]), (&json!(200), &json!(1)), "{check}");
+    let mut full = review();
+    full["full"] = json!(true);
+    let first = take(world, full.clone()).await;
+    assert_eq!((first["read"].clone(), first["rejected"].clone()), (json!(9_001), json!(2)), "{first}");
+    assert_eq!(rows(world).await, 8_999);
+    let mut reasons = String::new();
+    for import in first["rejecting"].as_array().unwrap() {
+        let path = format!("/v1/imports/{}/rejects", import.as_str().unwrap());
+        reasons += &desk.get(&path).await.text();
+    }
+    assert!(reasons.contains("value.missing") && reasons.contains("value.too_long"), "{reasons}");
+    let one = desk.post(PAGES, json!({"key": ["K00042"]})).await.expect_status(200)["rows"][0].clone();
+    let expected = json!({
+        "code": "K00042", "name": "企业, \"42\"", "capital": "42.50", "founded": "2026-01-02",
+        "changed": "2026-01-01T19:04:05Z",
+    });
+    assert_eq!(one, expected);
+}
+
+/// A new row, a changed one, and one that was written early and is there only now.
+async fn the_next_ones_load_what_changed(world: &World, database: &Outside) {
+    insert(database, 9_000..9_001, "2026-01-03 00:00:00").await;
+    insert(database, 9_001..9_002, "2026-01-02 02:58:00").await;
+    let update = "UPDATE \"ENT_BASE\" SET \"ZCZB\" = 7, \"UPDATED_AT\" = '2026-01-03 00:00:01' \
+                  WHERE \"TYSHXYDM\" = 'K00001'";
+    database.run(&quoted(database, update)).await;
+    let changes = take(world, json!({})).await;
+    assert_eq!(changes["mode"], "changes");
+    assert_eq!(changes["loaded"], 3, "{changes}");
+    assert_eq!(changes["removed"], 0);
+    assert_eq!(rows(world).await, 9_001);
+    let few = take(world, json!({})).await;
+    assert_eq!(counts(&few), [2, 0, 2, 0, 0], "only what lies within the overlap");
+}
+
+/// What is gone there goes here, with its reason; its history stays. A table that lost most of its rows is looked at by
+/// a person first.
+async fn a_full_one_takes_out_what_is_gone(world: &World, database: &Outside) {
+    let desk = steward(world).await;
+    let gone = "DELETE FROM \"ENT_BASE\" WHERE \"TYSHXYDM\" IN ('K00002', 'K08999')";
+    database.run(&quoted(database, gone)).await;
+    let full = take(world, json!({"full": true})).await;
+    assert_eq!((full["loaded"].clone(), full["removed"].clone()), (json!(0), json!(2)), "{full}");
+    assert_eq!(rows(world).await, 9_001);
+    let history = desk.post(HISTORY, json!({"key": ["K00002"]})).await.expect_status(200);
+    let version = history["versions"].as_array().unwrap().last().unwrap().clone();
+    assert!(version["until"]["why"].as_str().unwrap().contains("gone there"), "{version}");
+    assert_eq!(version["from"]["source"], "market-db/ENT_BASE");
+    database.run(&quoted(database, "DELETE FROM \"ENT_BASE\" WHERE \"TYSHXYDM\" >= 'K00100'")).await;
+    desk.post(RUNS, json!({"full": true})).await.expect_status(200);
+    let stuck = || async { desk.get(RUNS).await.expect_status(200)[0]["stuck"].is_object() };
+    world.until("the run is stuck", stuck).await;
+    assert_eq!(rows(world).await, 9_001);
+    let small = take(world, json!({"full": true, "may_shrink": true})).await;
+    assert_eq!(rows(world).await, 98, "{small}");
+}
+
 story! {
-    /// The first run loads all, the next ones what changed; a full one takes out what is gone; every rejected row has
-    /// its reason, and every change says where it came from.
-    async fn a_table_is_taken_over(mut world: World) {
-        for database in all_databases().await {
-            table(&database, 0..9_000).await;
-            let keyless = "INSERT INTO \"ENT_BASE\" (\"TYSHXYDM\", \"QYMC\") VALUES (NULL, 'no key')";
-            database.run(&quoted(&database, keyless)).await;
-            let long = "UPDATE \"ENT_BASE\" SET \"QYMC\" = '很长很长很长很长很长很长很长很长很长很长很长的名称' WHERE \"TYSHXYDM\" = 'K00007'";
-            database.run(&quoted(&database, long)).await;
-            set_up(&mut world, &database, WATCHED).await;
-            let desk = steward(&world).await;
-            let refused = desk.post(RUNS, json!({"full": true})).await;
-            if refused.status != 200 {
-                assert_eq!(refused.code(), "registry.secrecy_review");
-            }
-            let check = desk.get("/v1/sources/ent-base/check").await.expect_status(200);
-            assert_eq!((&check["looked_at"], &check["unfit"]), (&json!(200), &json!(1)), "{check}");
-            let mut full = review();
-            full["full"] = json!(true);
-            let first = take(&world, full.clone()).await;
-            assert_eq!((first["read"].clone(), first["rejected"].clone()), (json!(9_001), json!(2)), "{first}");
-            assert_eq!(rows(&world).await, 8_999);
-            let mut reasons = String::new();
-            for import in first["rejecting"].as_array().unwrap() {
-                let path = format!("/v1/imports/{}/rejects", import.as_str().unwrap());
-                reasons += &desk.get(&path).await.text();
-            }
-            assert!(reasons.contains("value.missing") && reasons.contains("value.too_long"), "{reasons}");
-            let one = desk.post(PAGES, json!({"key": ["K00042"]})).await.expect_status(200)["rows"][0].clone();
-            let expected = json!({
-                "code": "K00042", "name": "企业, \"42\"", "capital": "42.50", "founded": "2026-01-02",
-                "changed": "2026-01-01T19:04:05Z",
-            });
-            assert_eq!(one, expected);
+    /// A table of MariaDB; see [`is_taken_over`].
+    async fn a_table_of_mariadb_is_taken_over(world: World) {
+        is_taken_over(world, Outside::mariadb().await).await;
+    }
+}
 
-            // Changes: a new row, a changed one, and one that was written early and is there only now.
-            insert(&database, 9_000..9_001, "2026-01-03 00:00:00").await;
-            insert(&database, 9_001..9_002, "2026-01-02 02:58:00").await;
-            let update = "UPDATE \"ENT_BASE\" SET \"ZCZB\" = 7, \"UPDATED_AT\" = '2026-01-03 00:00:01' \
-                          WHERE \"TYSHXYDM\" = 'K00001'";
-            database.run(&quoted(&database, update)).await;
-            let changes = take(&world, json!({})).await;
-            assert_eq!(changes["mode"], "changes");
-            assert_eq!(changes["loaded"], 3, "{changes}");
-            assert_eq!(changes["removed"], 0);
-            assert_eq!(rows(&world).await, 9_001);
-            let few = take(&world, json!({})).await;
-            assert_eq!(counts(&few), [2, 0, 2, 0, 0], "only what lies within the overlap");
+story! {
+    /// A table of PostgreSQL; see [`is_taken_over`].
+    async fn a_table_of_postgres_is_taken_over(world: World) {
+        is_taken_over(world, Outside::postgres().await).await;
+    }
+}
 
-            a_row_dated_ahead_hides_none(&world, &database).await;
-
-            // What is gone there goes here, with its reason; its history stays.
-            let gone = "DELETE FROM \"ENT_BASE\" WHERE \"TYSHXYDM\" IN ('K00002', 'K08999')";
-            database.run(&quoted(&database, gone)).await;
-            let full = take(&world, json!({"full": true})).await;
-            assert_eq!((full["loaded"].clone(), full["removed"].clone()), (json!(0), json!(2)), "{full}");
-            assert_eq!(rows(&world).await, 9_001);
-            let history = desk.post(HISTORY, json!({"key": ["K00002"]})).await.expect_status(200);
-            let version = history["versions"].as_array().unwrap().last().unwrap().clone();
-            assert!(version["until"]["why"].as_str().unwrap().contains("gone there"), "{version}");
-            assert_eq!(version["from"]["source"], "market-db/ENT_BASE");
-
-            // A table that lost most of its rows is looked at by a person first.
-            database.run(&quoted(&database, "DELETE FROM \"ENT_BASE\" WHERE \"TYSHXYDM\" >= 'K00100'")).await;
-            desk.post(RUNS, json!({"full": true})).await.expect_status(200);
-            let stuck = || async { desk.get(RUNS).await.expect_status(200)[0]["stuck"].is_object() };
-            world.until("the run is stuck", stuck).await;
-            assert_eq!(rows(&world).await, 9_001);
-            let small = take(&world, json!({"full": true, "may_shrink": true})).await;
-            assert_eq!(rows(&world).await, 98, "{small}");
-
-            the_job_takes_over(&world, &database).await;
-            // Nothing of this database is left for the next one.
-            database.run(&quoted(&database, "DELETE FROM \"ENT_BASE\"")).await;
-            take(&world, json!({"full": true, "may_shrink": true})).await;
-            assert_eq!(rows(&world).await, 0);
-        }
+story! {
+    /// A table of SQLite; see [`is_taken_over`].
+    async fn a_table_of_sqlite_is_taken_over(world: World) {
+        is_taken_over(world, Outside::sqlite().await).await;
     }
 }
 
@@ -278,6 +297,28 @@ story! {
         assert_eq!(ended(&world).await["loaded"], 3);
         world.as_(PROVIDER, "auditor").post(RUNS, review()).await.expect_problem("policy.role", 403);
         world.as_(PROVIDER, "auditor").get("/v1/sources").await.expect_status(200);
+    }
+}
+
+story! {
+    /// A run whose source has left its pack ends there and says why.
+    async fn a_run_without_its_source_ends(mut world: World) {
+        let Some(database) = Outside::sqlite().await else { return };
+        set_up(&mut world, &database, "").await;
+        let desk = steward(&world).await;
+        desk.post(RUNS, review()).await.expect_status(200);
+        let last = || async { desk.get(RUNS).await.expect_status(200)[0].clone() };
+        world.until("the run is stuck", || async { last().await["stuck"]["en"].is_string() }).await;
+        let mut without = pack("");
+        let files = without["files"].as_object_mut().unwrap();
+        files["pack.yaml"] = files["pack.yaml"].as_str().unwrap().replace("\"1\"", "\"2\"").into();
+        files.retain(|path, _| !path.starts_with("sources/"));
+        world.as_(PROVIDER, "administrator").post("/v1/packs", without).await.expect_status(200);
+        world.advance(SignedDuration::from_hours(1));
+        world.until("the run ends", || async { last().await["ended"].is_string() }).await;
+        let run = last().await;
+        assert_eq!(run["phase"], "dropped", "{run}");
+        assert!(run["stuck"]["en"].as_str().unwrap().contains("ent-base"), "{run}");
     }
 }
 

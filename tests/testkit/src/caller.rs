@@ -47,6 +47,11 @@ impl Caller<'_> {
         self.desk().await.upload(path, body).await
     }
 
+    /// Any method with these fields and this body.
+    pub async fn send(&self, method: &str, path: &str, fields: &[(&str, &str)], body: &str) -> Reply {
+        self.desk().await.send(method, path, fields, body).await
+    }
+
     /// Any method that HTTP has, with an empty JSON body.
     pub async fn call(&self, method: &str, path: &str) -> Reply {
         self.desk().await.call(method, path).await
@@ -96,6 +101,19 @@ impl Desk {
     /// `POST` of bytes.
     pub async fn upload(&self, path: &str, body: impl Into<Bytes>) -> Reply {
         Reply::of(format!("POST {path}"), self.request(Method::POST, path).body(body.into())).await
+    }
+
+    /// Any method with these fields and this body.
+    pub async fn send(&self, method: &str, path: &str, fields: &[(&str, &str)], body: &str) -> Reply {
+        let name = Method::from_bytes(method.as_bytes()).unwrap();
+        let mut request = self.request(name, path);
+        for (field, value) in fields {
+            request = request.header(*field, *value);
+        }
+        if !body.is_empty() {
+            request = request.body(body.to_owned());
+        }
+        Reply::of(format!("{method} {path}"), request).await
     }
 
     /// Any method that HTTP has, with an empty JSON body.

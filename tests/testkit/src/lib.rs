@@ -18,6 +18,7 @@ mod outside;
 mod people;
 mod province;
 mod relay;
+mod service;
 mod world;
 
 pub use batch::{draw, pull_state, whole};
@@ -30,6 +31,7 @@ pub use outside::Outside;
 pub use people::{FIRST_PASSWORD, PASSWORD, enter_administrators, open_account, own_token};
 pub use province::{PURPOSE, Province, import_path, pack_files};
 pub use relay::Relay;
+pub use service::{Seen, TestService};
 pub use world::{LEVELS, ORGANISATIONS, World, noon, own_loopback};
 
 /// A story in a world of levels, told twice, as [`story!`] tells one.

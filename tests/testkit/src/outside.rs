@@ -49,17 +49,31 @@ impl Outside {
     async fn make(place: Place, how: &str) -> Self {
         let name = format!("yunhe_outside_{}_{}", std::process::id(), draw_number());
         let made = Self { place, name };
+        // A process that was killed may have borne our number.
+        made.on_server(&made.dropping()).await;
         made.on_server(&format!("CREATE DATABASE {}{how}", made.name)).await;
         made
     }
 
+    /// What takes it away again, if it is there.
+    fn dropping(&self) -> String {
+        let force = if matches!(self.place, Place::Postgres(_)) { " WITH (FORCE)" } else { "" };
+        format!("DROP DATABASE IF EXISTS {}{force}", self.name)
+    }
+
     async fn on_server(&self, sql: &str) {
-        let url = match &self.place {
-            Place::MariaDb(server) => server.clone(),
-            Place::Postgres(front) => format!("{front}/postgres"),
-            Place::Sqlite(_) => return,
-        };
-        run(&url, sql).await;
+        if let Some(url) = self.server() {
+            run(&url, sql).await;
+        }
+    }
+
+    /// The server's address, with the database from which others are made.
+    fn server(&self) -> Option<String> {
+        match &self.place {
+            Place::MariaDb(server) => Some(server.clone()),
+            Place::Postgres(front) => Some(format!("{front}/postgres")),
+            Place::Sqlite(_) => None,
+        }
     }
 
     fn file(&self) -> Option<PathBuf> {
@@ -83,6 +97,28 @@ impl Outside {
         let url = self.url();
         let rest = url.split_once('@')?.1.to_owned();
         Some(rest.split('/').next()?.to_owned())
+    }
+
+    /// Whether it is a MariaDB, whose words differ.
+    pub fn is_mariadb(&self) -> bool {
+        matches!(self.place, Place::MariaDb(_))
+    }
+
+    /// Its name on its server.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Fails where the condition does not hold in it.
+    pub async fn holds(&self, condition: &str) {
+        let sql = if self.is_mariadb() {
+            // One row too many is an error there.
+            format!("SELECT IF(({condition}), 1, (SELECT 1 UNION SELECT 2)) /* in vain: {condition} */")
+        } else {
+            let said = condition.replace('\'', "''").replace('%', "%%");
+            format!("DO $$ BEGIN IF ({condition}) IS NOT TRUE THEN RAISE EXCEPTION 'in vain: {said}'; END IF; END $$")
+        };
+        self.run(&sql).await;
     }
 
     /// Runs statements in it, as its owner.
@@ -109,13 +145,7 @@ async fn run(url: &str, sql: &str) {
 
 impl Drop for Outside {
     fn drop(&mut self) {
-        let (url, sql) = match &self.place {
-            Place::MariaDb(server) => (server.clone(), format!("DROP DATABASE IF EXISTS {}", self.name)),
-            Place::Postgres(front) => {
-                (format!("{front}/postgres"), format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", self.name))
-            }
-            Place::Sqlite(_) => return,
-        };
+        let (Some(url), sql) = (self.server(), self.dropping()) else { return };
         let drop_it = move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
             runtime.block_on(run(&url, &sql));

@@ -386,14 +386,19 @@ impl World {
     /// Gives an organisation a connection to a system of others; its node starts anew for it.
     pub async fn connect(&mut self, id: &str, name: &str, url: &str) {
         let name = ResourceId::new(name).unwrap();
-        let config = ConnectionConfig { name, url: Address::new(url), password_file: None, writes: false };
+        let config = ConnectionConfig { url: Address::new(url), ..ConnectionConfig::new(name) };
         self.declare(id, config).await;
     }
 
     /// As [`World::connect`], where deliveries may write as well.
     pub async fn connect_to_write(&mut self, id: &str, name: &str, url: &str) {
         let name = ResourceId::new(name).unwrap();
-        let config = ConnectionConfig { name, url: Address::new(url), password_file: None, writes: true };
+        let config = ConnectionConfig { url: Address::new(url), writes: true, ..ConnectionConfig::new(name) };
+        self.declare(id, config).await;
+    }
+
+    /// Gives an organisation a connection with everything that it may say; its node starts anew for it.
+    pub async fn connect_as(&mut self, id: &str, config: ConnectionConfig) {
         self.declare(id, config).await;
     }
 

@@ -97,6 +97,9 @@ fn has_command(command: &str, act: Option<&str>, sources: &[Source]) -> Result<(
 
 /// `reset-password` as its variant is written.
 fn variant(word: &str) -> String {
-    let capital = |it: &str| it[..1].to_uppercase() + &it[1..];
-    word.split('-').filter(|it| !it.is_empty()).map(capital).collect()
+    let capital = |it: &str| {
+        let mut letters = it.chars();
+        letters.next().into_iter().flat_map(char::to_uppercase).chain(letters).collect::<String>()
+    };
+    word.split('-').map(capital).collect()
 }

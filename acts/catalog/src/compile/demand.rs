@@ -242,10 +242,13 @@ fn untold() -> Problem {
     .field("/wanted")
 }
 
+/// The code of [`no_demand`].
+pub(crate) const NO_DEMAND: &str = "catalog.no_demand";
+
 pub(crate) fn no_demand(name: &ResourceId) -> Problem {
     Problem::new(
         Kind::Missing,
-        "catalog.no_demand",
+        NO_DEMAND,
         format!("没有需求 {name}；清单见 yunhe demand list"),
         format!("there is no demand {name}; yunhe demand list shows all"),
     )

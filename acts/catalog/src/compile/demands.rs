@@ -1,11 +1,13 @@
 //! Demands in units of work: each act with its history and its leaf; accepting one begins the entry that cites it.
 
 use super::{
-    Act, Compilation, Demand, DemandAct, DemandState, Dossier, Draft, Links, Listing, Past, Thing, ThingKind, Who,
+    Act, Compilation, Demand, DemandAct, DemandState, Dossier, Draft, Links, Listing, Past, Refusal, State, Thing,
+    ThingKind, Who,
     chain::no_thing,
     demand::{clock, demand_step, no_demand},
     step::step,
     store::{self as rows, Turn},
+    verbs::published_before,
 };
 use crate::{DoDemand, Entry, Item, ItemType, Method, store};
 use ::store::{Reader, Tx};
@@ -13,7 +15,7 @@ use evidence::Salt;
 use policy::{Permit, Sharing};
 use schema::{Cycle, Grade};
 use serde_json::json;
-use vocabulary::{Bilingual, Date, Problem, ResourceId, Timestamp, date_in_shanghai, ensure};
+use vocabulary::{Bilingual, Date, OrganisationId, Problem, ResourceId, Timestamp, date_in_shanghai, ensure};
 
 const DEMAND: &str = "demand";
 /// Who fulfils a demand: nobody asks for it, the publication does it.
@@ -44,11 +46,12 @@ pub async fn do_demand(
     if let Some(found) = found.as_ref().filter(|it| it.body == next) {
         return Ok(found.clone());
     }
-    next.due = clock(next.state).and_then(due);
+    next.due = clock(next.state).and_then(&due);
     let version = found.map_or(0, |it| it.version) + 1;
     save(tx, name, version, (&next, act.word(), act.reason()), &who.actor, now).await?;
     if let DemandAct::Accept { entry, front } = act {
-        begin(tx, (name, &next), (entry, front.as_deref()), &who, now).await?;
+        let found = begun(tx, &principal.organisation, entry, now).await?;
+        begin(tx, (name, &next), (entry, front.as_deref(), found), &who, now).await?;
     }
     let body = json!({"demand": name, "version": version, "step": act.word(), "reason": act.reason()});
     store::leave(tx, principal, ("catalog.demand", body), salt, now).await?;
@@ -76,11 +79,30 @@ async fn save(
     rows::save(tx, Turn { kind: DEMAND, name, version, state, owner, act, actor, why, links }, next, now).await
 }
 
+/// The entry of that name, which a demand may begin unless somebody works on it or it is published.
+async fn begun(
+    tx: &mut Tx,
+    own: &OrganisationId,
+    entry: &ResourceId,
+    now: Timestamp,
+) -> Result<Option<Dossier<Compilation>>, Problem> {
+    let found = match rows::compilation(tx, entry).await? {
+        None => published_before(tx, own, entry, now).await?,
+        found => found,
+    };
+    match found {
+        Some(it) if it.body.state != State::Revoked => {
+            Err(Refusal::Turn(entry.clone(), it.body.state, "accept").into())
+        }
+        found => Ok(found),
+    }
+}
+
 /// Begins the entry that a demand asks for, as far as the demand tells it.
 async fn begin(
     tx: &mut Tx,
     (name, demand): (&ResourceId, &Demand),
-    (entry, front): (&ResourceId, Option<&str>),
+    (entry, front, found): (&ResourceId, Option<&str>, Option<Dossier<Compilation>>),
     who: &Who,
     now: Timestamp,
 ) -> Result<(), Problem> {
@@ -89,7 +111,6 @@ async fn begin(
     if let Some(front) = front {
         draft.entry.code = rows::draw_code(tx, front, entry).await?;
     }
-    let found = rows::compilation(tx, entry).await?;
     let act = Act::Draft(Box::new(draft));
     let (next, _): (Compilation, _) = step(entry, found.as_ref().map(|it| &it.body), &act, who, &[])?;
     let turn = super::turn(entry, found.map_or(0, |it| it.version) + 1, (&next, &act), &who.actor);
@@ -133,8 +154,15 @@ fn entry_of(demand: &Demand, entry: &ResourceId, today: Date) -> Entry {
     }
 }
 
-/// The demand that an entry cites is fulfilled by its publication; one that is given up goes back to be claimed.
-pub(crate) async fn settle(tx: &mut Tx, draft: &Draft, published: bool, now: Timestamp) -> Result<(), Problem> {
+/// The demand that an entry cites is fulfilled by its publication; one that is given up goes back to be claimed, by
+/// the day that `due` tells.
+pub(crate) async fn settle(
+    tx: &mut Tx,
+    draft: &Draft,
+    published: bool,
+    due: impl Fn(u16) -> Option<Date>,
+    now: Timestamp,
+) -> Result<(), Problem> {
     let Some(name) = &draft.links.demand else { return Ok(()) };
     let Some(found) = rows::load::<Demand>(tx, DEMAND, name).await? else { return Ok(()) };
     let its = found.body.entry.as_ref() == Some(&draft.entry.entry);
@@ -144,7 +172,7 @@ pub(crate) async fn settle(tx: &mut Tx, draft: &Draft, published: bool, now: Tim
     let (state, act) =
         if published { (DemandState::Fulfilled, "fulfil") } else { (DemandState::Assigned, "give back") };
     let entry = found.body.entry.clone().filter(|_| published);
-    let next = Demand { state, entry, due: None, ..found.body };
+    let next = Demand { state, entry, due: clock(state).and_then(due), ..found.body };
     save(tx, name, found.version + 1, (&next, act, ""), PUBLICATION, now).await
 }
 
@@ -163,6 +191,13 @@ pub async fn demand(reader: &mut Reader, name: &ResourceId) -> Result<(Dossier<D
 /// As the store's.
 pub async fn demands(reader: &mut Reader, what: &Listing) -> Result<Vec<Dossier<Demand>>, Problem> {
     rows::list(reader, DEMAND, what).await
+}
+
+/// A draft that names no demand keeps the one for which it is compiled: no form has to repeat it. What is taken up
+/// after a revocation begins without one.
+pub(crate) fn keep_demand(draft: &mut Draft, before: Option<&Compilation>) {
+    let former = before.filter(|it| it.state != State::Revoked).and_then(|it| it.draft.links.demand.clone());
+    draft.links.demand = draft.links.demand.take().or(former);
 }
 
 /// A draft cites only a demand that was accepted for it.

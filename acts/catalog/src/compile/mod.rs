@@ -14,7 +14,9 @@ mod things;
 mod verbs;
 
 pub use chain::{Known, MATTERS_MAX, THINGS_MAX, Thing, ThingKind, chain_flaws, thing_flaws};
+pub(crate) use demand::NO_DEMAND;
 pub use demand::{CLOCKS, Demand, DemandAct, DemandState, WANTED_MAX, WAY, Wanted, demand_step};
+pub(crate) use demands::{cited, keep_demand};
 pub use demands::{demand, demands, do_demand};
 pub use draft::{Act, Attached, AttachedKind, Compilation, Draft, Links, State};
 pub use step::missing;

@@ -193,7 +193,8 @@ pub(super) fn permit<A: Ask>(person: &str, roles: &[Role], ask: A) -> Permit<A> 
 async fn done(store: &Store, person: &str, name: &str, act: Act) -> Result<Compiled, Problem> {
     let permit = permit(person, &EVERYTHING, Compile { entry: resource(name), act });
     let salts = [salt(), salt()];
-    transact!(store, None, |tx| compile(tx, &permit, salts, at(5)).await)
+    let due = |days: u16| Some(vocabulary::Date::constant(2026, 11, 1 + days as i8));
+    transact!(store, None, |tx| compile(tx, &permit, due, salts, at(5)).await)
 }
 
 pub(super) fn duty() -> Thing {
@@ -479,12 +480,20 @@ async fn a_demand_becomes_an_entry_and_is_fulfilled_by_it() {
         assert_eq!(begun.body.draft.entry.items.len(), 2);
         // Given up, it waits to be claimed again.
         done(&store, "wang", "water", Act::Discard { reason: reason() }).await.unwrap();
-        let state = async || demand(&mut store.read().await.unwrap(), &resource("water-use")).await.unwrap().0.state;
+        let of = async || demand(&mut store.read().await.unwrap(), &resource("water-use")).await.unwrap().0;
+        let state = async || of().await.state;
         assert_eq!(state().await, "assigned");
+        assert_eq!(of().await.body.due.map(|it| it.day()), Some(6), "the clock of the claim runs again");
+        // It begins nothing where somebody is at work, nor where an entry is published.
+        done(&store, "li", "busy", Act::Draft(Box::new(named("busy", "102001009")))).await.unwrap();
+        crate::tests::put(&store, "js-scjg", entry()).await.unwrap();
+        for taken in ["busy", entry().entry.as_str()] {
+            let accept = DemandAct::Accept { entry: resource(taken), front: None };
+            assert_eq!(act(accept).await.unwrap_err().code, "catalog.turn", "{taken}");
+        }
         act(demand_act(2)).await.unwrap();
-        let mut text = named("water", "102001001");
-        text.links.demand = Some(resource("water-use"));
-        done(&store, "wang", "water", Act::Draft(Box::new(text))).await.unwrap();
+        // A draft that says nothing of the demand is for it still.
+        done(&store, "wang", "water", Act::Draft(Box::new(named("water", "102001001")))).await.unwrap();
         to_the_end(&store, "water").await.unwrap();
         assert_eq!(state().await, "fulfilled");
         // A demand is cited by the entry that was begun for it, and by no other.
@@ -492,5 +501,29 @@ async fn a_demand_becomes_an_entry_and_is_fulfilled_by_it() {
         stray.links.demand = Some(resource("water-use"));
         let problem = done(&store, "wang", "stray", Act::Draft(Box::new(stray))).await.unwrap_err();
         assert_eq!(problem.code, "catalog.no_demand");
+    }
+}
+
+/// Of departments that publish one datum at the same time one is its source; the others are refused.
+#[tokio::test]
+async fn of_those_who_publish_one_datum_at_once_one_is_its_source() {
+    let (stores, _folder) = stores().await;
+    for store in stores {
+        put(&store, vec![duty()]).await.unwrap();
+        let mut names = Vec::new();
+        for number in 0..3 {
+            let name = format!("contact{number}");
+            let mut draft = named(&name, "102001001");
+            draft.entry.provider = Bilingual::new(format!("部门{number}"), format!("Department {number}"));
+            assert!(!crate::propose::collected(&draft).is_empty());
+            done(&store, "wang", &name, Act::Draft(Box::new(draft))).await.unwrap();
+            done(&store, "wang", &name, Act::Submit).await.unwrap();
+            done(&store, "li", &name, Act::Check).await.unwrap();
+            names.push(name);
+        }
+        let publish = async |name: &str| done(&store, "zhao", name, Act::Publish { review: review() }).await;
+        let came = tokio::join!(publish(&names[0]), publish(&names[1]), publish(&names[2]));
+        let codes: Vec<_> = [came.0, came.1, came.2].into_iter().filter_map(Result::err).map(|it| it.code).collect();
+        assert_eq!(codes, ["catalog.second_source"; 2]);
     }
 }

@@ -2,7 +2,7 @@
 
 use super::{
     Act, Compilation, Draft, Effect, State, Who, chain_flaws,
-    demands::{cited, settle},
+    demands::{cited, keep_demand, settle},
     step,
     store::{self as rows, Dossier, ENTRY, Turn},
 };
@@ -19,7 +19,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use std::collections::BTreeSet;
-use vocabulary::{Kind, OrganisationId, Problem, ResourceId, Timestamp, date_in_shanghai, ensure};
+use vocabulary::{Date, Kind, OrganisationId, Problem, ResourceId, Timestamp, date_in_shanghai, ensure};
 
 /// What an act came to.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -37,7 +37,8 @@ pub struct Compiled {
     pub revision: Option<i64>,
 }
 
-/// Does something to the compilation of an entry. A draft that says what is there already changes nothing.
+/// Does something to the compilation of an entry. A draft that says what is there already changes nothing. `due` tells
+/// the day that lies so many working days ahead, where a calendar is installed.
 ///
 /// # Errors
 /// `catalog.turn` when it is not what comes next, `catalog.own_check`, `catalog.reason`, `catalog.not_compiled`,
@@ -45,6 +46,7 @@ pub struct Compiled {
 pub async fn compile(
     tx: &mut Tx,
     permit: &Permit<Compile>,
+    due: impl Fn(u16) -> Option<Date>,
     salts: [Salt; 2],
     now: Timestamp,
 ) -> Result<Compiled, Problem> {
@@ -78,17 +80,23 @@ pub async fn compile(
         return Ok(done(version, None));
     }
     let [salt, of_effect] = salts;
-    if matches!(act, Act::Check | Act::Publish { .. }) {
-        let second = rows::second_sources_of(tx, name, &next.draft).await?;
-        let groundless: Vec<_> = second.into_iter().filter(|it| it.ground.is_none()).collect();
-        ensure!(groundless.is_empty(), second_source(&groundless));
+    if matches!(act, Act::Check) {
+        grounded(tx, &next.draft).await?;
     }
     let turn = turn(name, version + 1, (&next, &act), &who.actor);
     let body = json!({"entry": name, "version": version + 1, "step": act.word(), "reason": act.reason()});
     rows::save(tx, turn, &next, now).await?;
     store::leave(tx, principal, ("catalog.compile", body), salt, now).await?;
-    let revision = carried_out(tx, principal, (&next, &act, effect), of_effect, now).await?;
+    let revision = carried_out(tx, principal, (&next, &act, effect), due, of_effect, now).await?;
     Ok(done(version + 1, revision))
+}
+
+/// A datum that another department is the source of is collected again on a ground alone.
+async fn grounded(tx: &mut Tx, draft: &Draft) -> Result<(), Problem> {
+    let second = rows::second_sources_of(tx, &draft.entry.entry, draft).await?;
+    let groundless: Vec<_> = second.into_iter().filter(|it| it.ground.is_none()).collect();
+    ensure!(groundless.is_empty(), second_source(&groundless));
+    Ok(())
 }
 
 /// What is written of an act.
@@ -116,6 +124,7 @@ async fn carried_out(
     tx: &mut Tx,
     principal: &Principal,
     (next, act, effect): (&Compilation, &Act, Option<Effect>),
+    due: impl Fn(u16) -> Option<Date>,
     salt: Salt,
     now: Timestamp,
 ) -> Result<Option<i64>, Problem> {
@@ -123,8 +132,10 @@ async fn carried_out(
     match effect {
         Some(Effect::Publish(review)) => {
             let done = store::publish_entry(tx, principal, (entry, &review), salt, now).await?;
+            // Of two that publish one datum at once, the claim lets one be its source; the other reads so here.
             rows::claim_elements(tx, &next.draft, now).await?;
-            settle(tx, &next.draft, true, now).await?;
+            grounded(tx, &next.draft).await?;
+            settle(tx, &next.draft, true, due, now).await?;
             Ok(Some(done.revision))
         }
         Some(Effect::Withdraw) => {
@@ -134,7 +145,7 @@ async fn carried_out(
         }
         None => {
             if matches!(act, Act::Discard { .. }) && next.state == State::Revoked {
-                settle(tx, &next.draft, false, now).await?;
+                settle(tx, &next.draft, false, due, now).await?;
             }
             Ok(None)
         }
@@ -166,8 +177,9 @@ pub(crate) async fn published_before(
 async fn coded(tx: &mut Tx, name: &ResourceId, act: &Act, before: Option<&Compilation>) -> Result<Act, Problem> {
     let (Act::Draft(draft) | Act::Change(Some(draft))) = act else { return Ok(act.clone()) };
     ensure!(draft.entry.entry == *name, other_name(name, &draft.entry.entry));
-    cited(tx, draft).await?;
     let mut draft = draft.clone();
+    keep_demand(&mut draft, before);
+    cited(tx, &draft).await?;
     let had = before.map_or("", |it| it.draft.entry.code.as_str());
     draft.entry.code = coded_as(tx, name, &draft.entry, had).await?;
     Ok(match act {

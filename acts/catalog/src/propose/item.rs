@@ -123,19 +123,81 @@ fn kind(
     (kind, None)
 }
 
+/// Types of databases by their first word, without the number of bytes or version behind it: `int4`, `varchar2`.
+const NATIVE: [(&[&str], ItemType); 7] = [
+    (&["timestamp", "timestamptz", "datetime", "smalldatetime", "datetimeoffset"], ItemType::Instant),
+    (&["date"], ItemType::Date),
+    (&["bool", "boolean"], ItemType::Boolean),
+    (&["money", "smallmoney"], ItemType::Money),
+    (
+        &[
+            "int",
+            "integer",
+            "tinyint",
+            "smallint",
+            "mediumint",
+            "bigint",
+            "uint",
+            "serial",
+            "smallserial",
+            "bigserial",
+            "numeric",
+            "decimal",
+            "dec",
+            "number",
+            "real",
+            "double",
+            "float",
+            "binary_float",
+            "binary_double",
+            "year",
+        ],
+        ItemType::Number,
+    ),
+    (
+        &["blob", "tinyblob", "mediumblob", "longblob", "bytea", "binary", "varbinary", "image", "raw", "bfile"],
+        ItemType::File,
+    ),
+    (
+        &[
+            "char",
+            "character",
+            "nchar",
+            "varchar",
+            "nvarchar",
+            "bpchar",
+            "text",
+            "tinytext",
+            "mediumtext",
+            "longtext",
+            "ntext",
+            "clob",
+            "nclob",
+            "string",
+            "uuid",
+            "uniqueidentifier",
+            "enum",
+            "set",
+            "json",
+            "jsonb",
+            "xml",
+            "inet",
+            "time",
+            "timetz",
+        ],
+        ItemType::Text,
+    ),
+];
+
+/// The type that a database's own word says; none where it is no word that we know (`interval`, `point`).
 fn of_native(native: &str) -> Option<ItemType> {
     let native = native.to_lowercase();
-    let known: [(&[&str], ItemType); 8] = [
-        (&["timestamp", "datetime"], ItemType::Instant),
-        (&["date"], ItemType::Date),
-        (&["bool", "bit(1)", "tinyint(1)"], ItemType::Boolean),
-        (&["money"], ItemType::Money),
-        (&["int", "numeric", "decimal", "number", "real", "double", "float", "serial", "year"], ItemType::Number),
-        (&["blob", "bytea", "binary", "image"], ItemType::File),
-        (&["char", "text", "clob", "uuid", "enum", "set", "json", "xml", "inet", "string"], ItemType::Text),
-        (&["time"], ItemType::Text),
-    ];
-    known.into_iter().find(|(words, _)| words.iter().any(|it| native.contains(it))).map(|it| it.1)
+    if ["bit(1)", "tinyint(1)"].iter().any(|it| native.starts_with(it)) {
+        return Some(ItemType::Boolean);
+    }
+    let words = native.split('(').next().unwrap_or_default().split_whitespace();
+    let words: Vec<&str> = words.map(|it| it.trim_end_matches(|it: char| it.is_ascii_digit())).collect();
+    NATIVE.into_iter().find(|(known, _)| words.iter().any(|it| known.contains(it))).map(|it| it.1)
 }
 
 fn grade(at: usize, (found, term): (Option<Found>, Option<&Term>), reasons: &mut Reasons) -> Grade {

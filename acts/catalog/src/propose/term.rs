@@ -348,8 +348,14 @@ pub(crate) fn read_name(name: &str) -> (Option<String>, String, Confidence) {
     (found.then_some(zh), en.join(" "), Confidence::Guess)
 }
 
+/// A name in pinyin initials has at most this many letters; what is longer is none.
+const INITIALS_MAX: usize = 64;
+
 /// Pinyin initials cut into known pieces, if they can be cut without rest.
 fn pieces(text: &str) -> Option<(String, String)> {
+    if text.len() > INITIALS_MAX {
+        return None;
+    }
     if text.is_empty() {
         return Some((String::new(), String::new()));
     }

@@ -133,3 +133,41 @@ proptest! {
         }
     }
 }
+
+/// A name without end is read without one.
+#[test]
+fn an_endless_name_is_none() {
+    let endless = "qy".repeat(100_000);
+    let proposal = of(vec![column(&endless, "", &[])]);
+    assert_eq!(proposal.draft.entry.items[0].title.zh, endless);
+    let shape = TableShape { name: endless, columns: vec![column("qymc", "", &[])], ..TableShape::default() };
+    propose(&[shape], &known(), TODAY);
+}
+
+/// The words of databases, whole: `interval` holds `int` and is no number.
+#[test]
+fn types_of_databases_are_whole_words() {
+    let kind = |native: &str| of(vec![column("c", native, &[])]).draft.entry.items[0].kind;
+    for (native, expected) in [
+        ("int(11) unsigned", ItemType::Number),
+        ("int8", ItemType::Number),
+        ("bigint", ItemType::Number),
+        ("double precision", ItemType::Number),
+        ("NUMBER(10)", ItemType::Number),
+        ("interval", ItemType::Text),
+        ("point", ItemType::Text),
+        ("interval day to second", ItemType::Text),
+        ("enum('int','date')", ItemType::Text),
+        ("character varying(30)", ItemType::Text),
+        ("VARCHAR2(30)", ItemType::Text),
+        ("tinyint(1)", ItemType::Boolean),
+        ("tinyint(4)", ItemType::Number),
+        ("timestamp(6) without time zone", ItemType::Instant),
+        ("datetime2", ItemType::Instant),
+        ("date", ItemType::Date),
+        ("money", ItemType::Money),
+        ("longblob", ItemType::File),
+    ] {
+        assert_eq!(kind(native), expected, "{native}");
+    }
+}

@@ -1,7 +1,7 @@
 //! An `.xlsx` file as sheets of text, and back. The file may be hostile: what it unpacks to is counted before it is
 //! read.
 
-use calamine::{Data, Reader as _, Xlsx};
+use calamine::{Data, Reader as _, Xlsx, XlsxError};
 use rust_xlsxwriter::{Format, FormatAlign, FormatBorder, Workbook};
 use std::io::{Cursor, Read as _};
 use vocabulary::{Kind, Problem, ensure};
@@ -15,6 +15,10 @@ pub const UNPACKED_BYTES_MAX: u64 = 64 * 1024 * 1024;
 pub const ROWS_MAX: usize = 50_000;
 /// And this many columns.
 const COLUMNS_MAX: usize = 256;
+/// The sheets of a file have at most this many cells together, empty ones between full ones counted as well.
+const CELLS_MAX: usize = 2_000_000;
+/// A file has at most this many sheets.
+const SHEETS_MAX: usize = 64;
 /// A cell of Excel holds at most this many UTF-16 units.
 pub(crate) const CELL_CHARS_MAX: usize = 32_000;
 
@@ -65,6 +69,13 @@ fn bounded(bytes: &[u8]) -> Result<(), Problem> {
     Ok(())
 }
 
+/// What the sheets of a file may still hold.
+struct Left {
+    cells: usize,
+    /// Texts of cells, which may all be the same one of the archive.
+    bytes: usize,
+}
+
 /// Every sheet of a file, as texts.
 ///
 /// # Errors
@@ -72,21 +83,78 @@ fn bounded(bytes: &[u8]) -> Result<(), Problem> {
 pub(crate) fn sheets(bytes: &[u8]) -> Result<Vec<Sheet>, Problem> {
     bounded(bytes)?;
     let mut book: Xlsx<_> = Xlsx::new(Cursor::new(bytes)).map_err(|it| unreadable(&it))?;
-    let mut sheets = Vec::new();
-    for name in book.sheet_names() {
-        let range = book.worksheet_range(&name).map_err(|it| unreadable(&it))?;
-        let (height, width) = range.get_size();
+    let names = book.sheet_names();
+    ensure!(
+        names.len() <= SHEETS_MAX,
+        too_large(
+            format!("文件有 {} 个工作表，至多 {SHEETS_MAX} 个", names.len()),
+            format!("the file has {} sheets, at most {SHEETS_MAX}", names.len())
+        )
+    );
+    let mut left = Left { cells: CELLS_MAX, bytes: usize::try_from(UNPACKED_BYTES_MAX).unwrap_or(usize::MAX) };
+    names.into_iter().map(|name| sheet(&mut book, name, &mut left)).collect()
+}
+
+/// One sheet, cell by cell: a cell that lies past a bound is refused before anything is made for it.
+fn sheet(book: &mut Xlsx<Cursor<&[u8]>>, name: String, left: &mut Left) -> Result<Sheet, Problem> {
+    let mut reader = match book.worksheet_cells_reader(&name) {
+        // A chart has a sheet of its own, without cells.
+        Err(XlsxError::NotAWorksheet(_)) => return Ok(Sheet { name, start: (0, 0), rows: Vec::new() }),
+        reader => reader.map_err(|it| unreadable(&it))?,
+    };
+    let mut cells = Vec::new();
+    while let Some(cell) = reader.next_cell().map_err(|it| unreadable(&it))? {
+        let (row, column) = cell.get_position();
+        let text = text(&Data::from(cell.get_value().clone()));
+        if text.is_empty() {
+            continue;
+        }
         ensure!(
-            height <= ROWS_MAX && width <= COLUMNS_MAX,
+            (row as usize) < ROWS_MAX && (column as usize) < COLUMNS_MAX,
             too_large(
-                format!("工作表“{name}”有 {height} 行 {width} 列，至多 {ROWS_MAX} 行 {COLUMNS_MAX} 列"),
-                format!("sheet {name:?} has {height} rows and {width} columns, at most {ROWS_MAX} and {COLUMNS_MAX}")
+                format!("工作表“{name}”有单元格 {}，至多 {ROWS_MAX} 行 {COLUMNS_MAX} 列", address(row, column)),
+                format!(
+                    "sheet {name:?} has a cell {}; at most {ROWS_MAX} rows and {COLUMNS_MAX} columns",
+                    address(row, column)
+                )
             )
         );
-        let rows = range.rows().map(|row| row.iter().map(text).collect()).collect();
-        sheets.push(Sheet { name, start: range.start().unwrap_or((0, 0)), rows });
+        ensure!(
+            text.len() <= left.bytes && cells.len() < left.cells,
+            too_large(
+                format!("文件的单元格多于 {CELLS_MAX} 个，或文字多于 {UNPACKED_BYTES_MAX} 字节"),
+                format!("the file has more than {CELLS_MAX} cells, or {UNPACKED_BYTES_MAX} bytes of text")
+            )
+        );
+        left.bytes -= text.len();
+        cells.push(((row, column), text));
     }
-    Ok(sheets)
+    laid_out(name, cells, left)
+}
+
+/// Cells as rows of equal length, from the first that says something.
+fn laid_out(name: String, cells: Vec<((u32, u32), String)>, left: &mut Left) -> Result<Sheet, Problem> {
+    let rows = || cells.iter().map(|it| it.0.0);
+    let columns = || cells.iter().map(|it| it.0.1);
+    let (Some(top), Some(bottom), Some(first), Some(last)) =
+        (rows().min(), rows().max(), columns().min(), columns().max())
+    else {
+        return Ok(Sheet { name, start: (0, 0), rows: Vec::new() });
+    };
+    let (height, width) = ((bottom - top) as usize + 1, (last - first) as usize + 1);
+    ensure!(
+        height * width <= left.cells,
+        too_large(
+            format!("工作表“{name}”有 {height} 行 {width} 列，整个文件至多 {CELLS_MAX} 个单元格"),
+            format!("sheet {name:?} has {height} rows of {width} columns; a file has at most {CELLS_MAX} cells")
+        )
+    );
+    left.cells -= height * width;
+    let mut rows = vec![vec![String::new(); width]; height];
+    for ((row, column), text) in cells {
+        rows[(row - top) as usize][(column - first) as usize] = text;
+    }
+    Ok(Sheet { name, start: (top, first), rows })
 }
 
 /// A cell as a person reads it; a date as `2026-11-24`.

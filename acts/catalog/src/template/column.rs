@@ -202,6 +202,7 @@ fn share_title(share: Sharing) -> &'static str {
 fn method_title(method: Method) -> &'static str {
     match method {
         Method::Platform => "共享平台方式",
+        Method::Service => "服务接口方式",
         Method::Mail => "邮件方式",
         Method::Disk => "拷盘方式",
         Method::Medium => "介质交换方式",
@@ -253,7 +254,7 @@ pub(crate) fn parse(column: Column, text: &str, entry: &mut Entry, item: usize) 
 }
 
 /// The item of that number; those before it that are not there yet are made.
-fn items_to(entry: &mut Entry, item: usize) -> &mut Item {
+pub(crate) fn items_to(entry: &mut Entry, item: usize) -> &mut Item {
     while entry.items.len() <= item {
         entry.items.push(Item {
             title: Bilingual::new("", ""),
@@ -345,6 +346,7 @@ fn share(text: &str) -> Result<Sharing, Expected> {
 
 fn method(text: &str) -> Result<Method, Expected> {
     let known = [
+        ("服务接口", Method::Service),
         ("平台", Method::Platform),
         ("接口", Method::Platform),
         ("库表", Method::Platform),
@@ -357,8 +359,10 @@ fn method(text: &str) -> Result<Method, Expected> {
         return Ok(Method::None);
     }
     let found = known.into_iter().find(|(word, _)| text.contains(word)).map(|it| it.1);
-    found
-        .ok_or(("写共享平台方式、邮件方式、拷盘方式或介质交换方式", "共享平台方式, 邮件方式, 拷盘方式 or 介质交换方式"))
+    found.ok_or((
+        "写共享平台方式、服务接口方式、邮件方式、拷盘方式或介质交换方式",
+        "共享平台方式, 服务接口方式, 邮件方式, 拷盘方式 or 介质交换方式",
+    ))
 }
 
 fn open(text: &str) -> Result<bool, Expected> {

@@ -2,7 +2,7 @@
 
 use super::{CellFlaw, Column, TemplateRow, file_problem, read::placeholder};
 use crate::{
-    compile::{self, Act, Compilation, State, Who, store as rows},
+    compile::{self, Act, Compilation, Dossier, NO_DEMAND, State, Who, store as rows},
     store,
 };
 use ::store::Tx;
@@ -61,12 +61,14 @@ pub async fn import(
     let mut flaws = Vec::new();
     let mut by_code: BTreeMap<String, ResourceId> = BTreeMap::new();
     for row in &mut given {
+        name(tx, own, row).await?;
+        lay_over_held(tx, own, row, now).await?;
         let links = &mut row.draft.links;
         links.duty = links.duty.take().or_else(|| duty.clone());
         links.system = links.system.take().or_else(|| system.clone());
-        name(tx, own, row).await?;
         let (entry, code) = (&row.draft.entry.entry, &row.draft.entry.code);
-        if by_code.insert(code.clone(), entry.clone()).is_some() {
+        // Those without a code have none in common.
+        if !code.is_empty() && by_code.insert(code.clone(), entry.clone()).is_some() {
             flaws.push(row.place.flaw(
                 Column::Code,
                 0,
@@ -117,7 +119,9 @@ async fn name(tx: &mut Tx, own: &OrganisationId, row: &mut TemplateRow) -> Resul
     if !has_code && !entry.code.is_empty() {
         entry.code = rows::draw_code(tx, &entry.code.clone(), &placeholder()).await?;
     }
-    let taken = row.named && rows::is_compiled(tx, &entry.entry).await?;
+    // Another's name for another entry: ours of that name stays what it is.
+    let taken = row.named
+        && (rows::is_compiled(tx, &entry.entry).await? || store::entry(tx, own, &entry.entry).await?.is_some());
     if !row.named || taken || entry.entry == placeholder() {
         let name = entry.code.replace('/', "-");
         let name = if name.is_empty() {
@@ -128,6 +132,38 @@ async fn name(tx: &mut Tx, own: &OrganisationId, row: &mut TemplateRow) -> Resul
         entry.entry = ResourceId::new(name)?;
     }
     Ok(())
+}
+
+/// A sheet that has the guide's columns alone says nothing of themes, grades and links: those of the entry that we hold
+/// stay.
+async fn lay_over_held(
+    tx: &mut Tx,
+    own: &OrganisationId,
+    row: &mut TemplateRow,
+    now: Timestamp,
+) -> Result<(), Problem> {
+    let (name, code) = (row.draft.entry.entry.clone(), row.draft.entry.code.clone());
+    if row.named {
+        return Ok(());
+    }
+    if let Some(held) = held(tx, own, &name, now).await?.filter(|it| it.body.state != State::Revoked) {
+        row.lay_over(held.body.draft);
+        (row.draft.entry.entry, row.draft.entry.code) = (name, code);
+    }
+    Ok(())
+}
+
+/// The compilation of an entry that we have, published without one as well.
+async fn held(
+    tx: &mut Tx,
+    own: &OrganisationId,
+    name: &ResourceId,
+    now: Timestamp,
+) -> Result<Option<Dossier<Compilation>>, Problem> {
+    match rows::compilation(tx, name).await? {
+        None => compile::published_before(tx, own, name, now).await,
+        found => Ok(found),
+    }
 }
 
 /// Which entry of ours has a code.
@@ -176,10 +212,7 @@ async fn take(
     now: Timestamp,
 ) -> Result<Result<Imported, CellFlaw>, Problem> {
     let (principal, name) = (permit.principal(), &row.draft.entry.entry);
-    let found = match rows::compilation(tx, name).await? {
-        None => compile::published_before(tx, &principal.organisation, name, now).await?,
-        found => found,
-    };
+    let found = held(tx, &principal.organisation, name, now).await?;
     let told = |outcome: &str| Imported {
         entry: name.clone(),
         code: row.draft.entry.code.clone(),
@@ -187,16 +220,26 @@ async fn take(
         outcome: outcome.to_owned(),
     };
     let before = found.as_ref().map(|it| &it.body);
+    let mut draft = row.draft.clone();
+    compile::keep_demand(&mut draft, before);
     // A day of publication that the node wrote is no change.
     let same = |it: &Compilation| {
-        let mut draft = row.draft.clone();
+        let mut draft = draft.clone();
         draft.entry.published = it.draft.entry.published;
         it.draft == draft
     };
     if before.is_some_and(|it| it.state != State::Revoked && same(it)) {
         return Ok(Ok(told("same")));
     }
-    let draft = Box::new(row.draft.clone());
+    if let Err(why) = compile::cited(tx, &draft).await {
+        ensure!(why.code == NO_DEMAND, why);
+        let expected = Bilingual::new(
+            "在第二张表中去掉 demand，或写为该条目认领的需求",
+            "take demand out of the second sheet, or name the one that was accepted for it",
+        );
+        return Ok(Err(row.place.flaw(Column::Title, 0, why.detail, expected)));
+    }
+    let draft = Box::new(draft);
     let act = match before.map(|it| it.state) {
         Some(State::Published) => Act::Change(Some(draft)),
         _ => Act::Draft(draft),

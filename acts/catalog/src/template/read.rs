@@ -5,7 +5,7 @@
 use super::{
     Cells, Column, ENTRIES_MAX, MORE_SHEET,
     book::{self, Sheet, address},
-    column::{parse, render, several},
+    column::{Expected, items_to, parse, render, several},
 };
 use crate::{
     Class, Entry, Method,
@@ -48,8 +48,25 @@ pub struct TemplateRow {
     pub named: bool,
     /// The codes of its relations; the draft names none yet.
     pub related: Vec<String>,
+    /// What its cells say, in the order in which they are read.
+    texts: Vec<Text>,
     /// Sheet, row and columns, to tell a flaw by.
     pub place: Place,
+}
+
+/// What one cell says: of an entry, or of its item of that number.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Text {
+    column: Column,
+    item: usize,
+    text: String,
+}
+
+impl TemplateRow {
+    /// Lays what the cells say over the draft that we hold: what the guide has no column for stays as it is there.
+    pub(crate) fn lay_over(&mut self, held: Draft) {
+        self.draft = laid_over(held, &self.texts, |_, _| {});
+    }
 }
 
 /// Where an entry stands in its file.
@@ -57,13 +74,15 @@ pub struct TemplateRow {
 pub struct Place {
     sheet: String,
     row: u32,
+    /// The row of each item.
+    items: Vec<u32>,
     columns: BTreeMap<Column, u32>,
 }
 
 impl Place {
     /// A flaw at a column of this entry, or of its item.
     pub fn flaw(&self, column: Column, item: usize, what: Bilingual, expected: Bilingual) -> CellFlaw {
-        let row = self.row + u32::try_from(item).unwrap_or(0);
+        let row = self.items.get(item).copied().filter(|_| column.of_items()).unwrap_or(self.row);
         let cell = self.columns.get(&column).map_or_else(|| (row + 1).to_string(), |it| address(row, *it));
         CellFlaw { sheet: self.sheet.clone(), cell, what, expected }
     }
@@ -103,7 +122,7 @@ impl Table<'_> {
         let (top, left) = self.sheet.start;
         let number = |it: usize| u32::try_from(it).unwrap_or(0);
         let columns = self.columns.iter().map(|(column, it)| (*column, left + number(*it))).collect();
-        Place { sheet: self.sheet.name.clone(), row: top + number(row), columns }
+        Place { sheet: self.sheet.name.clone(), row: top + number(row), items: Vec::new(), columns }
     }
 }
 
@@ -124,11 +143,11 @@ pub fn read(bytes: &[u8], today: Date) -> Result<Vec<TemplateRow>, Problem> {
     while at < table.sheet.rows.len() {
         let end = end_of_entry(&table, at);
         if table.sheet.rows[at..end].iter().flatten().any(|it| !it.trim().is_empty()) {
+            vocabulary::ensure!(rows.len() < ENTRIES_MAX, too_many());
             rows.push(entry(&table, at..end, &mut more, today, &mut flaws));
         }
         at = end;
     }
-    vocabulary::ensure!(rows.len() <= ENTRIES_MAX, too_many(rows.len()));
     flaws.truncate(FLAWS_MAX);
     vocabulary::ensure!(flaws.is_empty(), file_problem(&flaws));
     vocabulary::ensure!(!rows.is_empty(), no_heading(&sheets));
@@ -234,66 +253,71 @@ fn entry(
     today: Date,
     flaws: &mut Vec<CellFlaw>,
 ) -> TemplateRow {
-    let (first, place) = (rows.start, table.place(rows.start));
+    let (first, mut place) = (rows.start, table.place(rows.start));
     let (code, title) = (table.text(first, Column::Code).trim(), table.text(first, Column::Title).trim());
     let is_it = |it: &Draft| it.entry.code == code && (!code.is_empty() || it.entry.title.zh == title);
     let known = more.iter().position(is_it).map(|it| more.remove(it));
     let named = known.is_some();
-    let mut draft = known.unwrap_or_else(|| Draft { entry: blank(today), links: Links::default() });
-    let told = std::mem::take(&mut draft.entry.items);
-    let mut spare: Vec<_> = told.into_iter().map(Some).collect();
-    let mut cells = Cells::new();
-    for row in rows.clone() {
-        let title = table.text(row, Column::ItemTitle);
-        if row > first && title.trim().is_empty() && table.text(row, Column::ItemType).trim().is_empty() {
-            continue;
-        }
-        if row == first && title.trim().is_empty() && table.text(row, Column::ItemType).trim().is_empty() {
-            break;
-        }
-        let same = spare.iter_mut().find(|it| it.as_ref().is_some_and(|it| it.title.zh == title));
-        draft.entry.items.extend(same.and_then(Option::take));
-        let item = row - first;
-        for column in [Column::ItemTitle, Column::ItemType] {
-            cell(table.text(row, column), column, item, (&mut draft.entry, &mut cells), &place, flaws);
-        }
-    }
+    let texts = texts(table, rows, &mut place.items);
     let mut unread = Vec::new();
-    for column in Column::ALL.into_iter().filter(|it| !it.of_items() && table.columns.contains_key(it)) {
-        if !cell(table.text(first, column), column, 0, (&mut draft.entry, &mut cells), &place, flaws) {
-            unread.push(column);
+    let base = known.unwrap_or_else(|| Draft { entry: blank(today), links: Links::default() });
+    let mut draft = laid_over(base, &texts, |it, (zh, en)| {
+        let (name, text) = (it.column.heading().0, &it.text);
+        let what = Bilingual::new(format!("{name}“{text}”无法读懂"), format!("{name} {text:?} cannot be read"));
+        flaws.push(place.flaw(it.column, it.item, what, Bilingual::new(zh, en)));
+        if !it.column.of_items() {
+            unread.push(it.column);
         }
-    }
-    let related = several(table.text(first, Column::Related));
-    draft.entry.related.clear();
-    draft.links.cells = cells;
+    });
     if !named {
         draft.entry.grade = draft.entry.items.iter().filter_map(|it| it.grade).max().unwrap_or(Grade::General1);
     }
     told_flaws(&draft, (&place, &unread), today, flaws);
-    TemplateRow { draft, named, related, place }
+    let related = several(table.text(first, Column::Related));
+    TemplateRow { draft, named, related, texts, place }
 }
 
-/// Reads one cell, if it can be read; whose words are not ours are kept.
-fn cell(
-    text: &str,
-    column: Column,
-    item: usize,
-    (entry, cells): (&mut Entry, &mut Cells),
-    place: &Place,
-    flaws: &mut Vec<CellFlaw>,
-) -> bool {
-    if let Err((zh, en)) = parse(column, text, entry, item) {
-        let name = column.heading().0;
-        let what = Bilingual::new(format!("{name}“{text}”无法读懂"), format!("{name} {text:?} cannot be read"));
-        flaws.push(place.flaw(column, item, what, Bilingual::new(zh, en)));
-        return false;
+/// What the cells of an entry say: those of its items first, row by row, where a row has an item at all.
+fn texts(table: &Table<'_>, rows: std::ops::Range<usize>, items: &mut Vec<u32>) -> Vec<Text> {
+    let first = rows.start;
+    let mut texts = Vec::new();
+    for row in rows {
+        if [Column::ItemTitle, Column::ItemType].iter().all(|it| table.text(row, *it).trim().is_empty()) {
+            continue;
+        }
+        for column in [Column::ItemTitle, Column::ItemType] {
+            texts.push(Text { column, item: items.len(), text: table.text(row, column).to_owned() });
+        }
+        items.push(table.place(row).row);
     }
-    let related = several(text);
-    if render(column, entry, item, &related) != text {
-        cells.insert(column.key(item), text.to_owned());
+    let of_entry = Column::ALL.into_iter().filter(|it| !it.of_items() && table.columns.contains_key(it));
+    texts.extend(of_entry.map(|column| Text { column, item: 0, text: table.text(first, column).to_owned() }));
+    texts
+}
+
+/// A draft with what the cells say over it: what they do not say (English, grades, links) stays, an item's by its
+/// title. Whose words are not ours are kept; what cannot be read is told.
+fn laid_over(mut draft: Draft, texts: &[Text], mut unread: impl FnMut(&Text, Expected)) -> Draft {
+    let mut spare: Vec<_> = std::mem::take(&mut draft.entry.items).into_iter().map(Some).collect();
+    let mut cells = Cells::new();
+    for it in texts {
+        let Text { column, item, text } = it;
+        if *column == Column::ItemTitle {
+            let same = spare.iter_mut().find(|it| it.as_ref().is_some_and(|it| it.title.zh.trim() == text.trim()));
+            let place = items_to(&mut draft.entry, *item);
+            if let Some(same) = same.and_then(Option::take) {
+                *place = same;
+            }
+        }
+        if let Err(expected) = parse(*column, text, &mut draft.entry, *item) {
+            unread(it, expected);
+        } else if render(*column, &draft.entry, *item, &several(text)) != *text {
+            cells.insert(column.key(*item), text.clone());
+        }
     }
-    true
+    draft.entry.related.clear();
+    draft.links.cells = cells;
+    draft
 }
 
 /// What is wrong with what the cells say, each at its cell. A code may be missing or without its serial number: it is
@@ -319,7 +343,7 @@ fn told_flaws(draft: &Draft, (place, unread): (&Place, &[Column]), today: Date, 
 fn more(sheets: &[Sheet], flaws: &mut Vec<CellFlaw>) -> Vec<Draft> {
     let Some(sheet) = sheets.iter().find(|it| it.name == MORE_SHEET) else { return Vec::new() };
     let mut drafts = Vec::new();
-    for (at, row) in sheet.rows.iter().enumerate().skip(1) {
+    for (at, row) in sheet.rows.iter().enumerate().skip(1).take(ENTRIES_MAX) {
         let text: String = row.iter().skip(2).map(String::as_str).collect();
         if text.is_empty() {
             continue;
@@ -354,11 +378,13 @@ fn no_heading(sheets: &[Sheet]) -> Problem {
     )
 }
 
-fn too_many(count: usize) -> Problem {
+fn too_many() -> Problem {
     Problem::new(
         Kind::TooLarge,
         "catalog.template_many",
-        format!("有 {count} 个条目，一个文件至多 {ENTRIES_MAX} 个；请按部门拆分"),
-        format!("{count} entries; a file has at most {ENTRIES_MAX}: split it by department"),
+        format!("条目多于 {ENTRIES_MAX} 个，一个文件至多 {ENTRIES_MAX} 个；请按部门拆分"),
+        format!(
+            "there are more than {ENTRIES_MAX} entries, and a file has at most {ENTRIES_MAX}: split it by department"
+        ),
     )
 }

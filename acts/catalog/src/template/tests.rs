@@ -3,12 +3,13 @@
 use super::{book::Cell, column::render, *};
 use crate::{
     Entry, ItemType,
-    compile::{Draft, Links},
-    tests::{resource, samples},
+    compile::{self, Draft, Links},
+    tests::{at, permit, resource, salt, samples, stores},
 };
+use ::store::{Store, transact};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
-use vocabulary::{Bilingual, Date};
+use vocabulary::{Bilingual, Date, Problem};
 
 const TODAY: Date = Date::constant(2026, 11, 24);
 
@@ -262,6 +263,126 @@ fn a_file_that_swells_is_refused() {
     assert!(bytes.len() < BOOK_BYTES_MAX);
     assert_eq!(read(&bytes, TODAY).unwrap_err().code, "catalog.template_size");
     assert_eq!(read(&vec![0; BOOK_BYTES_MAX + 1], TODAY).unwrap_err().code, "catalog.template_size");
+}
+
+/// A cell in the last corner of a sheet is refused before anything is made for the cells between.
+#[test]
+fn a_far_cell_is_refused() {
+    for at in [(1_048_575, 16_383), (0, 300), (60_000, 0)] {
+        let mut book = rust_xlsxwriter::Workbook::new();
+        let sheet = book.add_worksheet();
+        sheet.write_string(0, 0, "信息项名称").unwrap();
+        sheet.write_string(at.0, at.1, "远").unwrap();
+        // What is only formatted, to the end of the sheet, is nothing.
+        sheet.write_blank(1_048_575, 0, &rust_xlsxwriter::Format::new().set_bold()).unwrap();
+        let bytes = book.save_to_buffer().unwrap();
+        let problem = read(&bytes, TODAY).unwrap_err();
+        assert_eq!(problem.code, "catalog.template_size", "{at:?}: {problem:?}");
+    }
+}
+
+/// One long text of the archive that stands in many cells is counted as often as it stands there.
+#[test]
+fn a_text_in_many_cells_is_counted_as_often() {
+    let long = "长".repeat(10_000);
+    let mut book = rust_xlsxwriter::Workbook::new();
+    let sheet = book.add_worksheet();
+    for row in 0..2_500 {
+        sheet.write_string(row, 0, &long).unwrap();
+    }
+    assert_eq!(read(&book.save_to_buffer().unwrap(), TODAY).unwrap_err().code, "catalog.template_size");
+}
+
+/// A row without an item inside an entry, at its beginning too, is no item; a flaw behind it is told at its own cell.
+#[test]
+fn a_row_without_an_item_is_none() {
+    let mut grid = sound();
+    let numbered = |text: &str| vec!["".to_owned(); 17].into_iter().chain([text.to_owned()]).collect::<Vec<_>>();
+    grid[1].push("序号".into());
+    let rest = grid.split_off(3);
+    grid.push(numbered("2"));
+    grid.extend(rest);
+    let rows = read(&book_of(SHEET, &grid), TODAY).unwrap();
+    let titles: Vec<_> = rows[0].draft.entry.items.iter().map(|it| it.title.zh.clone()).collect();
+    let told: Vec<_> = grid[2..].iter().map(|it| it[7].clone()).filter(|it| !it.is_empty()).collect();
+    assert_eq!((rows.len(), &titles), (1, &told));
+    grid[4][8] = "未知".into();
+    let problem = read(&book_of(SHEET, &grid), TODAY).unwrap_err();
+    assert_eq!(problem.more["flaws"][0]["cell"], "I5");
+}
+
+async fn take_in(store: &Store, bytes: &[u8]) -> Result<Vec<(String, String)>, Problem> {
+    let ask = ImportTemplate { rows: read(bytes, TODAY)?, duty: None, system: None };
+    let (permit, salt) = (permit("js-scjg", ask), salt());
+    let done = transact!(store, None, |tx| import(tx, &permit, salt, at(4)).await)?;
+    Ok(done.into_iter().map(|it| (it.entry.to_string(), it.outcome)).collect())
+}
+
+/// The guide's sheet alone, of an entry that we have, changes what it says and nothing else.
+#[tokio::test]
+async fn the_guides_sheet_alone_leaves_what_it_does_not_say() {
+    let (stores, _folder) = stores().await;
+    for store in stores {
+        let mut draft = Draft { entry: samples().swap_remove(0), links: Links::default() };
+        draft.entry.items[0].grade = Some(schema::Grade::General3);
+        (draft.entry.items[0].personal, draft.entry.items[0].unit) = (true, Some("个".to_owned()));
+        (draft.entry.grade, draft.entry.keywords) = (schema::Grade::General3, vec!["关键词".to_owned()]);
+        (draft.entry.open, draft.entry.open_condition) = (false, None);
+        draft.links.duty = Some(resource("registration"));
+        let (drafts, codes) = numbered(vec![draft]);
+        assert_eq!(take_in(&store, &write(&drafts, &codes).unwrap()).await.unwrap()[0].1, "new");
+        let mut grid = theirs(&drafts, &codes, &[0; 17], false);
+        for (description, outcome) in [(None, "same"), (Some("另一摘要"), "changed"), (None, "same")] {
+            grid[2][5] = description.map_or_else(|| grid[2][5].clone(), str::to_owned);
+            let came = take_in(&store, &book_of(SHEET, &grid)).await.unwrap();
+            assert_eq!(came, [("entry0".to_owned(), outcome.to_owned())]);
+            let mut reader = store.read().await.unwrap();
+            let held = compile::compilation(&mut reader, &resource("entry0")).await.unwrap().unwrap().body.draft;
+            let mut expected = drafts[0].clone();
+            expected.entry.description = held.entry.description.clone();
+            assert_eq!(held, expected);
+        }
+    }
+}
+
+/// Entries without a code have none in common.
+#[tokio::test]
+async fn several_entries_come_without_codes() {
+    let (stores, _folder) = stores().await;
+    for store in stores {
+        let (drafts, codes) =
+            numbered(samples().into_iter().take(2).map(|entry| Draft { entry, links: Links::default() }).collect());
+        let mut grid = theirs(&drafts, &codes, &[0; 17], false);
+        for row in &mut grid[2..] {
+            (row[2], row[16]) = (String::new(), String::new());
+        }
+        let outcomes = async || -> Vec<String> {
+            take_in(&store, &book_of(SHEET, &grid)).await.unwrap().into_iter().map(|it| it.1).collect()
+        };
+        assert_eq!(outcomes().await, ["new", "new"]);
+        assert_eq!(outcomes().await, ["same", "same"]);
+    }
+}
+
+/// A file of others names entries as it likes: what we published under such a name, with another code, stays.
+#[tokio::test]
+async fn anothers_name_changes_no_entry_of_ours() {
+    let (stores, _folder) = stores().await;
+    for store in stores {
+        let ours = samples().swap_remove(0);
+        crate::tests::put(&store, "js-scjg", ours.clone()).await.unwrap();
+        let mut draft = Draft { entry: samples().swap_remove(1), links: Links::default() };
+        (draft.entry.entry, draft.entry.related) = (ours.entry.clone(), Vec::new());
+        draft.entry.code = format!("{}02001009/000009", draft.entry.class.digit());
+        let came = take_in(&store, &write(&[draft.clone()], &BTreeMap::new()).unwrap()).await.unwrap();
+        assert_eq!(came, [(format!("e-{}", draft.entry.code.replace('/', "-")), "new".to_owned())]);
+        // A demand that nobody accepted for it is named with its cell.
+        draft.links.demand = Some(resource("water-use"));
+        draft.entry.code = format!("{}02001009/000010", draft.entry.class.digit());
+        let problem = take_in(&store, &write(&[draft], &BTreeMap::new()).unwrap()).await.unwrap_err();
+        assert_eq!(problem.code, "catalog.template_cells");
+        assert!(problem.detail.en.contains("water-use"), "{problem:?}");
+    }
 }
 
 #[test]

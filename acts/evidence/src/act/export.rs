@@ -38,7 +38,13 @@ pub struct Period {
 impl Period {
     /// The numbers of the neighbours, between which all of it lies.
     pub fn edges(&self) -> (u64, u64) {
-        (self.first.saturating_sub(1).max(1), self.last + 1)
+        (self.first.saturating_sub(1).max(1), self.last.saturating_add(1))
+    }
+
+    /// Whether it can be one that the act numbered `export` began: an empty one ends just before it begins, and all of
+    /// it comes before that act.
+    fn is_before(&self, export: u64) -> bool {
+        self.first >= 1 && self.first - 1 <= self.last && self.last < export && self.from <= self.to
     }
 
     fn holds(&self, at: Timestamp) -> bool {
@@ -175,6 +181,12 @@ impl Check {
     /// What is wrong with it.
     pub fn begin(manifest: Manifest, known: &[VerifierKey]) -> Result<Self, Bilingual> {
         ensure!(manifest.format == MANIFEST, flaw("清单格式不识", "the manifest has an unknown format"));
+        let Period { first, last, .. } = manifest.period;
+        let en = format!("the manifest's numbers {first} to {last}, or its times, are no period of this export");
+        ensure!(
+            manifest.period.is_before(manifest.export),
+            flaw(format!("清单所记序号 {first} 至 {last} 或起止时间不成时段"), en)
+        );
         let mut checkpoints = BTreeMap::new();
         for note in &manifest.checkpoints {
             let checkpoint = opened(note, known)?;
@@ -244,7 +256,7 @@ impl Check {
             )
         );
         let body = self.body(line, proof)?;
-        if let Some((last, digest)) = before.filter(|it| it.0 + 1 == number) {
+        if let Some((last, digest)) = before.filter(|it| it.0.checked_add(1) == Some(number)) {
             let en = format!("the act does not name act {last} as the one before it");
             ensure!(body.previous == Some(digest), flaw(format!("所记前一操作并非第 {last} 号"), en));
         }
@@ -311,7 +323,7 @@ impl Check {
                 Err(flaw("清单与日志中的导出操作不符", "the manifest is not what the log says of this export"))
             };
         }
-        let beside = number + 1 == period.first || number == period.last + 1;
+        let beside = number.checked_add(1) == Some(period.first) || period.last.checked_add(1) == Some(number);
         ensure!(
             !(beside && period.holds(body.at)),
             flaw(

@@ -194,12 +194,13 @@ pub async fn acts(
 }
 
 /// The numbers of the first and the last act from `from` to `to`; where there is none, the last is the one before and
-/// the first the one after.
+/// the first the one after. An act that is being written is waited for, and none is numbered before the unit of work
+/// ends: the act that begins an export is the next one.
 ///
 /// # Errors
 /// What the store says.
-pub async fn period(reader: &mut Reader, from: Timestamp, to: Timestamp) -> Result<(u64, u64), Problem> {
-    store::period(reader, from, to).await
+pub async fn period(tx: &mut Tx, from: Timestamp, to: Timestamp) -> Result<(u64, u64), Problem> {
+    store::period(tx, from, to).await
 }
 
 /// A page of the export that the act `number` began: acts above `after` with their proofs, all of them against the
@@ -213,7 +214,7 @@ pub async fn export_page(reader: &mut Reader, number: u64, after: u64) -> Result
     let about: export::Period = serde_json::from_value(body.about).map_err(|_| no_export(number))?;
     let ended = store::end(reader, &began).await?.ok_or_else(waiting)?;
     let (low, high) = about.edges();
-    let mut lines = store::range(reader, low.max(after + 1), high, ACTS_PAGE_MAX).await?;
+    let mut lines = store::range(reader, low.max(after.saturating_add(1)), high, ACTS_PAGE_MAX).await?;
     let full = lines.len() >= ACTS_PAGE_MAX as usize;
     if !full && number > high && after < number {
         lines.push(began);

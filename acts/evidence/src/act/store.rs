@@ -22,6 +22,8 @@ pub(crate) const STEP: &str = "
     CREATE INDEX evidence_act_at ON evidence_act (at, number)";
 
 const NEXT: &str = "UPDATE evidence_chain SET number = number + 1 WHERE id = 1 RETURNING number, head";
+/// Takes the chain: no act is numbered elsewhere until the unit of work is over.
+const HOLD: &str = "UPDATE evidence_chain SET head = head WHERE id = 1";
 const HEAD: &str = "UPDATE evidence_chain SET head = $1 WHERE id = 1";
 const PUT: &str = "
     INSERT INTO evidence_act (number, entry, act, actor, outcome, at) VALUES ($1, $2, $3, $4, $5, $6)";
@@ -51,6 +53,7 @@ const CHECKPOINT_OF: &str = "
 #[cfg(test)]
 pub(crate) const STATEMENTS: &[(&str, usize)] = &[
     (NEXT, 0),
+    (HOLD, 0),
     (HEAD, 1),
     (PUT, 6),
     (ACT, 1),
@@ -133,13 +136,14 @@ pub(super) async fn acts(
     placed(reader, rows).await
 }
 
-pub(super) async fn period(reader: &mut Reader, from: Timestamp, to: Timestamp) -> Result<(u64, u64), Problem> {
-    let row = reader.row(Statement::long(PERIOD), args![micros(from), micros(to)]).await?.ok_or_else(no_log)?;
+pub(super) async fn period(tx: &mut Tx, from: Timestamp, to: Timestamp) -> Result<(u64, u64), Problem> {
+    tx.execute(HOLD, args![]).await?;
+    let row = tx.row(Statement::long(PERIOD), args![micros(from), micros(to)]).await?.ok_or_else(no_log)?;
     let (first, last) = (natural(row.int("first")?)?, natural(row.int("last")?)?);
     if first > 0 {
         return Ok((first, last));
     }
-    let row = reader.row(Statement::long(BEFORE), args![micros(from)]).await?.ok_or_else(no_log)?;
+    let row = tx.row(Statement::long(BEFORE), args![micros(from)]).await?.ok_or_else(no_log)?;
     let last = natural(row.int("last")?)?;
     Ok((last + 1, last))
 }

@@ -34,11 +34,14 @@ async fn act(store: &Store, by: &str, second: i64) -> Recorded {
 }
 
 async fn begin(store: &Store, from: i64, to: i64, second: i64) -> u64 {
-    let (first, last) = period(&mut store.read().await.unwrap(), at(from), at(to)).await.unwrap();
-    let about = export::Period { from: at(from), to: at(to), first, last };
-    let about = serde_json::to_value(about).unwrap();
-    let act = || NewAct { act: export::BEGAN, ..new("person:auditor", about.clone()) };
-    let began = transact!(store, None, |tx| record(tx, act(), Salt([251; 32]), at(second)).await).unwrap();
+    let began = transact!(store, None, |tx| {
+        let (first, last) = period(tx, at(from), at(to)).await?;
+        let about = export::Period { from: at(from), to: at(to), first, last };
+        let about = serde_json::to_value(about).unwrap();
+        let act = NewAct { act: export::BEGAN, ..new("person:auditor", about) };
+        record(tx, act, Salt([251; 32]), at(second)).await
+    })
+    .unwrap();
     assert_eq!(export_page(&mut store.read().await.unwrap(), began.number, 0).await.unwrap_err().code, "audit.waiting");
     crate::sequence(store, &key(1), at(second)).await.unwrap();
     began.number
@@ -130,6 +133,42 @@ async fn acts_that_meet_wait_for_one_another() {
         assert_eq!(numbers, (1..=40).collect::<Vec<_>>());
         let export = export(&store, begin(&store, 0, 100, 200).await).await;
         assert_eq!(check(&export).unwrap().acts, 40);
+    }
+}
+
+/// An act that is being written while an export begins is waited for, and is in it.
+#[tokio::test]
+async fn an_act_under_way_is_in_the_export() {
+    let (stores, _folder) = logs().await;
+    for store in stores {
+        act(&store, "person:li", 1).await;
+        let (written, seen) = tokio::sync::oneshot::channel();
+        let (go, gone) = tokio::sync::oneshot::channel::<()>();
+        let other = store.clone();
+        let (mut written, mut gone) = (Some(written), Some(gone));
+        let under_way = tokio::spawn(async move {
+            transact!(other, None, |tx| {
+                let act = new("person:wang", Value::Null);
+                let done = record(tx, act, Salt([9; 32]), at(2)).await?;
+                if let (Some(written), Some(gone)) = (written.take(), gone.take()) {
+                    written.send(()).unwrap();
+                    gone.await.unwrap();
+                }
+                Ok(done)
+            })
+            .unwrap()
+        });
+        seen.await.unwrap();
+        let beginning = {
+            let store = store.clone();
+            tokio::spawn(async move { begin(&store, 0, 100, 200).await })
+        };
+        // The beginning comes as far as it gets while the act is held open.
+        tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+        go.send(()).unwrap();
+        under_way.await.unwrap();
+        let export = export(&store, beginning.await.unwrap()).await;
+        assert_eq!(check(&export).unwrap().acts, 2);
     }
 }
 
@@ -269,11 +308,40 @@ async fn no_line_can_be_touched_unseen() {
         check(&other).is_err()
     };
     assert!(narrower(|it| it.first += 1) && narrower(|it| it.last -= 1) && narrower(|it| it.to = it.from));
+    let number = whole.manifest.export;
+    for (first, last) in [(10, 5), (0, 0), (0, 3), (1, u64::MAX), (3, u64::MAX), (1, number), (u64::MAX, u64::MAX - 1)]
+    {
+        let mut none = whole.clone();
+        (none.manifest.period.first, none.manifest.period.last) = (first, last);
+        assert!(check(&none).is_err(), "{first} to {last}");
+    }
     let mut stranger = whole.clone();
     stranger.manifest.organisation = OrganisationId::new("other").unwrap();
     assert!(check(&stranger).is_err());
     let unknown = Check::begin(whole.manifest, &[verifier(&origin().to_string(), 2)]);
     assert!(unknown.is_err(), "another key");
+}
+
+/// Whoever keeps the log may write any period into the act that begins an export, and sign it: one that is none hides
+/// nothing.
+#[tokio::test]
+async fn a_period_that_is_none_hides_no_acts() {
+    for (first, last) in [(10, 5), (5, 1), (0, 0), (1, 7), (1, 9), (9, 8)] {
+        let (stores, _folder) = logs().await;
+        let store = &stores[0];
+        for second in 1..=6 {
+            act(store, "person:li", second).await;
+        }
+        let about = serde_json::to_value(export::Period { from: at(0), to: at(50), first, last }).unwrap();
+        let began = transact!(store, None, |tx| {
+            let act = NewAct { act: export::BEGAN, ..new("person:auditor", about.clone()) };
+            record(tx, act, Salt([251; 32]), at(60)).await
+        });
+        let number = began.unwrap().number;
+        crate::sequence(store, &key(1), at(60)).await.unwrap();
+        let hostile = export(store, number).await;
+        assert!(check(&hostile).is_err(), "{first} to {last}");
+    }
 }
 
 fn body(by: String, about: String) -> ActBody {

@@ -5,9 +5,11 @@
 //! - a case is ruled on once for good; a correction is carried out once;
 //! - nobody is asked to confirm who is no past recipient, and no past recipient is forgotten;
 //! - an event that comes twice, or late, changes nothing;
-//! - it is closed when it was ruled on and everybody whom it reached has confirmed, and not before.
+//! - it is closed when it was ruled on and everybody whom it reached has confirmed, and not before;
+//! - at every moment at most one organisation may rule: the provider, whoever it was passed to, or, of those that
+//!   passed it on, the last one that has not carried out what its source corrected.
 
-use crate::{AgreementId, RulingVerdict};
+use crate::{AgreementId, Objection, Ruling, RulingVerdict};
 use policy::Terms;
 use schema::{FieldName, RecordType, Value};
 use schemars::JsonSchema;
@@ -141,6 +143,64 @@ impl Case {
     }
 }
 
+/// How far the rulings on an objection have brought it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Judged {
+    /// Where it stands.
+    pub stage: ObjectionStage,
+    /// Whoever may or might have ruled: the provider, and those to whom it was passed, one after another.
+    pub judges: Vec<OrganisationId>,
+    /// Who rules next; nobody when it is over.
+    pub next: Option<OrganisationId>,
+}
+
+/// Goes through the rulings on an objection, in order. One that passes it on names a department that has not had it;
+/// once its source has corrected it, those that passed it on carry that out, the last one first.
+///
+/// # Errors
+/// `exchange.signature` for a ruling of somebody whose turn it is not, or that passes it where it cannot go;
+/// `objection.ruled` as [`Case::step`].
+pub fn judged<'a>(objection: &Objection, rulings: impl IntoIterator<Item = &'a Ruling>) -> Result<Judged, Problem> {
+    let mut case = Case::default();
+    let mut judges = vec![objection.provider.clone()];
+    // Whose turn it is, among the judges.
+    let mut turn = Some(0);
+    for ruling in rulings {
+        let at = turn.filter(|it| judges.get(*it) == Some(&ruling.by)).ok_or_else(foreign_ruling)?;
+        let passes = ruling.verdict == RulingVerdict::PassOn;
+        ensure!(passes == ruling.passed_to.is_some(), foreign_ruling());
+        if case.stage == ObjectionStage::Corrected {
+            ensure!(ruling.verdict == RulingVerdict::Correct, ruled_already());
+        } else {
+            let happening = Happening::Ruled(ruling.verdict);
+            let stage = if case.stage == ObjectionStage::PassedOn { ObjectionStage::Open } else { case.stage };
+            case = Case { stage, ..Case::default() }.step(&happening)?.0;
+        }
+        turn = match (&ruling.passed_to, ruling.verdict) {
+            (Some(next), _) => {
+                ensure!(*next != objection.consumer && !judges.contains(next), foreign_ruling());
+                judges.push(next.clone());
+                Some(at + 1)
+            }
+            (None, RulingVerdict::Correct) => at.checked_sub(1),
+            (None, RulingVerdict::Unfounded) => None,
+            (None, _) => Some(at),
+        };
+    }
+    let next = turn.and_then(|it| judges.get(it)).cloned();
+    Ok(Judged { stage: case.stage, judges, next })
+}
+
+/// A ruling is not one that may stand on this objection.
+pub(crate) fn foreign_ruling() -> Problem {
+    Problem::new(
+        Kind::Refused,
+        "exchange.signature",
+        "处理意见不属于该异议，或不该由该单位在此时作出",
+        "a ruling does not belong to this objection, or is not that organisation's to give now",
+    )
+}
+
 fn ruled_already() -> Problem {
     Problem::new(
         Kind::Conflict,
@@ -154,8 +214,8 @@ fn not_told() -> Problem {
     Problem::new(
         Kind::Missing,
         "objection.not_told",
-        "没有发给该单位的更正通知",
-        "no correction was told to that organisation",
+        "没有发给该单位的更正通知；请在异议详情中查看通知了哪些单位",
+        "no correction was told to that organisation; the objection shows who was told",
     )
 }
 

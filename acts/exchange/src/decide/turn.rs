@@ -3,7 +3,8 @@
 //!
 //! Pure. Invariants, each with a property test:
 //! - turns follow the offer's steps, and none begins before the one ahead of it was answered;
-//! - a clock runs exactly while its step is waited for: it stands still during a supplement, and ends with the answer.
+//! - a clock runs exactly while its step is waited for: it stands still during a supplement, and ends with the answer;
+//! - whatever times stand in the events, no run ends before it began.
 
 use crate::{AccessRequest, Event, Standing, Verdict, decide};
 use calendar::{Reading, Run};
@@ -53,8 +54,13 @@ pub struct StepClock {
     pub reading: Reading,
 }
 
+/// An answer of which this node heard so much later than it says, in seconds, counts from when it was heard: the time
+/// that stands in it is its writer's word.
+const SAID_SECONDS_MAX: i64 = 86_400;
+
 /// The turns of a request so far. `heard` says when this node heard of its first so many events; where it does not
-/// know, the event's own time counts.
+/// know, the event's own time counts. What is dated before what came ahead of it counts as at the same moment, and what
+/// is dated ahead counts from when it was heard.
 ///
 /// # Errors
 /// As [`crate::standing`].
@@ -65,12 +71,19 @@ pub fn turns(
     heard: impl Fn(usize) -> Option<Timestamp>,
 ) -> Result<Vec<AnswerTurn>, Problem> {
     let mut turns: Vec<AnswerTurn> = Vec::new();
+    let mut behind = Timestamp::MIN;
     for count in 0..=events.len() {
         let said = match count.checked_sub(1).and_then(|it| events.get(it)) {
             None => request.at,
             Some(Event::Answered(it)) => it.body.at,
             Some(Event::Supplemented(it)) => it.body.at,
         };
+        let known = heard(count);
+        // It was there when the first known one after it was heard.
+        let said = (count..=events.len()).find_map(&heard).map_or(said, |it| said.min(it));
+        let said = known.filter(|it| it.as_second() - said.as_second() > SAID_SECONDS_MAX).unwrap_or(said).max(behind);
+        let from = known.unwrap_or(said).max(said);
+        behind = said;
         let now = decide::standing(request, steps, &events[..count])?;
         let answered = count > 0
             && matches!(&events[count - 1], Event::Answered(it)
@@ -83,7 +96,7 @@ pub fn turns(
             }
         }
         let Standing::Waiting { step, level, .. } = now else { continue };
-        let from = heard(count).unwrap_or(said);
+        behind = from;
         match turns.last_mut().filter(|it| (it.step, it.level) == (step, level) && it.answered.is_none()) {
             None => turns.push(AnswerTurn { step, level, runs: vec![Run { from, until: None }], answered: None }),
             Some(turn) if turn.runs.last().is_some_and(|it| it.until.is_some()) => {

@@ -1,6 +1,7 @@
 //! The client port's routes, by act.
 
 mod audit;
+pub(crate) mod call;
 pub(crate) mod catalog;
 pub(crate) mod compilation;
 mod delivery;
@@ -24,7 +25,7 @@ use ::peer::Refusals;
 use axum::{
     Router,
     middleware::{from_fn, from_fn_with_state},
-    routing::{delete, get, post},
+    routing::{delete, get, post, put},
 };
 use std::sync::Arc;
 use vocabulary::{Kind, Problem};
@@ -67,6 +68,8 @@ pub(crate) fn router(tenants: Tenants, refusals: Arc<Refusals>) -> Router {
         .route("/v1/agreements/{id}", get(exchange::agreement))
         .route("/v1/agreements/{id}/revocation", post(exchange::revoke))
         .route("/v1/queries", post(exchange::query))
+        .route("/v1/call/{agreement}/{*path}", get(call::call).post(call::call))
+        .route("/v1/call/{agreement}/{*path}", put(call::call).patch(call::call).delete(call::call))
         .route("/v1/pulls", post(exchange::pull))
         .route("/v1/pulls/{id}", get(exchange::pull_state))
         .route("/v1/pulls/{id}/parts/{number}", get(exchange::pulled_part))
@@ -88,10 +91,11 @@ pub(crate) fn router(tenants: Tenants, refusals: Arc<Refusals>) -> Router {
         .route("/v1/audit/exports", post(audit::begin_export))
         .route("/v1/audit/exports/{number}", get(audit::exported))
         .merge(people())
-        .route_layer(from_fn(crate::noted::noted))
-        .route_layer(from_fn(crate::trace::traced))
         .merge(catalogue())
         .merge(bureau())
+        // A layer lies over what was added before it alone: every route stands above this line.
+        .route_layer(from_fn(crate::noted::noted))
+        .route_layer(from_fn(crate::trace::traced))
         .fallback(unknown)
         .with_state(tenants.clone())
         .merge(Router::new().route("/metrics", get(node::metrics)).with_state((tenants.clone(), refusals)))

@@ -4,6 +4,7 @@ use super::Answer;
 use crate::{
     Failure,
     caller::{Caller, Json as Body, Params, Path, read_body},
+    table::XLSX,
 };
 use axum::{Json, extract::Request, response::IntoResponse};
 use catalog::{
@@ -12,8 +13,6 @@ use catalog::{
 };
 use http::header;
 use node::{ExportAsk, LegalList, ListAsk, ListPage, ProposeAsk, TemplateAsk};
-
-const XLSX: &str = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet";
 
 /// `GET /v1/template`: our entries in the guide's template.
 pub(crate) async fn export(caller: Caller, Params(ask): Params<ExportAsk>) -> Result<impl IntoResponse, Failure> {

@@ -92,6 +92,14 @@ fn listed(voice: Voice, views: &[Value]) -> String {
     table(voice, &titles, &rows)
 }
 
+/// What may be called: name, method and path of each.
+fn operations(all: &Value) -> String {
+    let text = |it: &Value, name: &str| it[name].as_str().unwrap_or_default().to_owned();
+    let all = all.as_object().into_iter().flatten();
+    let all = all.map(|(name, it)| format!("{name} ({} {})", text(it, "method"), text(it, "path")));
+    all.collect::<Vec<_>>().join(", ")
+}
+
 /// An agreement and what was agreed.
 pub fn shown(voice: Voice, view: &Value) -> String {
     let body = &view["agreement"]["body"];
@@ -108,10 +116,13 @@ pub fn shown(voice: Voice, view: &Value) -> String {
             ("应用系统", "System", at("/system")),
             ("共享条件", "Offer", at("/offer")),
             ("列", "Columns", at("/terms/columns")),
+            ("服务操作", "Operations", operations(&body["terms"]["service"]["operations"])),
             ("脱敏", "Masked", at("/terms/masks")),
             ("用途", "Purpose", at("/terms/purpose")),
             ("期限", "Until", at("/terms/until")),
             ("每日行数", "Rows a day", number(body, "/terms/quota/rows_per_day")),
+            ("每日调用次数", "Calls a day", number(body, "/terms/service/calls/per_day")),
+            ("每秒调用次数", "Calls a second", number(body, "/terms/service/calls/per_second")),
             ("今日已用", "Used today", number(view, "/day_rows")),
             ("签名", "Signatures", signatures.to_string()),
             ("撤销理由", "Revoked because", cell::at(voice, view, "/revocation/body/reason")),

@@ -34,6 +34,9 @@ pub struct Answer {
     /// 部分同意的列 The columns, when agreed in part
     #[arg(long, value_delimiter = ',')]
     columns: Option<Vec<String>>,
+    /// 部分同意的服务操作 The operations of a service, when agreed in part
+    #[arg(long, value_delimiter = ',', conflicts_with = "columns")]
+    operations: Option<Vec<String>>,
     /// 本级给出的编号，可多次：类别:给号方:编号 A number that we give it: KIND:GIVER:NUMBER; several times
     #[arg(long, value_name = "NUMBER")]
     number: Vec<String>,
@@ -74,6 +77,7 @@ impl Answer {
     pub async fn run(self, context: &Context) -> Result<(), Failure> {
         let body = json!({
             "step": word(&self.step), "verdict": word(&self.verdict), "reason": self.reason, "columns": self.columns,
+            "operations": self.operations,
             "numbers": super::report::numbers(&self.number)?,
         });
         let path = format!("/v1/requests/{}/answers", encoded(&self.id));

@@ -45,7 +45,7 @@ impl Appoint {
         let name = self.name.unwrap_or_else(|| default.to_owned());
         let file = node::appoint(&folder, &organisation, office, &name).await?;
         let voice = context.voice();
-        voice.answer(&json!({"name": name, "first_password": file}), || {
+        voice.answer(&json!({"name": name, "first_password": file.display().to_string()}), || {
             let file = file.display();
             voice
                 .pick(

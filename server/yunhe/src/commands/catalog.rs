@@ -48,9 +48,10 @@ enum Act {
     #[command(flatten)]
     Report(report::Act),
     /// 指南的 Excel 模板 The guide's Excel template
-    #[command(subcommand)]
+    #[command(subcommand, after_help = template::EXAMPLES)]
     Template(template::Act),
-    /// 由 CSV 文件或目录建议条目；人勾选后成草稿 Propose entries from a CSV file or a folder of them; what is ticked is drafted
+    /// 由 CSV 文件、目录或 yunhe.toml 中的连接建议条目；人勾选后成草稿 Propose entries from a CSV file, a folder of them or a
+    /// connection in yunhe.toml; what is ticked is drafted
     Propose(propose::Propose),
     /// 法定清单：供给、负面 Lists kept by law: supply, negative
     Lists(template::Lists),

@@ -13,9 +13,9 @@ use std::path::PathBuf;
 const EXAMPLES: &str = "\
 示例 Examples:
   yunhe duty put duties.json --why 三定规定 --data ./node --as cataloguer
-  yunhe system list --data ./node
-  yunhe system list --sleeping --days 90 --data ./node
-  yunhe system show enterprise-register --data ./node
+  yunhe system list --data ./node --as cataloguer
+  yunhe system list --sleeping --days 90 --data ./node --as cataloguer
+  yunhe system show enterprise-register --data ./node --as cataloguer
   yunhe system close enterprise-register --why 系统整合 --data ./node --as cataloguer";
 
 /// 职责、事项或信息系统：登记、查看、关闭。Duties, matters or information systems.
@@ -50,7 +50,7 @@ enum Act {
         #[arg(long)]
         sleeping: bool,
         /// 信息系统：多少天无交付为沉睡 After how many days without a delivery a system sleeps
-        #[arg(long, default_value_t = 90)]
+        #[arg(long, default_value_t = node::SLEEPING_DAYS)]
         days: u16,
     },
     /// 一项及其支撑的条目与经过 One, with what it feeds and its history

@@ -76,6 +76,12 @@ enum Act {
         /// 我提出的、已办结而尚未知悉的 Mine that ended, not yet heard
         #[arg(long)]
         unheard: bool,
+        /// 从此名称之后（上一页的最后一项） Behind this name, the last of the page before
+        #[arg(long, value_name = "NAME")]
+        after: Option<String>,
+        /// 条数 At most so many
+        #[arg(long)]
+        limit: Option<u32>,
     },
     /// 一项需求及其经过 One, with its history
     Show {
@@ -89,10 +95,11 @@ impl Demand {
     pub async fn run(self, context: &Context) -> Result<(), Failure> {
         let (client, voice) = (context.client()?, context.voice());
         let (name, body) = match self.act {
-            Act::List { state, owner, unheard } => {
+            Act::List { state, owner, unheard, after, limit } => {
                 let unheard = if unheard { "true" } else { "false" };
                 let mut query = vec![("unheard", unheard)];
-                let asked = [("state", &state), ("owner", &owner)];
+                let limit = limit.map(|it| it.to_string());
+                let asked = [("state", &state), ("owner", &owner), ("after", &after), ("limit", &limit)];
                 query.extend(asked.iter().filter_map(|(name, it)| Some((*name, it.as_deref()?))));
                 let value = client.get("/v1/demands", &query).await?;
                 voice.answer(&value, || listed(voice, &value));

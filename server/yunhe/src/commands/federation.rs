@@ -248,7 +248,7 @@ fn genesis(context: &Context, new: &NewGenesis) -> Result<(), Failure> {
     write(&new.out, &genesis.to_bytes()?)?;
     let digest = genesis.digest()?;
     let voice = context.voice();
-    let value = json!({"file": new.out, "digest": digest, "quorum": new.quorum});
+    let value = json!({"file": new.out.display().to_string(), "digest": digest, "quorum": new.quorum});
     voice.answer(&value, || {
         facts(
             voice,
@@ -313,7 +313,7 @@ fn propose(context: &Context, change: Change, log: &Path, out: &Path) -> Result<
     write(out, &Entry::new(body, Vec::new()).to_bytes()?)?;
     let quorum = view.founders().quorum;
     let voice = context.voice();
-    voice.answer(&json!({"file": out, "digest": digest, "quorum": quorum}), || {
+    voice.answer(&json!({"file": out.display().to_string(), "digest": digest, "quorum": quorum}), || {
         let (file, next) = (out.display(), "yunhe federation sign");
         voice
             .pick(
@@ -334,7 +334,7 @@ fn sign(context: &Context, path: &Path) -> Result<(), Failure> {
     write(path, &entry.to_bytes()?)?;
     let (voice, count) = (context.voice(), entry.signatures.len());
     let key = keys.messages.public();
-    voice.answer(&json!({"file": path, "signatures": count, "key": key}), || {
+    voice.answer(&json!({"file": path.display().to_string(), "signatures": count, "key": key}), || {
         voice.pick(&format!("已签署，共 {count} 个签名"), &format!("signed; {count} signatures now")).to_owned()
     });
     Ok(())

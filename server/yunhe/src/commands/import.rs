@@ -14,8 +14,8 @@ const EXAMPLES: &str = "\
 示例 Examples:
   yunhe import persons.csv --record legal-person --source legal-persons-sample \\
         --reviewed-by 张明 --reviewed-on 2026-11-24 --data ./node --as steward
-  yunhe import show imp_0197… --data ./node
-  yunhe import rejects imp_0197… --out rejects.csv --data ./node
+  yunhe import show imp_0197… --data ./node --as steward
+  yunhe import rejects imp_0197… --out rejects.csv --data ./node --as steward
 
 再次导入同一文件不改变任何内容；中断的导入用 --id 续传。
 Importing the same file again changes nothing; --id goes on with an import that stopped.";

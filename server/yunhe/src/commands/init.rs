@@ -109,8 +109,9 @@ impl Init {
         };
         let cards = node::init(&self.folder, &config, self.suite).await?;
         let value = Value::from_iter(cards.iter().map(|(path, card)| {
-            json!({"organisation": card.id, "title": card.title, "card": path, "key": card.keys.messages.first(),
-                   "first_passwords": self.folder.join(card.id.as_str()).join("first")})
+            let first = self.folder.join(card.id.as_str()).join("first");
+            json!({"organisation": card.id, "title": card.title, "card": path.display().to_string(),
+                   "key": card.keys.messages.first(), "first_passwords": first.display().to_string()})
         }));
         let voice = context.voice();
         voice.answer(&value, || {

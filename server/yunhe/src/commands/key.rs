@@ -10,7 +10,7 @@ use node::{Clock as _, NodeConfig, SystemClock};
 use serde_json::{Value, json};
 use signing::KeyRing;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use vocabulary::{Kind, Problem, Suite, ensure};
 
 const EXAMPLES: &str = "\
@@ -147,9 +147,9 @@ fn card(context: &Context, home: &Path, with_next: bool) -> Result<(), Failure> 
     Ok(())
 }
 
-fn told(context: &Context, path: &PathBuf, card: &Organisation) {
+fn told(context: &Context, path: &Path, card: &Organisation) {
     let voice = context.voice();
-    let value = json!({"card": path, "keys": card.keys});
+    let value = json!({"card": path.display().to_string(), "keys": card.keys});
     voice.answer(&value, || {
         let path = path.display();
         voice

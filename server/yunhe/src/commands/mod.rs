@@ -7,6 +7,7 @@ pub mod appoint;
 pub mod audit;
 pub mod backup;
 pub mod bulletin;
+pub mod call;
 pub mod catalog;
 pub mod chain;
 pub mod compile;
@@ -67,6 +68,7 @@ pub async fn run(command: Command, context: &Context) -> Result<(), Failure> {
         Command::Agree(it) => it.run(context).await,
         Command::Revoke(it) => it.run(context).await,
         Command::Query(it) => it.run(context).await,
+        Command::Call(it) => it.run(context).await,
         Command::Pull(it) => it.run(context).await,
         Command::Deliver(it) => it.run(context).await,
         Command::Receipt(it) => it.run(context).await,

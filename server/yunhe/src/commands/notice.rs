@@ -5,8 +5,14 @@ use crate::exit::Failure;
 use crate::output::{cell, table};
 use clap::{Args, Subcommand};
 
+const EXAMPLES: &str = "\
+示例 Examples:
+  yunhe notice list --data ./scjg --as officer
+  yunhe notice list --data ./nj --org nj-gxj --as requester --json";
+
 /// 通知：异议、更正、期限。Notices: objections, corrections, terms.
 #[derive(Args, Debug)]
+#[command(after_help = EXAMPLES)]
 pub struct Notice {
     #[command(subcommand)]
     act: Act,

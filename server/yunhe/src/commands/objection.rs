@@ -75,11 +75,11 @@ struct Raise {
     #[arg(long = "column")]
     columns: Vec<String>,
     /// 所收到的值 What was delivered
-    #[arg(long, value_name = "COLUMN=VALUE")]
-    seen: Vec<String>,
+    #[arg(long, value_name = "COLUMN=VALUE", value_parser = pair)]
+    seen: Vec<(String, Value)>,
     /// 应为 What would be right
-    #[arg(long, value_name = "COLUMN=VALUE")]
-    right: Vec<String>,
+    #[arg(long, value_name = "COLUMN=VALUE", value_parser = pair)]
+    right: Vec<(String, Value)>,
     /// 理由与依据 Why
     #[arg(long)]
     reason: String,
@@ -95,9 +95,9 @@ struct Decide {
     /// 理由（受理以外必填） Why; needed for all but accept
     #[arg(long)]
     reason: Option<String>,
-    /// 更正为 The right value
-    #[arg(long, value_name = "COLUMN=VALUE")]
-    set: Vec<String>,
+    /// 更正为；true、false、null 即是、否、空 The right value; true, false and null are what they say
+    #[arg(long, value_name = "COLUMN=VALUE", value_parser = pair)]
+    set: Vec<(String, Value)>,
     /// 更正：移除该行 Correct by taking the row out
     #[arg(long)]
     remove: bool,
@@ -118,13 +118,22 @@ enum Verdict {
     PassOn,
 }
 
-/// `column=value` pairs; a value that is JSON is taken as such.
-fn pairs(texts: &[String]) -> Map<String, Value> {
-    let pair = |text: &String| {
-        let (name, value) = text.split_once('=').unwrap_or((text, ""));
-        (name.to_owned(), Value::String(value.to_owned()))
+/// `column=value`. The words `true`, `false` and `null` are what they say in JSON; everything else is a text, from
+/// which the node reads numbers and days by the column's type.
+fn pair(text: &str) -> Result<(String, Value), String> {
+    let wrong = || format!("“{text}”应为 列=值，如 status=deregistered it should be COLUMN=VALUE");
+    let (name, value) = text.split_once('=').filter(|it| !it.0.trim().is_empty()).ok_or_else(wrong)?;
+    let value = match value {
+        "true" => Value::Bool(true),
+        "false" => Value::Bool(false),
+        "null" => Value::Null,
+        text => Value::String(text.to_owned()),
     };
-    texts.iter().map(pair).collect()
+    Ok((name.trim().to_owned(), value))
+}
+
+fn pairs(pairs: Vec<(String, Value)>) -> Map<String, Value> {
+    pairs.into_iter().collect()
 }
 
 impl Objection {
@@ -135,7 +144,7 @@ impl Objection {
             Act::Raise(it) => {
                 let body = json!({
                     "agreement": it.agreement, "receipt": it.receipt, "key": it.key, "columns": it.columns,
-                    "seen": pairs(&it.seen), "right": pairs(&it.right), "reason": it.reason,
+                    "seen": pairs(it.seen), "right": pairs(it.right), "reason": it.reason,
                 });
                 client.post("/v1/objections", &body).await?
             }
@@ -149,7 +158,7 @@ impl Objection {
             Act::Decide(it) => {
                 let verdict = it.verdict.to_possible_value().map(|it| it.get_name().to_owned());
                 let body = json!({
-                    "verdict": verdict, "reason": it.reason, "row": pairs(&it.set), "remove": it.remove,
+                    "verdict": verdict, "reason": it.reason, "row": pairs(it.set), "remove": it.remove,
                     "passed_to": it.to,
                 });
                 client.post(&format!("/v1/objections/{}/rulings", encoded(&it.id)), &body).await?
@@ -263,4 +272,28 @@ fn corrections(voice: Voice, views: &[Value]) -> String {
         ("处理", "Done"),
     ];
     table(voice, &titles, &views.iter().map(row).collect::<Vec<_>>())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_value_is_a_text_but_for_three_words() {
+        for (text, value) in [
+            ("listed=true", json!(true)),
+            ("listed=false", json!(false)),
+            ("closed=null", Value::Null),
+            ("status=deregistered", json!("deregistered")),
+            ("staff=12", json!("12")),
+            ("note=a=b", json!("a=b")),
+            ("note=", json!("")),
+            ("note=True", json!("True")),
+        ] {
+            assert_eq!(pair(text).unwrap().1, value, "{text}");
+        }
+        for text in ["status", "=x", ""] {
+            assert!(pair(text).unwrap_err().contains("COLUMN=VALUE"), "{text}");
+        }
+    }
 }

@@ -48,10 +48,13 @@ fn shown(voice: Voice, offers: &[Value]) -> String {
             let offer = it.get("offer").filter(|it| it.is_object()).unwrap_or(it);
             let title = match offer.get("title").filter(|it| !it.is_null()) {
                 Some(title) => cell::text(voice, title),
+                None if it["record"].is_null() => cell::at(voice, it, "/service/title"),
                 None => cell::at(voice, it, "/record/title"),
             };
             let mut cells = vec![cell::at(voice, offer, "/offer"), title];
-            cells.extend(["/share", "/purpose", "/until", "/columns"].iter().map(|at| cell::at(voice, offer, at)));
+            cells.extend(["/share", "/purpose", "/until"].iter().map(|at| cell::at(voice, offer, at)));
+            let shared = if offer["operations"].is_null() { "/columns" } else { "/operations" };
+            cells.push(cell::at(voice, offer, shared));
             cells
         })
         .collect();
@@ -61,7 +64,7 @@ fn shown(voice: Voice, offers: &[Value]) -> String {
         ("共享类型", "Sharing"),
         ("用途", "Purpose"),
         ("期限", "Until"),
-        ("列", "Columns"),
+        ("列或操作", "Columns or operations"),
     ];
     table(voice, &titles, &rows)
 }

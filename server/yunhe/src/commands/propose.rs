@@ -9,7 +9,7 @@ use clap::Args;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
-use vocabulary::{Kind, Problem, ensure};
+use vocabulary::{Kind, Problem, ResourceId, ensure};
 
 /// Rows of a file that are looked at.
 const ROWS_MAX: usize = 1_000;
@@ -18,8 +18,17 @@ const SAMPLES_MAX: usize = 50;
 /// Files of a folder that are looked at.
 const FILES_MAX: usize = 500;
 
+const EXAMPLES: &str = "\
+示例 Examples:
+  yunhe catalog propose ./exports --code 307010001 --duty transport --data ./node --as cataloguer
+  yunhe catalog propose ./exports --code 307010001 --duty transport --accept 1,3-5 --data ./node --as cataloguer
+  yunhe catalog propose ./exports --out 建议.json --data ./node --as cataloguer
+  yunhe catalog propose 建议.json --accept 1 --data ./node --as cataloguer
+  yunhe catalog propose market-db --duty transport --data ./node --as cataloguer   （yunhe.toml 中的连接 a connection）";
+
 /// Describes files, has entries proposed, drafts what is ticked.
 #[derive(Args, Debug)]
+#[command(after_help = EXAMPLES)]
 pub struct Propose {
     /// CSV 文件、存有它们的目录、yunhe.toml 中的连接名，或上次 --out 写出并改过的 .json A CSV file, a folder of them, the
     /// name of a connection in yunhe.toml, or what --out wrote
@@ -56,11 +65,10 @@ impl Propose {
                 }
             }
             let mut ask = json!({"front": self.code, "links": links});
-            if self.source.exists() {
-                ask["tables"] = json!(described(&self.source)?);
-            } else {
-                // Not a file of ours: the node knows its connections, and says so when there is none of that name.
-                ask["connection"] = json!(self.source);
+            match connection(&self.source) {
+                // The node knows its connections, and says so when there is none of that name.
+                Some(name) => ask["connection"] = json!(name),
+                None => ask["tables"] = json!(described(&self.source)?),
             }
             client.post("/v1/proposals", &ask).await?
         };
@@ -142,6 +150,11 @@ fn numbers(text: &str, most: usize) -> Result<BTreeSet<u64>, Problem> {
     Ok(numbers)
 }
 
+/// The connection that is meant: what is no file here and has the form of its name.
+fn connection(source: &Path) -> Option<ResourceId> {
+    ResourceId::new(source.to_str()?).ok().filter(|_| !source.exists())
+}
+
 /// The files of a source, as the node wants them described.
 fn described(source: &Path) -> Result<Vec<Value>, Problem> {
     let is_csv = |it: &PathBuf| it.extension().is_some_and(|it| it.eq_ignore_ascii_case("csv"));
@@ -149,7 +162,7 @@ fn described(source: &Path) -> Result<Vec<Value>, Problem> {
         let entries = std::fs::read_dir(source).map_err(|it| file_problem(source, &it))?;
         let mut files: Vec<PathBuf> = entries.filter_map(|it| Some(it.ok()?.path())).filter(is_csv).collect();
         files.sort();
-        files.truncate(FILES_MAX);
+        ensure!(files.len() <= FILES_MAX, too_many(source, files.len()));
         files
     } else {
         vec![source.to_owned()]
@@ -164,6 +177,16 @@ fn described(source: &Path) -> Result<Vec<Value>, Problem> {
         )
     );
     files.iter().map(|it| described_file(it)).collect()
+}
+
+fn too_many(folder: &Path, count: usize) -> Problem {
+    let folder = folder.display();
+    Problem::new(
+        Kind::TooLarge,
+        "cli.files_many",
+        format!("{folder} 中有 {count} 个 CSV 文件，一次至多 {FILES_MAX} 个；请分到几个目录"),
+        format!("{folder} holds {count} CSV files; at most {FILES_MAX} at once: put them into several folders"),
+    )
 }
 
 fn described_file(file: &Path) -> Result<Value, Problem> {
@@ -215,5 +238,21 @@ mod tests {
         assert_eq!(tables[0]["columns"][0], json!({"name": "QYMC", "samples": ["乙", "甲"], "nullable": true}));
         assert_eq!(tables[0]["columns"][1]["samples"].as_array().unwrap().len(), 2);
         assert_eq!(described(&folder.path().join("none.csv")).unwrap_err().code, "cli.file");
+    }
+
+    /// What cannot be the name of a connection is a file, and is missed as such.
+    #[test]
+    fn a_file_that_is_not_there_is_no_connection() {
+        use std::os::unix::ffi::OsStrExt as _;
+        assert_eq!(connection(Path::new("market-db")).unwrap().as_str(), "market-db");
+        assert_eq!(connection(Path::new("typo.csv")), None);
+        assert_eq!(connection(Path::new(std::ffi::OsStr::from_bytes(b"\xff"))), None);
+        let folder = tempfile::tempdir().unwrap();
+        for number in 0..=FILES_MAX {
+            std::fs::write(folder.path().join(format!("{number}.csv")), "a\n1\n").unwrap();
+        }
+        let problem = described(folder.path()).unwrap_err();
+        assert_eq!(problem.code, "cli.files_many");
+        assert!(problem.detail.en.contains("501"), "{problem:?}");
     }
 }

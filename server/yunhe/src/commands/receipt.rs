@@ -18,11 +18,11 @@ use vocabulary::{Digest, Kind, OrganisationId, Problem, Timestamp, ensure};
 
 const EXAMPLES: &str = "\
 示例 Examples:
-  yunhe receipt list --data ./nj --org nj-gxj
-  yunhe receipt show rcp_0197… --out receipt.json --data ./nj --org nj-gxj
+  yunhe receipt list --data ./nj --org nj-gxj --as requester
+  yunhe receipt show rcp_0197… --out receipt.json --data ./nj --org nj-gxj --as requester
   yunhe federation export --out members.json --data ./nj --org nj-gxj
   yunhe receipt verify receipt.json --members members.json        （离线 offline）
-  yunhe receipt acknowledge --data ./nj --org nj-gxj
+  yunhe receipt acknowledge --data ./nj --org nj-gxj --as requester
 
 verify 逐项核验：正文与叶摘要、提供方批签名、使用方请求签名、使用方确认、日志包含证明；错在哪项即说哪项，退出码 4。
 verify checks body and leaf, the provider's batch signature, the consumer's signed request, its countersignature and the

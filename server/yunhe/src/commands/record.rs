@@ -12,13 +12,13 @@ use vocabulary::{Kind, Problem};
 
 const EXAMPLES: &str = "\
 示例 Examples:
-  yunhe record types --data ./node
-  yunhe record get legal-person 91329901MA00000000 --data ./node
-  yunhe record list legal-person --where 'row.division == \"320102\"' --limit 20 --data ./node
-  yunhe record history legal-person 91329901MA00000000 --data ./node
-  yunhe record put legal-person --file row.json --why 更正名称 --data ./node
-  yunhe record delete legal-person 91329901MA00000000 --why 误录 --data ./node
-  yunhe record digest legal-person --data ./node";
+  yunhe record types --data ./node --as steward
+  yunhe record get legal-person 91329901MA00000000 --data ./node --as steward
+  yunhe record list legal-person --where 'row.division == \"320102\"' --limit 20 --data ./node --as steward
+  yunhe record history legal-person 91329901MA00000000 --data ./node --as steward
+  yunhe record put legal-person --file row.json --why 更正名称 --data ./node --as steward
+  yunhe record delete legal-person 91329901MA00000000 --why 误录 --data ./node --as steward
+  yunhe record digest legal-person --data ./node --as steward";
 
 /// 查看、改正本单位的记录。Look at our own records and correct them.
 #[derive(Args, Debug)]

@@ -15,7 +15,7 @@ const EXAMPLES: &str = "\
   yunhe request new --provider js-scjg --offer legal-person-operation --purpose 惠企政策匹配 \\
         --law 《优化营商环境条例》 --article 第三十七条 --matter 惠企政策兑现 --system 惠企政策平台 \\
         --frequency 每日 --until 2027-06-30 --in-charge 企业服务处 --data ./nj --org nj-gxj --as requester
-  yunhe request show req_0197… --data ./nj --org nj-gxj
+  yunhe request show req_0197… --data ./nj --org nj-gxj --as requester
   yunhe request supplement req_0197… --note 补充用途说明 --attach 授权书.pdf --data ./nj --org nj-gxj --as requester
   yunhe request attachment req_0197… 0 --out 授权书.pdf --data ./scjg --as officer";
 
@@ -85,6 +85,9 @@ struct New {
     /// 列，以逗号分隔；不写则全部 Columns, comma-separated; all when left out
     #[arg(long, value_delimiter = ',')]
     columns: Vec<String>,
+    /// 服务的操作，以逗号分隔；不写则全部 Operations of a service, comma-separated; all when left out
+    #[arg(long, value_delimiter = ',', conflicts_with = "columns")]
+    operations: Vec<String>,
     /// 用途 For what
     #[arg(long)]
     purpose: String,
@@ -135,7 +138,8 @@ impl Request {
         let value = match self.act {
             Act::New(it) => {
                 let body = json!({
-                    "provider": it.provider, "offer": it.offer, "columns": it.columns, "purpose": it.purpose,
+                    "provider": it.provider, "offer": it.offer, "columns": it.columns,
+                    "operations": it.operations, "purpose": it.purpose,
                     "basis": {"law": it.law, "article": it.article}, "matter": it.matter, "system": it.system,
                     "frequency": it.frequency, "until": it.until, "in_charge": it.in_charge,
                     "attachments": attached(&it.attach)?, "numbers": super::report::numbers(&it.number)?,
@@ -158,7 +162,7 @@ impl Request {
             Act::Attachment { id, number, out } => {
                 let bytes = client.bytes(&format!("/v1/requests/{}/attachments/{number}", encoded(&id))).await?;
                 std::fs::write(&out, &bytes).map_err(|it| file_problem(&out, &it))?;
-                let value = json!({"file": out, "bytes": bytes.len()});
+                let value = json!({"file": out.display().to_string(), "bytes": bytes.len()});
                 voice.answer(&value, || format!("{} ({})", out.display(), cell::bytes(bytes.len() as u64)));
                 return Ok(());
             }
@@ -181,7 +185,10 @@ pub fn standing(voice: Voice, view: &Value) -> String {
         "supplement" => format!("{} {step}：{reason}", voice.pick("须补正", "to be supplemented for")),
         "returned" => format!("{} {step}：{reason}", voice.pick("退回", "returned by")),
         "refused" => format!("{} {step}：{reason}", voice.pick("不同意", "refused by")),
-        "agreed" => format!("{}：{}", voice.pick("已同意", "agreed"), cell::at(voice, about, "/columns")),
+        "agreed" => {
+            let what = if about["operations"].is_null() { "/columns" } else { "/operations" };
+            format!("{}：{}", voice.pick("已同意", "agreed"), cell::at(voice, about, what))
+        }
         other => other.to_owned(),
     }
 }
@@ -254,6 +261,7 @@ pub fn shown(voice: Voice, view: &Value) -> String {
             ("提供方", "Provider", at("/provider")),
             ("共享条件", "Offer", at("/offer")),
             ("列", "Columns", at("/columns")),
+            ("服务操作", "Operations", at("/operations")),
             ("用途", "Purpose", at("/purpose")),
             ("依据", "Basis", format!("{}{}", at("/basis/law"), at("/basis/article"))),
             ("事项", "Matter", at("/matter")),
@@ -336,7 +344,7 @@ fn event_line(voice: Voice, event: &Value) -> String {
     let at = |pointer| cell::at(voice, body, pointer);
     let (step, verdict) = (step_title(voice, &at("/step")), verdict_title(voice, &at("/verdict")));
     let mut line = format!("  {}  {step} {} {verdict}", at("/at"), at("/by"));
-    for more in [at("/columns"), at("/reason")] {
+    for more in [at("/columns"), at("/operations"), at("/reason")] {
         if !more.is_empty() {
             line.push_str(&format!("：{more}"));
         }

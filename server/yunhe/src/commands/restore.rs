@@ -72,7 +72,7 @@ impl Restore {
         let value = Value::from_iter(done.iter().map(|it| {
             json!({"organisation": it.config.id, "from": it.manifest.at, "log": it.card.keys.log.origin,
                    "before": it.manifest.log.origin, "size": it.manifest.log.size,
-                   "card": folder.join(it.config.id.as_str()).join("card.json")})
+                   "card": folder.join(it.config.id.as_str()).join("card.json").display().to_string()})
         }));
         let voice = context.voice();
         voice.answer(&value, || {

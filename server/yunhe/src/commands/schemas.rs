@@ -74,7 +74,7 @@ impl Schemas {
             names.push(name);
         }
         let voice = context.voice();
-        let value = json!({"folder": folder, "schemas": names});
+        let value = json!({"folder": folder.display().to_string(), "schemas": names});
         voice.answer(&value, || {
             facts(voice, &[("目录", "Folder", folder.display().to_string()), ("格式", "Schemas", names.join("\n"))])
         });

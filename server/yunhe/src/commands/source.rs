@@ -7,7 +7,7 @@ use crate::output::{Voice, cell, facts, table};
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 use std::time::Duration;
-use vocabulary::{Bilingual, Kind, Problem};
+use vocabulary::{Bilingual, Kind, Problem, ensure};
 
 const EXAMPLES: &str = "\
 示例 Examples:
@@ -21,6 +21,10 @@ The first run reads all rows and keeps the secrecy review, later ones only what 
 takes out what is gone there. After a break the same command goes on.";
 /// Between two looks at how far the node is.
 const LOOK_MILLIS: u64 = 200;
+/// So many looks without anything new: then somebody else is to look why.
+const LOOKS_MAX: u32 = 3_000;
+/// The phase of a run that ended before its end.
+const DROPPED: &str = "dropped";
 
 /// 数据源：列出、检查、取数。Sources: list, check, take over.
 #[derive(Args, Debug)]
@@ -80,6 +84,7 @@ impl Source {
             Act::Take(take) => {
                 let value = take.run(&client).await?;
                 voice.answer(&value, || shown(voice, &value));
+                ensure!(value["phase"] != DROPPED, dropped(&take.name));
             }
         }
         Ok(())
@@ -99,19 +104,46 @@ impl Take {
         if self.no_wait {
             return Ok(begun);
         }
-        loop {
+        let (mut last, mut looks) = (begun.clone(), 0);
+        while looks < LOOKS_MAX {
             let runs = client.get(&path, &[]).await?;
             let run = runs.as_array().and_then(|it| it.iter().find(|it| it["id"] == begun["id"])).cloned();
             let run = run.unwrap_or_else(|| begun.clone());
             if run["ended"].is_string() {
                 return Ok(run);
             }
+            looks = if run == last { looks + 1 } else { 0 };
+            last = run.clone();
             if let Ok(why) = serde_json::from_value::<Bilingual>(run["stuck"].clone()) {
                 return Err(Problem::new(Kind::Unavailable, "source.stuck", why.zh, why.en).with("run", run));
             }
             tokio::time::sleep(Duration::from_millis(LOOK_MILLIS)).await;
         }
+        Err(standing_still(&self.name).with("run", last))
     }
+}
+
+/// That a run ended without having taken everything over.
+fn dropped(source: &str) -> Problem {
+    Problem::new(
+        Kind::Conflict,
+        "source.dropped",
+        format!("数据源 {source} 的取数已中止，未取完；查看 yunhe source check {source}，改正后再次执行"),
+        format!(
+            "the run of source {source} was dropped before its end; see yunhe source check {source}, and run it again"
+        ),
+    )
+}
+
+/// That nothing has moved for long.
+fn standing_still(source: &str) -> Problem {
+    let minutes = u64::from(LOOKS_MAX) * LOOK_MILLIS / 60_000;
+    Problem::new(
+        Kind::Unavailable,
+        "source.still",
+        format!("数据源 {source} 的取数 {minutes} 分钟没有进展，节点会继续；查看 yunhe source list"),
+        format!("the run of source {source} did not move for {minutes} minutes; the node goes on: yunhe source list"),
+    )
 }
 
 fn listed(voice: Voice, sources: &[Value]) -> String {

@@ -9,10 +9,22 @@ use clap::{Args, Subcommand, ValueEnum};
 use serde_json::{Value, json};
 use std::path::PathBuf;
 
+/// Examples of both.
+pub const EXAMPLES: &str = "\
+示例 Examples:
+  yunhe catalog template export --blank --out 模板.xlsx --data ./node --as cataloguer
+  yunhe catalog template import 填好的.xlsx --duty market-registration --data ./node --as cataloguer
+  yunhe catalog template export --owner 省交通运输厅 --out 目录.xlsx --data ./node --as cataloguer";
+const EXAMPLES_OF_LISTS: &str = "\
+示例 Examples:
+  yunhe catalog lists supply --class base --data ./node --as cataloguer
+  yunhe catalog lists negative --data ./node --as cataloguer";
+
 /// The template in and out.
 #[derive(Debug, Subcommand)]
 pub enum Act {
     /// 导入填好的模板：全部成为草稿或变更，有一处不对则一条不导 Import a filled file: all of it, or none
+    #[command(after_help = EXAMPLES)]
     Import {
         /// 文件（.xlsx） The file
         file: PathBuf,
@@ -24,6 +36,7 @@ pub enum Act {
         system: Option<String>,
     },
     /// 导出本单位的条目 Export our entries
+    #[command(after_help = EXAMPLES)]
     Export {
         /// 写入此文件 Into this file
         #[arg(long, value_name = "FILE")]
@@ -48,6 +61,7 @@ enum List {
 
 /// A list that the law asks for.
 #[derive(Args, Debug)]
+#[command(after_help = EXAMPLES_OF_LISTS)]
 pub struct Lists {
     /// 清单 Which
     #[arg(value_enum)]
@@ -88,7 +102,7 @@ impl Act {
                 let owner = owner.map_or(String::new(), |it| format!("&owner={}", encoded(&it)));
                 let file = client.bytes(&format!("/v1/template?blank={blank}{owner}")).await?;
                 tokio::fs::write(&out, &file).await.map_err(|it| file_problem(&out, &it))?;
-                let value = json!({"file": out, "bytes": file.len()});
+                let value = json!({"file": out.display().to_string(), "bytes": file.len()});
                 voice.answer(&value, || format!("{} {}", voice.pick("已写入", "written:"), out.display()));
             }
         }

@@ -96,7 +96,7 @@ pub fn hand_over(context: &Context, issued: &Value, name: Option<&str>) -> Resul
     };
     let path = context.home()?.join("tokens").join(name);
     save(&path, &token)?;
-    voice.answer(&json!({"saved": path, "id": issued["id"]}), || path.display().to_string());
+    voice.answer(&json!({"saved": path.display().to_string(), "id": issued["id"]}), || path.display().to_string());
     Ok(())
 }
 

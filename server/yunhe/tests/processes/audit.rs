@@ -101,8 +101,13 @@ async fn an_export_is_verified_without_the_node() {
 
     // Exported twice, the second going on from the first.
     let place = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
-    let (first, second, third) = (place("first"), place("second"), place("third"));
+    let (first, second, third) = (place("first.1"), place("second"), place("third"));
+    // Somebody else's folder of a like name is left alone.
+    let foreign = folder.path().join("first.partial");
+    fs::create_dir(&foreign).unwrap();
+    fs::write(foreign.join("theirs"), "").unwrap();
     run("auditadmin", &["audit", "export", "--from", "2020-01-01", "--out", &first]);
+    assert!(foreign.join("theirs").exists());
     run("sysadmin", &["application", "add", "board"]);
     run("auditadmin", &["audit", "export", "--from", "2020-01-01", "--out", &second, "--earlier", &first]);
     node.stop().await;

@@ -85,7 +85,7 @@ impl Export {
         let to = self.to.unwrap_or(Timestamp::MAX);
         let begun = client.post("/v1/audit/exports", &json!({"from": self.from, "to": to})).await?;
         let begun: Begun = serde_json::from_value(begun).map_err(|it| json_problem("the export", &it))?;
-        let aside = self.out.with_extension("partial");
+        let aside = aside(&self.out);
         if aside.exists() {
             // Of a run that died.
             fs::remove_dir_all(&aside).map_err(|it| file_problem(&aside, &it))?;
@@ -93,8 +93,10 @@ impl Export {
         fs::create_dir_all(&aside).map_err(|it| file_problem(&aside, &it))?;
         let lines = write(&client, &aside, &begun, earlier).await?;
         fs::rename(&aside, &self.out).map_err(|it| file_problem(&self.out, &it))?;
+        synced(self.out.parent().filter(|it| !it.as_os_str().is_empty()).unwrap_or(Path::new(".")))?;
         let Begun { export, period: Period { first, last, .. } } = begun;
-        let value = json!({"export": export, "period": begun.period, "folder": self.out, "lines": lines});
+        let value =
+            json!({"export": export, "period": begun.period, "folder": self.out.display().to_string(), "lines": lines});
         let voice = context.voice();
         let acts = (last + 1 - first).to_string();
         voice.answer(&value, || {
@@ -151,13 +153,26 @@ async fn write(
         earlier: earlier.map(|(checkpoint, _)| Earlier { checkpoint, path }),
     };
     let text = serde_json::to_string_pretty(&manifest).map_err(|it| json_problem(MANIFEST, &it))?;
-    for (name, text) in [(MANIFEST, text.as_str()), (ABOUT, README)] {
-        put(&mut make(name)?, text)?;
-    }
-    for file in [&mut files.acts, &mut files.proofs, &mut files.table] {
+    let (mut manifest, mut about) = (make(MANIFEST)?, make(ABOUT)?);
+    put(&mut manifest, &text)?;
+    put(&mut about, README)?;
+    for file in [&mut files.acts, &mut files.proofs, &mut files.table, &mut manifest, &mut about] {
         file.flush().and_then(|()| file.get_ref().sync_all()).map_err(|it| file_problem(folder, &it))?;
     }
+    synced(folder)?;
     Ok(files.lines)
+}
+
+/// Where an export is written until it is whole: beside its folder, by the whole of its name.
+fn aside(out: &Path) -> PathBuf {
+    let mut name = out.as_os_str().to_owned();
+    name.push(".partial");
+    name.into()
+}
+
+/// What stands in a folder is found there after a loss of power.
+fn synced(folder: &Path) -> Result<(), Problem> {
+    File::open(folder).and_then(|it| it.sync_all()).map_err(|it| file_problem(folder, &it))
 }
 
 async fn page(client: &Client, export: u64, after: u64, earlier: Option<&Checkpoint>) -> Result<Exported, Problem> {
@@ -215,4 +230,17 @@ fn exists(path: &Path) -> Problem {
         format!("{path} 已存在，不会覆盖；请换一个名称"),
         format!("{path} is there already and is never written over; choose another name"),
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What another thing of a like name holds is never taken for a run of ours that died.
+    #[test]
+    fn an_export_is_written_beside_its_own_name() {
+        for (out, beside) in [("acts.2026", "acts.2026.partial"), ("a/b", "a/b.partial"), ("acts", "acts.partial")] {
+            assert_eq!(aside(Path::new(out)), Path::new(beside));
+        }
+    }
 }

@@ -26,6 +26,10 @@ const SYSTEMS: [(&str, &str, &str, &str); 2] = [
 const LOOKS_MAX: u32 = 400;
 /// Between two looks.
 const LOOK_MILLIS: u64 = 5;
+/// The hub takes the catalogue over so often at most until the new entry is there.
+const HARVESTS_MAX: u32 = 20;
+/// Between two times.
+const HARVEST_MILLIS: u64 = 200;
 
 /// Plays the step.
 ///
@@ -60,10 +64,8 @@ pub async fn take(stage: &mut Stage) -> Result<(), Problem> {
         publish.extend(REVIEW);
         stage.ask(PROVIDER_APPROVER, &publish).await?;
     }
-    harvest(stage, "js-scjg").await?;
     for (entry, words) in entries.iter().zip(["食品经营许可证信息", "特种设备使用登记"]) {
-        let found = stage.ask(HUB_CATALOGUER, &["catalog", "search", words, "--limit", "5"]).await?;
-        let hits: Vec<String> = cell::list(&found, "/hits").iter().map(|it| word(it, "/entry")).collect();
+        let hits = harvested(stage, entry, words).await?;
         let all = hits.join("，");
         stage.check(
             &format!("省数据局检索“{words}”得到新编条目 {entry}（{all}）"),
@@ -72,6 +74,22 @@ pub async fn take(stage: &mut Stage) -> Result<(), Problem> {
         )?;
     }
     taken(stage).await
+}
+
+/// What the hub finds once it has taken the provider's catalogue over; what was published a moment ago stands in the
+/// provider's feed a moment later.
+async fn harvested(stage: &Stage, entry: &String, words: &str) -> Result<Vec<String>, Problem> {
+    let mut hits = Vec::new();
+    for _ in 0..HARVESTS_MAX {
+        harvest(stage, "js-scjg").await?;
+        let found = stage.ask(HUB_CATALOGUER, &["catalog", "search", words, "--limit", "5"]).await?;
+        hits = cell::list(&found, "/hits").iter().map(|it| word(it, "/entry")).collect();
+        if hits.contains(entry) {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(HARVEST_MILLIS)).await;
+    }
+    Ok(hits)
 }
 
 async fn compilations(stage: &Stage, state: &str) -> Result<Vec<String>, Problem> {

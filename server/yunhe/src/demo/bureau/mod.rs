@@ -52,7 +52,7 @@ impl Systems {
         let Some((mariadb, postgres)) = self.servers()? else { return Ok(Vec::new()) };
         let at = |name: &str, server: &str, database: &str| -> Result<ConnectionConfig, Problem> {
             let url = Address::new(departments::named(server, database));
-            Ok(ConnectionConfig { name: name.parse()?, url, password_file: None, writes: name == sharing::WAREHOUSE })
+            Ok(ConnectionConfig { url, writes: name == sharing::WAREHOUSE, ..ConnectionConfig::new(name.parse()?) })
         };
         match organisation {
             "js-scjg" => Ok(vec![
@@ -88,6 +88,8 @@ const PEOPLE: [Person; 3] = [
 pub struct Bureau {
     /// The agreement about food licences.
     pub agreement: String,
+    /// The month in which the steps began.
+    pub month: String,
 }
 
 /// Plays the five steps.
@@ -95,7 +97,7 @@ pub struct Bureau {
 /// # Errors
 /// What goes wrong; `demo.check`.
 pub async fn take(stage: &mut Stage) -> Result<(), Problem> {
-    let mut bureau = Bureau::default();
+    let mut bureau = Bureau { month: month::now(), ..Bureau::default() };
     stage.scene("B1", "部门系统 Systems of a department");
     departments::fill(stage).await?;
     for it in PEOPLE {
@@ -112,7 +114,7 @@ pub async fn take(stage: &mut Stage) -> Result<(), Problem> {
     correction::take(stage, &bureau).await?;
     stage.curtain();
     stage.scene("B5", "月报 The month's bulletin");
-    month::take(stage).await?;
+    month::take(stage, &bureau).await?;
     stage.curtain();
     departments::drop_all(stage).await
 }
