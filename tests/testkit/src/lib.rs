@@ -32,7 +32,7 @@ pub use people::{FIRST_PASSWORD, PASSWORD, enter_administrators, open_account, o
 pub use province::{PURPOSE, Province, import_path, pack_files};
 pub use relay::Relay;
 pub use service::{Seen, TestService};
-pub use world::{ORGANISATIONS, World, noon, own_loopback};
+pub use world::{ORGANISATIONS, World, free_addresses, noon, own_loopback};
 
 /// A story, told twice: on SQLite, and on PostgreSQL where `YUNHE_TEST_POSTGRES` names a server.
 ///
