@@ -6,15 +6,10 @@ use federation::Change;
 use node::{Clock as _, NodeConfig, OrganisationConfig, SystemClock};
 use policy::{Level, MemberRole};
 use serde_json::{Value, json};
-use std::{
-    fs,
-    net::{IpAddr, SocketAddr, TcpListener},
-    path::PathBuf,
-    time::Duration,
-};
+use std::{fs, path::PathBuf, time::Duration};
 use testkit::{
-    Desk, Founding, Province, enter_administrators, import_path, install_cryptography, open_account, own_loopback,
-    own_token, pack_files,
+    Desk, Founding, Province, enter_administrators, free_addresses, import_path, install_cryptography, open_account,
+    own_loopback, own_token, pack_files,
 };
 use vocabulary::{Bilingual, FederationName};
 use yunhe::Process;
@@ -32,12 +27,8 @@ const START_SECONDS: Bound = Bound::Below(1.0);
 const RESIDENT_MEGABYTES: Bound = Bound::Below(80.0);
 const ORGANISATION: &str = "js-scjg";
 
-fn free(on: IpAddr) -> SocketAddr {
-    TcpListener::bind((on, 0)).unwrap().local_addr().unwrap()
-}
-
 fn config() -> NodeConfig {
-    let on = own_loopback();
+    let [client, peer] = free_addresses(own_loopback());
     let organisation = OrganisationConfig {
         id: ORGANISATION.parse().unwrap(),
         title: Bilingual::new("江苏省市场监督管理局", "Jiangsu Administration for Market Regulation"),
@@ -52,7 +43,7 @@ fn config() -> NodeConfig {
         connection: Vec::new(),
     };
     let federation = FederationName::new("jiangsu").unwrap();
-    NodeConfig { federation, client: free(on), peer: vec![free(on)], organisation: vec![organisation] }
+    NodeConfig { federation, client, peer: vec![peer], organisation: vec![organisation] }
 }
 
 fn review() -> Value {

@@ -12,12 +12,11 @@ use crate::{
     parcels::{PartAsk, issued_meanwhile},
     receipts::Answered,
     requests::to_json,
-    tables::tally,
 };
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use exchange::{
-    AgreementId, AgreementView, Deliver, DeliveryId, Follow, NewPage, Page, Parcel, Shown, Turn, Waiting, changes,
-    page_type, shape, to_rows, turn,
+    AgreementId, AgreementView, Deliver, DeliveryId, Follow, NewPage, Page, Parcel, Shown, Tally, Turn, Waiting,
+    changes, page_type, shape, to_rows, turn,
 };
 use policy::{Permit, Restriction};
 use registry::{Announcement, Run, Selection};
@@ -309,11 +308,24 @@ impl Organisation {
         Outcome::json(&Standing { waiting: Waiting { rows, more: !window.whole }, tally })
     }
 
-    /// Rows and digest of what may be shown as of a position. Reads some at a time, and one of these at a time.
+    /// Rows and digest of what may be shown as of a position. One of these at a time, and each row once: of a past state
+    /// every page would sort all that is left.
     async fn tally_at(&self, look: &Look<'_>, agreement: &Digest, at: i64) -> Result<(u64, Digest), Problem> {
         let _one = self.tallying.acquire().await.map_err(|it| fault("tally", &it))?;
-        let types = (look.record, look.shape);
-        tally(&self.store, agreement, types, look.selection(at), |it| look.shown(it)).await
+        let mut reader = self.store.snapshot().await?;
+        let mut tally = Tally::begin(agreement, look.shape)?;
+        let selection = look.selection(at);
+        let (record, shape, restriction) = (look.record.clone(), look.shape.clone(), look.restriction.clone());
+        // A thread that may wait reads, as for the parts of a batch.
+        let reading = move || -> Result<(u64, Digest), Problem> {
+            let look = Look { record: &record, shape: &shape, restriction: &restriction };
+            futures::executor::block_on(registry::select(&mut reader, &record, &selection, |it| {
+                tally.add(&shape, &look.shown(it.values));
+                Ok(())
+            }))?;
+            Ok(tally.end())
+        };
+        tokio::task::spawn_blocking(reading).await.map_err(|it| fault("tally", &it))?
     }
 }
 

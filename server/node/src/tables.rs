@@ -170,7 +170,7 @@ impl Table {
             Place::Outside(table) => return table.tally(agreement).await,
         };
         let selection = Selection { columns: self.columns.clone(), filter: Filter::always(), after: None, as_of: None };
-        tally(&self.org.store, agreement, (record, &self.shape), selection, |it| it).await
+        tally(&self.org.store, agreement, (record, &self.shape), selection).await
     }
 
     /// Makes the table ready, and checks that it holds nothing that nobody has said may go.
@@ -197,14 +197,13 @@ impl Table {
     }
 }
 
-/// Rows and digest of a selection of `record`, each row as `shown` makes it, which is of `shape`. Reads some at a time,
-/// and lets others read in between.
-pub(crate) async fn tally(
+/// Rows and digest of a selection of `record`, whose columns are those of `shape`. Reads some at a time, and lets others
+/// read in between.
+async fn tally(
     store: &Store,
     agreement: &Digest,
     (record, shape): (&RecordType, &RecordType),
     mut selection: Selection,
-    shown: impl Fn(Vec<Value>) -> Vec<Value>,
 ) -> Result<(u64, Digest), Problem> {
     let mut tally = Tally::begin(agreement, shape)?;
     let places = shape.key_indexes();
@@ -215,7 +214,7 @@ pub(crate) async fn tally(
         let whole = some.len() < registry::PAGE_ROWS_MAX as usize;
         selection.after = some.last().map(|it| places.iter().map(|at| it.values[*at].clone()).collect());
         for row in some {
-            tally.add(shape, &shown(row.values));
+            tally.add(shape, &row.values);
         }
         if whole {
             return Ok(tally.end());

@@ -27,7 +27,9 @@ pub(crate) async fn noted(mut request: Request, next: Next) -> Response {
     let heard = Heard::default();
     request.extensions_mut().insert(heard.clone());
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
-    let matched = request.extensions().get::<MatchedPath>().map_or_else(String::new, |it| it.as_str().to_owned());
+    // As the table of routes and the description of the interface write it.
+    let matched =
+        request.extensions().get::<MatchedPath>().map_or_else(String::new, |it| it.as_str().replace("{*", "{"));
     let response = next.run(request).await;
     let Some((org, principal)) = heard.0.get().cloned() else { return response };
     let looks = method == Method::GET || Route::find(&method, &matched).is_some_and(|it| it.looks);

@@ -32,7 +32,7 @@ pub use people::{FIRST_PASSWORD, PASSWORD, enter_administrators, open_account, o
 pub use province::{PURPOSE, Province, import_path, pack_files};
 pub use relay::Relay;
 pub use service::{Seen, TestService};
-pub use world::{LEVELS, ORGANISATIONS, World, noon, own_loopback};
+pub use world::{LEVELS, ORGANISATIONS, World, free_addresses, noon, own_loopback};
 
 /// A story in a world of levels, told twice, as [`story!`] tells one.
 #[macro_export]

@@ -125,6 +125,12 @@ pub fn own_loopback() -> IpAddr {
     loopback(draw_number())
 }
 
+/// Addresses on which nobody listens, each another: all are held while they are drawn.
+pub fn free_addresses<const N: usize>(on: IpAddr) -> [SocketAddr; N] {
+    let held = [(); N].map(|()| std::net::TcpListener::bind((on, 0)).unwrap());
+    held.each_ref().map(|it| it.local_addr().unwrap())
+}
+
 fn loopback(number: u32) -> IpAddr {
     let [_, b, c, d] = std::process::id().wrapping_mul(16).wrapping_add(number % 16).to_be_bytes();
     Ipv4Addr::new(127, 1 + (b & 0x7f), c, d).into()

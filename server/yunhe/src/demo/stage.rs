@@ -8,7 +8,7 @@ use crate::context::Context;
 use crate::exit::file_problem;
 use crate::output::{Voice, print};
 use serde_json::Value;
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::{Duration, Instant};
@@ -103,14 +103,17 @@ pub struct Stage {
 /// A free port of each loopback address; another program could take it before we do, and then the node says so. Members
 /// dial in this order: the provider is reached by IPv6, the others by IPv4.
 fn addresses(ipv6_first: bool) -> Result<(SocketAddr, Vec<SocketAddr>), Problem> {
-    let free = |address: SocketAddr| TcpListener::bind(address).and_then(|it| it.local_addr());
+    let hold = |address: IpAddr| TcpListener::bind((address, 0));
     let fault = |it: std::io::Error| {
         Problem::new(Kind::Unavailable, "demo.port", format!("没有可用端口：{it}"), format!("no free port: {it}"))
     };
-    let client = free((Ipv4Addr::LOCALHOST, 0).into()).map_err(fault)?;
-    let mut peers = vec![free((Ipv4Addr::LOCALHOST, 0).into()).map_err(fault)?];
+    // All are held while they are drawn, so that no two are one.
+    let client = hold(Ipv4Addr::LOCALHOST.into()).map_err(fault)?;
+    let mut peers = vec![hold(Ipv4Addr::LOCALHOST.into()).map_err(fault)?];
     // A machine without IPv6 runs the demo on IPv4 alone.
-    peers.extend(free((Ipv6Addr::LOCALHOST, 0).into()));
+    peers.extend(hold(Ipv6Addr::LOCALHOST.into()));
+    let address = |it: &TcpListener| it.local_addr().map_err(fault);
+    let (client, mut peers) = (address(&client)?, peers.iter().map(address).collect::<Result<Vec<_>, _>>()?);
     if ipv6_first {
         peers.reverse();
     }

@@ -9,13 +9,12 @@ use serde_json::{Value, json};
 use std::{
     collections::BTreeMap,
     fs,
-    net::{IpAddr, SocketAddr, TcpListener},
     path::{Path, PathBuf},
     time::Duration,
 };
 use testkit::{
-    Desk, Founding, PURPOSE, Province, Relay, enter_administrators, import_path, install_cryptography, open_account,
-    own_loopback, own_token, pack_files,
+    Desk, Founding, PURPOSE, Province, Relay, enter_administrators, free_addresses, import_path, install_cryptography,
+    open_account, own_loopback, own_token, pack_files,
 };
 use vocabulary::{Bilingual, FederationName, OrganisationId, date_in_shanghai};
 use yunhe::Process;
@@ -50,10 +49,6 @@ pub enum Side {
     Consumer,
 }
 
-fn free(on: IpAddr) -> SocketAddr {
-    TcpListener::bind((on, 0)).unwrap().local_addr().unwrap()
-}
-
 pub fn organisation(id: &str, roles: &[MemberRole]) -> OrganisationConfig {
     OrganisationConfig {
         id: OrganisationId::new(id).unwrap(),
@@ -73,11 +68,11 @@ pub fn organisation(id: &str, roles: &[MemberRole]) -> OrganisationConfig {
 /// A node's folder, and its process, which does not run yet; with the cards of its organisations.
 pub async fn init(folder: &Path, all: &[(&str, &[MemberRole])]) -> (Process, Vec<node::Card>) {
     install_cryptography();
-    let on = own_loopback();
+    let [client, peer] = free_addresses(own_loopback());
     let config = NodeConfig {
         federation: FederationName::new("jiangsu").unwrap(),
-        client: free(on),
-        peer: vec![free(on)],
+        client,
+        peer: vec![peer],
         organisation: all.iter().map(|(id, roles)| organisation(id, roles)).collect(),
     };
     let cards = node::init(folder, &config, vocabulary::Suite::default())
