@@ -308,8 +308,8 @@ impl Organisation {
         Outcome::json(&Standing { waiting: Waiting { rows, more: !window.whole }, tally })
     }
 
-    /// Rows and digest of what may be shown as of a position. One of these at a time, and each row once: of a past state
-    /// every page would sort all that is left.
+    /// Rows and digest of what may be shown as of a position. One of these at a time, and each row once: of a past
+    /// state every page would sort all that is left.
     async fn tally_at(&self, look: &Look<'_>, agreement: &Digest, at: i64) -> Result<(u64, Digest), Problem> {
         let _one = self.tallying.acquire().await.map_err(|it| fault("tally", &it))?;
         let mut reader = self.store.snapshot().await?;

@@ -197,8 +197,8 @@ impl Table {
     }
 }
 
-/// Rows and digest of a selection of `record`, whose columns are those of `shape`. Reads some at a time, and lets others
-/// read in between.
+/// Rows and digest of a selection of `record`, whose columns are those of `shape`. Reads some at a time, and lets
+/// others read in between.
 async fn tally(
     store: &Store,
     agreement: &Digest,

@@ -59,6 +59,7 @@ pub(crate) fn draft(id: RequestId, offer: Offer) -> RequestDraft {
         until: "2026-12-31".parse().expect("a date"),
         in_charge: "产业政策处".to_owned(),
         attachments: Vec::new(),
+        numbers: Vec::new(),
         id: Some(id),
     }
 }

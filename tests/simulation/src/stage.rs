@@ -225,7 +225,8 @@ fn agree(world: &mut World, offer: Offer) -> AgreementId {
 }
 
 pub(crate) fn agreed(step: AnswerStep) -> AnswerDraft {
-    AnswerDraft { step, verdict: exchange::Verdict::Agree, reason: None, columns: None, operations: None }
+    let numbers = Vec::new();
+    AnswerDraft { step, verdict: exchange::Verdict::Agree, reason: None, columns: None, operations: None, numbers }
 }
 
 pub(crate) fn copy_folder(from: &Path, to: &Path) -> io::Result<()> {
