@@ -1017,6 +1017,31 @@ export type Holder = "legal-person";
 /** HTTP methods that can be declared. */
 export type HttpMethod = "GET" | "HEAD" | "POST" | "PUT" | "PATCH" | "DELETE";
 
+/** One thing that the hub sees. */
+export type HubRecord = {
+  /** Which. */
+  agreement: AgreementId;
+  /** Whose it is besides the provider. */
+  consumer: OrganisationId;
+  /** Its digest. */
+  digest: Digest;
+  kind: "digest";
+} | {
+  /** As both signed it. */
+  agreement: Signed4;
+  kind: "agreement";
+  /** With every answer to it. */
+  request: RequestView;
+} | {
+  kind: "revocation";
+  /** As it was signed. */
+  revocation: Signed5;
+} | {
+  kind: "receipt";
+  /** With the provider's signature and the consumer's signed request. */
+  receipt: Receipt;
+};
+
 export type ImportId = string;
 
 /** How an import ended. */
@@ -2020,31 +2045,6 @@ export type Reconciliation = {
   same: boolean;
 };
 
-/** One thing that the hub sees. */
-export type Record = {
-  /** Which. */
-  agreement: AgreementId;
-  /** Whose it is besides the provider. */
-  consumer: OrganisationId;
-  /** Its digest. */
-  digest: Digest;
-  kind: "digest";
-} | {
-  /** As both signed it. */
-  agreement: Signed4;
-  kind: "agreement";
-  /** With every answer to it. */
-  request: RequestView;
-} | {
-  kind: "revocation";
-  /** As it was signed. */
-  revocation: Signed5;
-} | {
-  kind: "receipt";
-  /** With the provider's signature and the consumer's signed request. */
-  receipt: Receipt;
-};
-
 /** A record type: what is recorded, with its natural key, its fields, their classes and grades. */
 export type RecordType = {
   /** How often they are renewed. */
@@ -2080,7 +2080,7 @@ export type RecordView = {
   /** Who told it. */
   provider: OrganisationId;
   /** What it is. */
-  record: Record;
+  record: HubRecord;
 };
 
 /** Which row to take out, and why. */

@@ -91,7 +91,7 @@ pub use reclaim::{
     reclaim_request, reclaim_taken,
 };
 pub use recorded::{
-    Placed, ReadRecords, Record, RecordPage, RecordView, Recorder, TakeRecords, recorded, recorder, records,
+    HubRecord, Placed, ReadRecords, RecordPage, RecordView, Recorder, TakeRecords, recorded, recorder, records,
     take_records,
 };
 pub use request::{

@@ -32,7 +32,7 @@ const LIST_MAX: u32 = 500;
 /// One thing that the hub sees.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
-pub enum Record {
+pub enum HubRecord {
     /// An agreement that travels direct: that there is one, and what its digest is.
     Digest {
         /// Which.
@@ -61,7 +61,7 @@ pub enum Record {
     },
 }
 
-impl Record {
+impl HubRecord {
     /// The agreement that it is about.
     pub fn agreement(&self) -> AgreementId {
         match self {
@@ -90,7 +90,7 @@ pub struct Placed {
     /// The index of its leaf.
     pub index: u64,
     /// What it is.
-    pub record: Record,
+    pub record: HubRecord,
 }
 
 /// What a provider tells the hub.
@@ -166,7 +166,7 @@ pub struct RecordView {
     /// Who told it.
     pub provider: OrganisationId,
     /// What it is.
-    pub record: Record,
+    pub record: HubRecord,
     /// When it was taken in.
     #[schemars(with = "String")]
     pub at: Timestamp,
@@ -205,7 +205,7 @@ pub async fn records(reader: &mut Reader, from: u64, size: u64) -> Result<(u64, 
 /// What a leaf is to the hub.
 enum Found {
     Nothing,
-    One(Box<Record>),
+    One(Box<HubRecord>),
     /// It is there and cannot be told yet.
     Later,
 }
@@ -228,17 +228,17 @@ async fn of_agreement(reader: &mut Reader, body: &str) -> Result<Found, Problem>
     let Some(view) = provided(reader, body.id).await? else { return Ok(Found::Nothing) };
     if !is_recorded(&view) {
         let (digest, consumer) = (view.digest, body.consumer);
-        return Ok(Found::One(Box::new(Record::Digest { agreement: body.id, digest, consumer })));
+        return Ok(Found::One(Box::new(HubRecord::Digest { agreement: body.id, digest, consumer })));
     }
     let request = request(reader, RequestId::from_uuid(body.request.uuid())).await?;
-    Ok(Found::One(Box::new(Record::Agreement { agreement: Box::new(view.agreement), request: Box::new(request) })))
+    Ok(Found::One(Box::new(HubRecord::Agreement { agreement: Box::new(view.agreement), request: Box::new(request) })))
 }
 
 async fn of_revocation(reader: &mut Reader, body: &str) -> Result<Found, Problem> {
     let Ok(body) = serde_json::from_str::<Revocation>(body) else { return Ok(Found::Nothing) };
     let view = provided(reader, body.agreement).await?.filter(is_recorded);
     let Some(revocation) = view.and_then(|it| it.revocation) else { return Ok(Found::Nothing) };
-    Ok(Found::One(Box::new(Record::Revocation { revocation: Box::new(revocation) })))
+    Ok(Found::One(Box::new(HubRecord::Revocation { revocation: Box::new(revocation) })))
 }
 
 async fn of_receipt(reader: &mut Reader, body: &str) -> Result<Found, Problem> {
@@ -249,7 +249,7 @@ async fn of_receipt(reader: &mut Reader, body: &str) -> Result<Found, Problem> {
     let Some(mut file) = receipt(reader, body.id).await?.file else { return Ok(Found::Later) };
     // What comes later is no part of what was recorded, so that told twice it is the same.
     (file.acknowledgement, file.log_proof) = (None, None);
-    Ok(Found::One(Box::new(Record::Receipt { receipt: Box::new(file) })))
+    Ok(Found::One(Box::new(HubRecord::Receipt { receipt: Box::new(file) })))
 }
 
 /// How far a provider's log has been read.

@@ -3,7 +3,9 @@
 
 use crate::{Incoming, Organisation, Outcome, requests::from_json};
 use evidence::{Checkpoint, merkle};
-use exchange::{AgreementId, Keys, Placed, ReadRecords, Record, RecordPage, RecordView, Recorder, Signed, TakeRecords};
+use exchange::{
+    AgreementId, HubRecord, Keys, Placed, ReadRecords, RecordPage, RecordView, Recorder, Signed, TakeRecords,
+};
 use federation::Member;
 use peer::Call;
 use policy::{MemberRole, Principal, Travel};
@@ -97,11 +99,11 @@ impl Organisation {
         checked.is_ok()
     }
 
-    fn check_record(&self, provider: &OrganisationId, record: &Record) -> Result<(), Problem> {
+    fn check_record(&self, provider: &OrganisationId, record: &HubRecord) -> Result<(), Problem> {
         let keys = |id: &OrganisationId| -> Result<Vec<PublicKey>, Problem> { self.keys_ever(id) };
         match record {
-            Record::Digest { consumer, .. } => keys(consumer).map(|_| ()),
-            Record::Agreement { agreement, request } => {
+            HubRecord::Digest { consumer, .. } => keys(consumer).map(|_| ()),
+            HubRecord::Agreement { agreement, request } => {
                 let Signed { body, .. } = &**agreement;
                 let asked = &request.request.body;
                 let same = body.provider == *provider
@@ -114,8 +116,8 @@ impl Organisation {
                 }
                 self.check_story(request).map(|_| ())
             }
-            Record::Revocation { revocation } => revocation.check(&keys(&revocation.body.by)?),
-            Record::Receipt { receipt } => {
+            HubRecord::Revocation { revocation } => revocation.check(&keys(&revocation.body.by)?),
+            HubRecord::Receipt { receipt } => {
                 let body = &receipt.body;
                 ensure!(body.provider == *provider && body.federation == self.federation, foreign());
                 let (provider, consumer) = (keys(&body.provider)?, keys(&body.consumer)?);

@@ -22,8 +22,8 @@ const EXAMPLES: &str = "\
   yunhe catalog propose ./exports --code 307010001 --duty transport --data ./node --as cataloguer
   yunhe catalog template import 目录.xlsx --duty transport --data ./node --as cataloguer
   yunhe catalog harvest js-scjg --data ./hub --as cataloguer
-  yunhe catalog reports --state returned --data ./node
-  yunhe catalog return jn-gxj/enterprise-base --reason 摘要不完整 --data ./city --as approver
+  yunhe catalog reports --state returned --data ./node --as cataloguer
+  yunhe catalog send-back jn-gxj/enterprise-base --reason 摘要不完整 --data ./city --as approver
   yunhe catalog number jn-gxj/enterprise-base 320000-M-0017 --data ./hub --as approver";
 
 /// 目录：编制、检索、查看、汇聚。The catalogue: compile, search, show, harvest.

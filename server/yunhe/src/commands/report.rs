@@ -28,8 +28,8 @@ pub(super) enum Act {
         /// 单位/条目 ORGANISATION/ENTRY
         entry: String,
     },
-    /// 退回下级报来的条目 Return an entry that a subordinate reported
-    Return {
+    /// 退回下级报来的条目 Send back an entry that a subordinate reported
+    SendBack {
         /// 单位/条目 ORGANISATION/ENTRY
         entry: String,
         /// 理由 Why
@@ -77,7 +77,7 @@ impl Act {
                 return Ok(());
             }
             Self::Report { entry } => client.get(&path(&entry)?, &[]).await?,
-            Self::Return { entry, reason } => {
+            Self::SendBack { entry, reason } => {
                 client.post(&format!("{}/acts", path(&entry)?), &json!({"act": "return", "reason": reason})).await?
             }
             Self::Number { entry, number } => {
@@ -175,8 +175,8 @@ fn shown(voice: Voice, view: &Value) -> String {
 
 const EXAMPLES: &str = "\
 示例 Examples:
-  yunhe number 苏数申〔2026〕0017 --data ./hub
-  yunhe number GJ-SQM-0099 --json --data ./scjg";
+  yunhe number 苏数申〔2026〕0017 --data ./hub --as approver
+  yunhe number GJ-SQM-0099 --json --data ./scjg --as approver";
 
 /// 按平台编号查找：目录代码、资源编码、需求申请编号、授权码。Find what bears a platform's number.
 #[derive(Args, Debug)]

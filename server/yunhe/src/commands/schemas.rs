@@ -46,7 +46,7 @@ pub fn all() -> Map<String, Value> {
         ("confirmation-1", schema::<Signed<Confirmation>>()),
         ("catalogue-report-1", schema::<catalog::report::Report>()),
         ("catalogue-ruling-1", schema::<catalog::report::Ruling>()),
-        ("hub-record-1", schema::<exchange::Record>()),
+        ("hub-record-1", schema::<exchange::HubRecord>()),
         ("act-1", schema::<evidence::act::ActBody>()),
         ("audit-export-1", schema::<evidence::act::export::Manifest>()),
         ("audit-proof-1", schema::<evidence::act::export::Proof>()),
